@@ -1,0 +1,338 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"waggle/bittorrent"
+	"waggle/store/memory"
+	"waggle/store/sqlite"
+	"waggle/store/storetest"
+	"waggle/swarm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, path string, o sqlite.Options) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func closeStore(t *testing.T, s *sqlite.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoreConforms(t *testing.T) {
+	n := 0
+	dir := t.TempDir()
+	storetest.Run(t, func(t *testing.T) swarm.Store {
+		n++
+		return open(t, filepath.Join(dir, fmt.Sprintf("%d.db", n)), sqlite.Options{})
+	})
+}
+
+func announce(torrent byte, peer int) *swarm.Announce {
+	return &swarm.Announce{
+		AnnounceRequest: bittorrent.AnnounceRequest{
+			InfoHash: bittorrent.InfoHash{torrent, byte(peer)},
+			PeerID:   bittorrent.PeerID{byte(peer)},
+			Port:     6881,
+			Left:     int64(peer % 3),
+			Uploaded: int64(peer),
+			Key:      1<<32 - 1,
+			NumWant:  50,
+		},
+		From: netip.AddrFrom4([4]byte{10, 0, 0, byte(peer)}),
+		Now:  time.Unix(1_700_000_000, 0),
+	}
+}
+
+func do(t *testing.T, s swarm.Store, a *swarm.Announce) {
+	t.Helper()
+	if err := s.Announce(context.Background(), a, new(swarm.Reply)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// contents returns all that a store holds, by peer and torrent.
+func contents(t *testing.T, s swarm.Store) map[string]swarm.Peer {
+	t.Helper()
+	all := map[string]swarm.Peer{}
+	for snapshot, err := range s.Swarms(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[fmt.Sprintf("%v downloaded %d", snapshot.InfoHash, snapshot.Downloaded)] = swarm.Peer{}
+		for _, p := range snapshot.Peers {
+			all[fmt.Sprintf("%v %v", snapshot.InfoHash, p.Addr)] = p
+		}
+	}
+	return all
+}
+
+func wantSame(t *testing.T, got, want map[string]swarm.Peer) {
+	t.Helper()
+	for key, w := range want {
+		g, ok := got[key]
+		if !ok {
+			t.Errorf("%s is missing", key)
+			continue
+		}
+		if !g.First.Equal(w.First) || !g.Last.Equal(w.Last) {
+			t.Errorf("%s: seen %v to %v, want %v to %v", key, g.First, g.Last, w.First, w.Last)
+		}
+		g.First, g.Last = w.First, w.Last
+		if g != w {
+			t.Errorf("%s: %+v, want %+v", key, g, w)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d entries, want %d", len(got), len(want))
+	}
+}
+
+// history leaves peers of all kinds and both families, some gone, some expired,
+// and completed counts with and without peers.
+func history(t *testing.T, s swarm.Store) {
+	t.Helper()
+	for torrent := range 256 {
+		for peer := range 3 {
+			a := announce(byte(torrent), peer)
+			a.InfoHash[1] = 0
+			if torrent%2 == 0 {
+				a.From = netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", peer+1))
+			}
+			if peer == 1 && torrent%5 == 0 {
+				a.Event = bittorrent.EventPaused
+			}
+			if torrent%7 == 0 {
+				a.Now = a.Now.Add(time.Hour)
+			}
+			do(t, s, a)
+			if peer == 0 || torrent%11 == 0 {
+				a.Left, a.Event = 0, bittorrent.EventCompleted
+				do(t, s, a)
+			}
+			if torrent%3 == 0 {
+				a.Event = bittorrent.EventStopped
+				do(t, s, a)
+			}
+		}
+	}
+	if _, err := s.Expire(context.Background(), time.Unix(1_700_000_100, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRestartKeepsPeersAndCompletedCounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "folder", "waggle.db")
+	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond})
+	history(t, s)
+	want := contents(t, s)
+	closeStore(t, s)
+	if len(want) < 100 {
+		t.Fatalf("the history left only %d entries", len(want))
+	}
+
+	again := open(t, path, sqlite.Options{})
+	wantSame(t, contents(t, again), want)
+	closeStore(t, again)
+}
+
+func TestLaneThatOverflowsIsWrittenWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, sqlite.Options{FlushEvery: time.Hour, MaxLane: 8})
+	history(t, s)
+	want := contents(t, s)
+	closeStore(t, s)
+
+	again := open(t, path, sqlite.Options{MaxLane: 8})
+	wantSame(t, contents(t, again), want)
+	history(t, again)
+	want = contents(t, again)
+	closeStore(t, again)
+
+	third := open(t, path, sqlite.Options{})
+	wantSame(t, contents(t, third), want)
+	closeStore(t, third)
+}
+
+func TestFileAheadOfTheLimitsIsCutToThem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, sqlite.Options{})
+	for n := range 10 {
+		do(t, s, announce(1, n))
+	}
+	closeStore(t, s)
+	small := open(t, path, sqlite.Options{Memory: memory.Options{MaxPeers: 4}})
+	closeStore(t, small)
+	large := open(t, path, sqlite.Options{})
+	defer closeStore(t, large)
+	if got, _ := large.Totals(context.Background()); got.Peers != 4 {
+		t.Errorf("%d peers, want the 4 that the limit left", got.Peers)
+	}
+}
+
+func TestFailedTransactionIsMadeUpFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond})
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec("ALTER TABLE contents RENAME TO hidden"); err != nil {
+		t.Fatal(err)
+	}
+	do(t, s, announce(1, 1))
+	waitFor(t, func() bool { return !s.Healthy() })
+	if _, err := other.Exec("ALTER TABLE hidden RENAME TO contents"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, s.Healthy)
+	want := contents(t, s)
+	closeStore(t, s)
+	again := open(t, path, sqlite.Options{})
+	defer closeStore(t, again)
+	wantSame(t, contents(t, again), want)
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatal("waited 20 s in vain")
+		case <-tick.C:
+		}
+	}
+}
+
+func TestSecondProcessIsKeptOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, sqlite.Options{})
+	defer closeStore(t, s)
+	if _, err := sqlite.Open(context.Background(), path, sqlite.Options{}); !errors.Is(err, sqlite.ErrInUse) {
+		t.Errorf("got %v, want ErrInUse", err)
+	}
+}
+
+func TestFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
+	valid := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, valid, sqlite.Options{})
+	for n := range 200 {
+		do(t, s, announce(byte(n), n))
+	}
+	closeStore(t, s)
+	whole, err := os.ReadFile(valid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := func(edit func([]byte) []byte) []byte { return edit(bytes.Clone(whole)) }
+	foreign := filepath.Join(t.TempDir(), "foreign.db")
+	db, err := sql.Open("sqlite", foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE contents (sha1)"); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	foreignBytes, err := os.ReadFile(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, test := range map[string]struct {
+		file []byte
+		want error
+	}{
+		"text":                  {bytes.Repeat([]byte("not a database "), 100), sqlite.ErrForeign},
+		"a few bytes":           {[]byte("hello"), sqlite.ErrForeign},
+		"another program's":     {foreignBytes, sqlite.ErrForeign},
+		"a newer waggle's":      {edited(func(b []byte) []byte { b[63] = 99; return b }), sqlite.ErrNewer},
+		"cut short":             {whole[:len(whole)/2], sqlite.ErrDamaged},
+		"a page overwritten":    {edited(func(b []byte) []byte { fill(b[4096:8192]); return b }), sqlite.ErrDamaged},
+		"all pages overwritten": {edited(func(b []byte) []byte { fill(b[100:]); return b }), sqlite.ErrDamaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "waggle.db")
+			if err := os.WriteFile(path, test.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := sqlite.Open(context.Background(), path, sqlite.Options{})
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if !bytes.Contains([]byte(err.Error()), []byte(path)) {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(after, test.file) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func fill(b []byte) {
+	for i := range b {
+		b[i] = 0xa5
+	}
+}
+
+func TestRowOutOfRangeIsDamage(t *testing.T) {
+	for name, statement := range map[string]string{
+		"info hash of 3 bytes":  "UPDATE contents SET sha1 = x'010203'",
+		"host that is a name":   "UPDATE contents SET host = 'example.org'",
+		"port beyond 16 bits":   "UPDATE contents SET port = 70000",
+		"kind beyond the kinds": "UPDATE contents SET kind = 9",
+		"peer id of 2 bytes":    "UPDATE contents SET peer_id = x'0102'",
+		"torrent of 1 byte":     "INSERT INTO torrents VALUES (x'01', 1)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "waggle.db")
+			s := open(t, path, sqlite.Options{})
+			do(t, s, announce(1, 1))
+			closeStore(t, s)
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sqlite.Open(context.Background(), path, sqlite.Options{}); !errors.Is(err, sqlite.ErrDamaged) {
+				t.Errorf("got %v, want ErrDamaged", err)
+			}
+		})
+	}
+}

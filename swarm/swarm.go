@@ -1,0 +1,174 @@
+package swarm
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+	"time"
+
+	"waggle/bittorrent"
+)
+
+// Kind is what a peer is to its swarm.
+type Kind uint8
+
+// The kinds of peers.
+const (
+	Seeder      Kind = iota // has everything
+	PartialSeed             // has everything that it wants (BEP 21)
+	Leecher                 // still downloads
+	kinds
+)
+
+var kindNames = [...]string{"seeder", "partial seed", "leecher"}
+
+// String returns the kind in words.
+func (k Kind) String() string {
+	if k < kinds {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Families is a set of address families.
+type Families uint8
+
+// The families of peers that an answer can hold: over UDP those of the packet
+// (BEP 15), over HTTP both (BEP 7).
+const (
+	IPv4 Families = 1 << iota
+	IPv6
+)
+
+// FamilyOf returns the family of an address; IPv4 in IPv6 clothes is IPv4.
+func FamilyOf(ip netip.Addr) Families {
+	if ip.Unmap().Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Announce is an announce on its way to a store.
+type Announce struct {
+	bittorrent.AnnounceRequest
+
+	// From is the address that the announce came from, without zone, IPv4 not in
+	// IPv6 clothes. With the port of the request it is where others reach the peer,
+	// and what the store knows it by.
+	From netip.Addr
+
+	// Now is when the announce came in. Stores keep whole seconds of it.
+	Now time.Time
+
+	// Families is which peers the answer has room for.
+	Families Families
+
+	// Room is the most peers that the answer has room for; 0: any number.
+	Room int32
+
+	// WithIDs asks for the ids of the selected peers too.
+	WithIDs bool
+}
+
+// Addr returns where other peers reach the announcing one.
+func (a *Announce) Addr() netip.AddrPort { return netip.AddrPortFrom(a.From, a.Port) }
+
+// Kind returns what the announce makes of its peer.
+func (a *Announce) Kind() Kind {
+	switch {
+	case a.Left == 0:
+		return Seeder
+	case a.Event == bittorrent.EventPaused:
+		return PartialSeed
+	}
+	return Leecher
+}
+
+// Reply is the answer to an announce. A store fills in Complete, Incomplete,
+// Downloaded and Peers, and may set Warning; the tracker fills in the rest. The
+// memory of Peers is the caller's: a store appends to what it is given.
+type Reply struct {
+	bittorrent.AnnounceResponse
+}
+
+// Reset empties the reply and keeps the memory of its peers.
+func (r *Reply) Reset() {
+	peers := r.Peers
+	peers.Reset()
+	*r = Reply{AnnounceResponse: bittorrent.AnnounceResponse{Peers: peers}}
+}
+
+// Peer is what a store knows of one peer of one torrent.
+type Peer struct {
+	ID         bittorrent.PeerID
+	Addr       netip.AddrPort
+	Key        uint32
+	Kind       Kind
+	Uploaded   int64     // bytes, as announced last
+	Downloaded int64     // bytes, as announced last
+	Left       int64     // bytes, as announced last
+	First      time.Time // of its first announce, whole seconds
+	Last       time.Time // of its latest announce, whole seconds
+}
+
+// Snapshot is a swarm at one moment.
+type Snapshot struct {
+	InfoHash   bittorrent.InfoHash
+	Downloaded uint32 // completed downloads
+	Peers      []Peer // in no order
+}
+
+// ChangeKind is what a [Change] did.
+type ChangeKind uint8
+
+// What may change in a store.
+const (
+	PeerPut       ChangeKind = iota // a peer came, or announced again
+	PeerGone                        // a peer stopped, or expired
+	TorrentGone                     // a torrent without peers was forgotten, its completed count too
+	DownloadCount                   // a completed download was counted
+)
+
+// Change is one change of a store, told to listeners under the lock of the
+// swarm, so that the changes of one torrent arrive in their order.
+type Change struct {
+	Kind       ChangeKind
+	InfoHash   bittorrent.InfoHash
+	Peer       Peer   // PeerPut: all of it; PeerGone: its address
+	Downloaded uint32 // DownloadCount: the new count
+}
+
+// Store keeps swarms. All methods may be called concurrently.
+type Store interface {
+	// Announce records the announce and selects peers into r, in one step: no
+	// other announce to the same torrent comes between. At a limit of the store a
+	// new peer is answered and not recorded, and r.Warning says so.
+	Announce(ctx context.Context, a *Announce, r *Reply) error
+
+	// Scrape fills in counts, which is as long as hashes. A torrent that is not
+	// known has zeros.
+	Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error
+
+	// Expire removes the peers whose latest announce is before the given time, and
+	// returns how many they were. It holds up announces to a part of the torrents
+	// at a time.
+	Expire(ctx context.Context, before time.Time) (peers int, err error)
+
+	// Swarms yields every torrent that the store knows, those without peers
+	// included. A snapshot and its peers are valid until the next one is asked for.
+	// What changes meanwhile may or may not be seen; what does not is seen once.
+	Swarms(ctx context.Context) iter.Seq2[Snapshot, error]
+
+	// Totals returns how many torrents and peers the store holds.
+	Totals(ctx context.Context) (Totals, error)
+
+	// Close keeps what is to be kept and releases the store. Nothing else may be
+	// called after it.
+	Close() error
+}
+
+// Totals is the size of a store.
+type Totals struct {
+	Torrents int // those without peers included
+	Peers    int
+}
