@@ -132,7 +132,7 @@ func TestBencodeDictionaryWithManyKeysMustBeSorted(t *testing.T) {
 	if _, err := ParseBencode(append(sorted, 'e')); err != nil {
 		t.Errorf("sorted: %v", err)
 	}
-	if _, err := ParseBencode(append(unsorted, 'e')); err != ErrBencodeUnsorted {
+	if _, err := ParseBencode(append(unsorted, 'e')); !errors.Is(err, ErrBencodeUnsorted) {
 		t.Errorf("unsorted: %v, want %v", err, ErrBencodeUnsorted)
 	}
 }

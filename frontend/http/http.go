@@ -28,13 +28,15 @@ type Options struct {
 	MaxConnections int          // at a time, on each address; more wait. 0: no limit
 	Health         func() error // what is wrong although announces are answered; nil: nothing ever is
 	Log            *slog.Logger // nil: none
+
+	// Timeout is how long a client may take to send a request, and again to read
+	// the answer. 0: ten seconds.
+	Timeout time.Duration
 }
 
 // Bounds of one connection.
 const (
-	maxHeader   = 16 << 10 // bytes of request line and headers
-	sendTimeout = 10 * time.Second
-	readTimeout = 10 * time.Second
+	maxHeader   = 16 << 10        // bytes of request line and headers
 	idleTimeout = 2 * time.Minute // between requests of a connection that is kept
 )
 
@@ -47,6 +49,7 @@ type Server struct {
 	serving   sync.WaitGroup
 	buffers   sync.Pool // of *buffers
 	figures   figures
+	closeOnce func() error
 }
 
 // buffers are what one request needs, kept for the next one.
@@ -66,17 +69,21 @@ func Listen(ctx context.Context, addresses []string, trusted []netip.Prefix, o O
 	if o.MaxScrape <= 0 {
 		o.MaxScrape = bittorrent.UDPMaxScrapeHashes
 	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o}
+	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
 	s.buffers.New = func() any { return new(buffers) }
 	s.server = http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      sendTimeout,
+		ReadHeaderTimeout: o.Timeout,
+		ReadTimeout:       o.Timeout,
+		WriteTimeout:      o.Timeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // strangers cause these
@@ -121,8 +128,11 @@ func (s *Server) Addrs() []netip.AddrPort {
 const drainTime = 10 * time.Second
 
 // Close stops listening, ends the requests under way, and closes the rest. The
-// error tells of requests that did not end in time.
-func (s *Server) Close() error {
+// error tells of requests that did not end in time. Once is enough, and more do
+// no harm.
+func (s *Server) Close() error { return s.closeOnce() }
+
+func (s *Server) drainAndClose() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	err := s.server.Shutdown(ctx)

@@ -35,6 +35,8 @@ type Server struct {
 	conns   []*net.UDPConn
 	readers sync.WaitGroup
 	figures figures
+
+	closeOnce func() error
 }
 
 // Listen opens a socket for each address (host:port) and begins to answer. A
@@ -52,6 +54,7 @@ func Listen(ctx context.Context, addresses []string, o Options) (*Server, error)
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o}
+	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	for _, address := range addresses {
 		conns, err := listenAddress(ctx, address)
 		s.conns = append(s.conns, conns...)
@@ -126,8 +129,12 @@ func (s *Server) Addrs() []netip.AddrPort {
 const drainTime = 100 * time.Millisecond
 
 // Close answers what has arrived, waits for the answers under way, and closes
-// the sockets.
+// the sockets. Once is enough, and more do no harm.
 func (s *Server) Close() error {
+	return s.closeOnce()
+}
+
+func (s *Server) drainAndClose() error {
 	for _, conn := range s.conns {
 		_ = conn.SetReadDeadline(time.Now().Add(drainTime))
 	}

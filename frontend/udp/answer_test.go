@@ -1,0 +1,214 @@
+package udp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"waggle/bittorrent"
+	"waggle/store/memory"
+	"waggle/tracker"
+)
+
+var (
+	now  = time.Unix(1_700_000_000, 0)
+	peer = netip.MustParseAddr("192.0.2.1")
+)
+
+func newResponder(maxScrape int) (*responder, *memory.Store) {
+	store := memory.New(memory.Options{})
+	t := tracker.New(store, tracker.Settings{Interval: time.Minute, PeerLifetime: time.Hour, NumWant: 50, MaxNumWant: 1000}, tracker.Options{})
+	return &responder{tracker: t, secret: &Secret{1}, maxScrape: maxScrape, figures: new(figures)}, store
+}
+
+func request(n int) *bittorrent.AnnounceRequest {
+	return &bittorrent.AnnounceRequest{
+		InfoHash: bittorrent.InfoHash{7}, PeerID: bittorrent.PeerID{byte(n >> 8), byte(n)},
+		Port: 6881, Left: 1, NumWant: -1,
+	}
+}
+
+func connect(t *testing.T, p *responder, from netip.Addr) uint64 {
+	t.Helper()
+	r, err := bittorrent.ParseUDPResponse(p.answer(context.Background(), bittorrent.AppendUDPConnect(nil, 5), from, now))
+	if err != nil || r.TransactionID != 5 {
+		t.Fatalf("connect: %+v, %v", r, err)
+	}
+	id, err := r.ConnectionID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func announceTo(t *testing.T, p *responder, from netip.Addr, a *bittorrent.AnnounceRequest) (bittorrent.AnnounceResponse, int) {
+	t.Helper()
+	id := connect(t, p, from)
+	answer := bytes.Clone(p.answer(context.Background(), bittorrent.AppendUDPAnnounce(nil, id, 6, a, ""), from, now))
+	r, err := bittorrent.ParseUDPResponse(answer)
+	if err != nil || r.TransactionID != 6 {
+		t.Fatalf("announce: %+v, %v", r, err)
+	}
+	var out bittorrent.AnnounceResponse
+	if err := r.Announce(from.Is6(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out, len(answer)
+}
+
+func address(n int, v6 bool) netip.Addr {
+	if v6 {
+		return netip.AddrFrom16([16]byte{0: 0x20, 1: 1, 14: byte(n >> 8), 15: byte(n)})
+	}
+	return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
+}
+
+func TestAnswersFitTheMTUAndHoldPeersOfTheAskersFamily(t *testing.T) {
+	p, _ := newResponder(74)
+	for n := range 400 {
+		for _, v6 := range []bool{false, true} {
+			announceTo(t, p, address(n, v6), request(n))
+		}
+	}
+	for v6, want := range map[bool]int{false: 202, true: 67} {
+		a := request(1000)
+		a.NumWant = 1 << 30
+		out, size := announceTo(t, p, address(1000, v6), a)
+		if out.Peers.Len() != want || size > maxAnswer {
+			t.Errorf("IPv6 %t: %d peers in %d bytes, want %d in at most %d", v6, out.Peers.Len(), size, want, maxAnswer)
+		}
+		for addr := range out.Peers.All() {
+			if addr.Addr().Is6() != v6 || addr.Port() != 6881 {
+				t.Errorf("IPv6 %t: told of %v", v6, addr)
+			}
+		}
+		if out.Incomplete != 802-1 && out.Incomplete != 802 {
+			t.Errorf("%d leechers, want those of both families", out.Incomplete)
+		}
+	}
+}
+
+func TestWithoutProofOfAddressThereIsOnlySilence(t *testing.T) {
+	p, store := newResponder(74)
+	good := connect(t, p, peer)
+	announce := func(id uint64) []byte { return bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "") }
+	for name, test := range map[string]struct {
+		packet []byte
+		from   netip.Addr
+		at     time.Time
+	}{
+		"nothing":                    {nil, peer, now},
+		"a byte short of a header":   {announce(good)[:15], peer, now},
+		"connect with another magic": {bytes.Replace(bittorrent.AppendUDPConnect(nil, 1), []byte{0x04}, []byte{0x05}, 1), peer, now},
+		"announce with a wrong id":   {announce(good + 1), peer, now},
+		"announce with the magic":    {announce(bittorrent.ConnectMagic), peer, now},
+		"announce with an old id":    {announce(good), peer, now.Add(121 * time.Second)},
+		"another's id":               {announce(good), netip.MustParseAddr("192.0.2.9"), now},
+		"scrape with a wrong id":     {bittorrent.AppendUDPScrape(nil, 1, 1, make([]bittorrent.InfoHash, 1)), peer, now},
+		"unknown action, wrong id":   {[]byte("0123456789abcdef"), peer, now},
+	} {
+		if answer := p.answer(context.Background(), test.packet, test.from, test.at); answer != nil {
+			t.Errorf("%s: answered with %d bytes", name, len(answer))
+		}
+	}
+	if n, _ := store.Totals(context.Background()); n.Peers != 0 {
+		t.Errorf("%d peers were recorded", n.Peers)
+	}
+}
+
+func TestProvenAddressIsToldWhatIsWrong(t *testing.T) {
+	p, _ := newResponder(2)
+	id := connect(t, p, peer)
+	portZero := request(1)
+	portZero.Port = 0
+	long := append(bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), ""), make([]byte, 1500)...)
+	for name, test := range map[string]struct {
+		packet []byte
+		want   error
+	}{
+		"unknown action":   {append(bittorrent.AppendUDPScrape(nil, id, 1, nil)[:8], 0, 0, 0, 9, 0, 0, 0, 1), bittorrent.ErrUDPAction},
+		"short announce":   {bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "")[:97], bittorrent.ErrUDPShort},
+		"port 0":           {bittorrent.AppendUDPAnnounce(nil, id, 1, portZero, ""), bittorrent.ErrPort},
+		"scrape of none":   {bittorrent.AppendUDPScrape(nil, id, 1, nil), bittorrent.ErrUDPScrapeLen},
+		"scrape of three":  {bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 3)), bittorrent.ErrUDPScrapeLimit},
+		"bytes after it":   {long, nil},
+		"garbage options":  {append(bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), ""), 2, 255, 0), nil},
+		"scrape of two":    {bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 2)), nil},
+		"announce as such": {bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"), nil},
+	} {
+		r, err := bittorrent.ParseUDPResponse(p.answer(context.Background(), test.packet, peer, now))
+		if err != nil || r.TransactionID != 1 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+			continue
+		}
+		var got error
+		if r.Action == bittorrent.ActionError {
+			got = bittorrent.Error(r.Body)
+		}
+		if !errors.Is(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestScrapeAnswersInTheOrderAsked(t *testing.T) {
+	p, _ := newResponder(74)
+	announceTo(t, p, peer, request(1))
+	id := connect(t, p, peer)
+	hashes := make([]bittorrent.InfoHash, 74)
+	hashes[73] = request(1).InfoHash
+	answer := p.answer(context.Background(), bittorrent.AppendUDPScrape(nil, id, 1, hashes), peer, now)
+	r, _ := bittorrent.ParseUDPResponse(answer)
+	counts, err := r.AppendScrapeCounts(nil)
+	if err != nil || len(counts) != 74 || counts[73].Incomplete != 1 || counts[0].Incomplete != 0 || len(answer) > maxAnswer {
+		t.Errorf("%d bytes: %+v, %v", len(answer), counts, err)
+	}
+}
+
+func TestAnsweringAllocatesNothing(t *testing.T) {
+	p, _ := newResponder(74)
+	for n := range 200 {
+		announceTo(t, p, address(n, false), request(n))
+	}
+	id := connect(t, p, peer)
+	ctx := context.Background()
+	packets := [][]byte{
+		bittorrent.AppendUDPConnect(nil, 1),
+		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"),
+		bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 74)),
+		bittorrent.AppendUDPAnnounce(nil, id+1, 1, request(1), ""),
+		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "")[:50],
+	}
+	if n := testing.AllocsPerRun(200, func() {
+		for _, packet := range packets {
+			p.answer(ctx, packet, peer, now)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+// FuzzPacket sends any packet as from a proven address and as from an unproven
+// one, which must not be answered with more than it sent.
+func FuzzPacket(f *testing.F) {
+	p, _ := newResponder(74)
+	id := p.secret.connectionID(now, peer)
+	f.Add(bittorrent.AppendUDPConnect(nil, 1))
+	f.Add(bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"))
+	f.Add(bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 3)))
+	stranger := netip.MustParseAddr("2001:db8::1")
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		if answer := p.answer(context.Background(), packet, stranger, now); len(answer) > len(packet) {
+			t.Errorf("a stranger's %d bytes were answered with %d", len(packet), len(answer))
+		}
+		if len(packet) >= 8 {
+			packet = append(bittorrent.AppendUDPScrape(nil, id, 0, nil)[:8], packet[8:]...)
+		}
+		if answer := p.answer(context.Background(), packet, peer, now); len(answer) > maxAnswer {
+			t.Errorf("an answer of %d bytes", len(answer))
+		}
+	})
+}
