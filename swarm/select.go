@@ -20,18 +20,6 @@ const (
 	Groups
 )
 
-// GroupOf returns the group of a peer.
-func GroupOf(ip netip.Addr, k Kind) Group {
-	g := Seeds4
-	if k == Leecher {
-		g = Leechers4
-	}
-	if FamilyOf(ip) == IPv6 {
-		g++
-	}
-	return g
-}
-
 // family returns the family of a group's peers.
 func (g Group) family() Families { return IPv4 << (g & 1) }
 

@@ -1,0 +1,87 @@
+// Command waggle is a BitTorrent tracker, and what belongs to one: it serves,
+// and makes and shows torrents. Each command has a file of its own here, which
+// wires the packages together and decides nothing.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is that of the next release; a build from a checkout adds the commit.
+const version = "0.1.0"
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	// After the first signal the second one kills, as it would without us.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "waggle:", err)
+	}
+	return exitCode(err)
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "waggle",
+		Short: "A BitTorrent tracker that knows where its peers are",
+		Long: `A BitTorrent tracker that knows where its peers are.
+
+"waggle serve" answers BitTorrent clients over UDP and HTTP. It needs no
+configuration; "waggle config print" shows what can be set.`,
+		Example: `  waggle serve
+  waggle torrent create image.iso -a udp://tracker.example:6969/announce`,
+		Version:       versionText(),
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true, // run prints them
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("waggle {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newServeCommand(), newTorrentCommand(), newConfigCommand())
+	return root
+}
+
+// knownCommand refuses the name of a command that does not exist below cmd.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := fmt.Sprintf("see %s --help", cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
+	}
+	return usageError{fmt.Errorf("%s has no command %q: %s", cmd.CommandPath(), args[0], hint)}
+}
+
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return version + " (" + s.Value[:12] + ", " + info.GoVersion + ")"
+		}
+	}
+	return version + " (" + info.GoVersion + ")"
+}

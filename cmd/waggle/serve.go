@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"waggle/config"
+	"waggle/frontend/http"
+	"waggle/frontend/udp"
+	"waggle/store/memory"
+	"waggle/store/sqlite"
+	"waggle/swarm"
+	"waggle/tracker"
+)
+
+func newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer BitTorrent clients",
+		Long: `Answer BitTorrent clients over UDP and HTTP, until a signal.
+
+Every setting is a flag, an environment variable and a key of the file that
+--config names, in this order of precedence; "waggle config print" explains each.
+SIGTERM and Ctrl-C end what is under way, write what is in memory and stop.
+SIGHUP reads the configuration again.`,
+		Example: `  waggle serve
+  waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
+  WAGGLE_ANNOUNCE_INTERVAL=10m waggle serve --config waggle.yaml`,
+		Args: knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), cmd.Flags(), os.Environ(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// service is everything that runs while waggle serves.
+type service struct {
+	config  config.Config
+	level   slog.LevelVar
+	log     *slog.Logger
+	store   swarm.Store
+	tracker *tracker.Tracker
+	udp     *udp.Server
+	http    *http.Server
+}
+
+// serve runs a tracker until ctx ends.
+func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, stderr io.Writer) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from the start: unheard, it would kill
+	defer signal.Stop(hangup)
+	loaded, err := config.Load(flags, environ)
+	if err != nil {
+		return err
+	}
+	s := &service{config: loaded.Config}
+	s.log = newLog(stderr, s.config.Log, &s.level)
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	if err := s.printAddresses(ctx, stdout); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	background, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { s.tracker.Clean(background) })
+	group.Go(func() { s.logFigures(background) })
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case <-hangup:
+			s.reload(flags, environ)
+		}
+	}
+	s.log.Info("stopping")
+	err = s.closeFrontends()
+	cancel()
+	group.Wait()
+	err = errors.Join(err, s.store.Close())
+	if err == nil {
+		s.log.Info("stopped; nothing was lost")
+	}
+	return err
+}
+
+func newLog(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
+	setLevel(level, c)
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func setLevel(level *slog.LevelVar, c config.Log) {
+	_ = level.UnmarshalText([]byte(c.Level)) // config has checked it
+}
+
+// start opens the store and the frontends. If one fails, what was opened is
+// closed.
+func (s *service) start(ctx context.Context) (err error) {
+	began := time.Now()
+	if s.store, err = s.openStore(ctx); err != nil {
+		return err
+	}
+	if totals, err := s.store.Totals(ctx); err == nil && totals.Torrents > 0 {
+		s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
+	}
+	s.tracker = tracker.New(s.store, settings(s.config.Announce), tracker.Options{})
+	if err := s.listen(ctx); err != nil {
+		return errors.Join(err, s.closeFrontends(), s.store.Close())
+	}
+	return nil
+}
+
+func (s *service) listen(ctx context.Context) (err error) {
+	c := &s.config
+	if len(c.Listen.UDP)+len(c.Listen.HTTP) == 0 {
+		return errors.New("listen.udp and listen.http are both empty: name an address for one of them")
+	}
+	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Log: s.log}
+	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
+	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
+		return err
+	}
+	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, http.Options{
+		Tracker:        s.tracker,
+		MaxScrape:      int(c.Limits.ScrapeHashes),
+		MaxConnections: int(c.Limits.HTTPConnections),
+		Health:         s.health,
+		Log:            s.log,
+	})
+	return err
+}
+
+func texts(addresses []config.Address) []string {
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = string(a)
+	}
+	return out
+}
+
+func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
+	var seed [16]byte
+	_, _ = rand.Read(seed[:]) // never fails: crypto/rand
+	options := memory.Options{
+		MaxPeers:    int(s.config.Limits.Peers),
+		MaxTorrents: int(s.config.Limits.Torrents),
+		Seed:        [2]uint64{binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])},
+	}
+	if s.config.Store.Scheme() == "memory" {
+		return memory.New(options), nil
+	}
+	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{Memory: options, Log: s.log})
+}
+
+// health tells what is wrong although announces are answered.
+func (s *service) health() error {
+	if journal, ok := s.store.(*sqlite.Store); ok && !journal.Healthy() {
+		return errors.New("the journal cannot be written: announces would not survive a restart; see the log")
+	}
+	return nil
+}
+
+func settings(a config.Announce) tracker.Settings {
+	return tracker.Settings{
+		Interval:     a.Interval,
+		MinInterval:  a.MinInterval,
+		PeerLifetime: a.PeerLifetime,
+		NumWant:      int32(a.Numwant),
+		MaxNumWant:   int32(a.MaxNumwant),
+	}
+}
+
+// closeFrontends ends what is under way.
+func (s *service) closeFrontends() error {
+	var errs []error
+	if s.http != nil {
+		errs = append(errs, s.http.Close())
+	}
+	if s.udp != nil {
+		errs = append(errs, s.udp.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *service) stop() error {
+	return errors.Join(s.closeFrontends(), s.store.Close())
+}
+
+// reload reads the configuration again. With a mistake in it, the old one stays.
+func (s *service) reload(flags *pflag.FlagSet, environ []string) {
+	loaded, err := config.Load(flags, environ)
+	if err != nil {
+		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
+		return
+	}
+	s.apply(loaded.Config)
+	s.log.Info("configuration reloaded")
+}
+
+// apply puts into force what can change while running, and says what cannot.
+func (s *service) apply(c config.Config) {
+	s.tracker.Apply(settings(c.Announce))
+	s.http.Trust(c.Access.TrustedProxies)
+	setLevel(&s.level, c.Log)
+	for _, section := range []struct {
+		name     string
+		old, new any
+	}{
+		{"listen", s.config.Listen, c.Listen},
+		{"store", s.config.Store, c.Store},
+		{"limits", s.config.Limits, c.Limits},
+		{"log.format", s.config.Log.Format, c.Log.Format},
+	} {
+		if !reflect.DeepEqual(section.old, section.new) {
+			s.log.Warn("a change takes effect at the next start only", "key", section.name)
+		}
+	}
+}
+
+// printAddresses tells where clients reach the tracker, and that it is ready.
+func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
+	totals, err := s.store.Totals(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.config.Store, err)
+	}
+	_, err = fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
+	for _, url := range append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...) {
+		_, _ = fmt.Fprintf(w, "  %s\n", url)
+	}
+	_, _ = fmt.Fprintf(w, "ready: %d peers of %d torrents in %s; Ctrl-C stops\n", totals.Peers, totals.Torrents, s.config.Store)
+	return err
+}

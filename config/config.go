@@ -1,0 +1,120 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"time"
+)
+
+// Config is everything that waggle can be told, one key each.
+//
+// A file holds any of the keys below; it is named with --config FILE or WAGGLE_CONFIG. A key that
+// is left out has its default. Each key is also a flag and an environment variable: what is
+// announce.interval here is --announce-interval and WAGGLE_ANNOUNCE_INTERVAL there, where the
+// entries of a list are separated by commas. Flags win over the environment, the environment wins
+// over the file, and the file wins over the defaults.
+//
+// "waggle config check FILE" names every mistake in a file by its line.
+type Config struct {
+	// Where clients reach the tracker. An entry is host:port; without a host it means every
+	// address of this machine, and port 0 means any free port. An empty list, [], turns that
+	// protocol off.
+	Listen Listen `key:"listen"`
+
+	// Where swarms are kept, as a URL. sqlite:waggle-data/waggle.db is a file relative to the
+	// directory in which waggle is started; sqlite:///var/lib/waggle/waggle.db has an absolute
+	// path. "memory:", in quotes, keeps nothing when waggle stops.
+	Store StoreURL `key:"store" default:"sqlite:waggle-data/waggle.db"`
+
+	// How often clients announce, and how many peers they are told.
+	Announce Announce `key:"announce"`
+
+	// Whose word is believed.
+	Access Access `key:"access"`
+
+	// What waggle spends at most. Where 0 is allowed it means no limit. A number may be written
+	// 20M, 5k or 1_000; k, M and G are thousands, millions and thousand millions.
+	Limits Limits `key:"limits"`
+
+	// What waggle writes about itself to standard error.
+	Log Log `key:"log"`
+}
+
+// Listen says where clients reach the tracker.
+type Listen struct {
+	// Addresses of the UDP tracker protocol (BEP 15).
+	UDP []Address `key:"udp" default:":6969"`
+
+	// Addresses of the HTTP tracker protocol (BEP 3), with scrape and /health.
+	HTTP []Address `key:"http" default:":6969"`
+}
+
+// Announce says how often clients announce, and how many peers they are told.
+type Announce struct {
+	// How long a client is told to wait before it announces again. Each is told up to a tenth more
+	// or less, so that clients that came together do not come back together.
+	Interval time.Duration `key:"interval" default:"30m" range:"1s..24h"`
+
+	// How soon a client may announce again of its own accord. At most interval.
+	MinInterval time.Duration `key:"min_interval" default:"15m" range:"0s..24h"`
+
+	// How long a peer that has fallen silent is still told to others. More than a tenth longer than
+	// interval, which is told to clients a tenth shorter or longer: so a peer that announces in
+	// time is never forgotten.
+	PeerLifetime time.Duration `key:"peer_lifetime" default:"45m" range:"2s..168h"`
+
+	// How many peers a client is told that does not say how many it wants. At most max_numwant.
+	Numwant int `key:"numwant" default:"50" range:"0..1000"`
+
+	// How many peers a client is told at most, whatever it wants. Over UDP an answer holds no more
+	// than fit into one packet either.
+	MaxNumwant int `key:"max_numwant" default:"200" range:"0..1000"`
+}
+
+// Access says whose word is believed.
+type Access struct {
+	// Proxies whose X-Forwarded-For header names the client of an HTTP request. Each is a network
+	// such as 10.0.0.0/8, or one address. Anybody else's header is ignored.
+	TrustedProxies []netip.Prefix `key:"trusted_proxies" default:""`
+}
+
+// Limits says what waggle spends at most; 0 is no limit.
+type Limits struct {
+	// Peers known at once, over all torrents.
+	Peers Count `key:"peers" default:"20M" range:"0.."`
+
+	// Torrents known at once.
+	Torrents Count `key:"torrents" default:"5M" range:"0.."`
+
+	// Info hashes in one scrape. As many as 74 fit into one UDP packet.
+	ScrapeHashes Count `key:"scrape_hashes" default:"74" range:"1..74"`
+
+	// HTTP connections open at once, on each address. More wait until one ends.
+	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
+}
+
+// Log says what waggle writes about itself.
+type Log struct {
+	// The least important message that is written.
+	Level string `key:"level" default:"info" oneof:"debug,info,warn,error"`
+
+	// How a message looks. text is for people, json for machines.
+	Format string `key:"format" default:"text" oneof:"text,json"`
+}
+
+// Default returns the configuration of a waggle that is told nothing.
+func Default() Config {
+	var c Config
+	for _, k := range keys() {
+		var values []reflect.Value
+		for _, text := range split(k, k.initial) {
+			value, err := k.parse(text)
+			if err != nil {
+				panic("config: default: " + k.path + " " + err.Error())
+			}
+			values = append(values, value)
+		}
+		k.put(&c, values)
+	}
+	return c
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultIsWhatTheManualSays(t *testing.T) {
+	want := Config{
+		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}},
+		Store:  "sqlite:waggle-data/waggle.db",
+		Announce: Announce{
+			Interval:     30 * time.Minute,
+			MinInterval:  15 * time.Minute,
+			PeerLifetime: 45 * time.Minute,
+			Numwant:      50,
+			MaxNumwant:   200,
+		},
+		Access: Access{TrustedProxies: []netip.Prefix{}},
+		Limits: Limits{Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000},
+		Log:    Log{Level: "info", Format: "text"},
+	}
+	if got := Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Default() = %+v", got)
+	}
+}
+
+func TestDefaultIsWithinItsOwnRules(t *testing.T) {
+	l := newLoader()
+	l.relations()
+	if err := l.err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryFieldHasAKeyAndAComment(t *testing.T) {
+	s := declared()
+	for _, k := range s.keys {
+		if last(k.path) == "" || strings.HasPrefix(k.path, ".") {
+			t.Errorf("field %v has no key", k.field)
+		}
+		if !strings.HasSuffix(k.doc, ".") {
+			t.Errorf("%s has the comment %q, want sentences", k.path, k.doc)
+		}
+		if n := len(usage(k)); n > 100 {
+			t.Errorf("%s: the first sentence of its comment has %d characters, too many for --help", k.path, n)
+		}
+	}
+	for _, section := range s.sections {
+		if !strings.HasSuffix(section.doc, ".") {
+			t.Errorf("%s has the comment %q, want sentences", section.path, section.doc)
+		}
+	}
+}
+
+func TestEveryKeyHasItsOwnFlagAndVariable(t *testing.T) {
+	seen := map[string]string{fileFlag: "the file", fileVariable: "the file"}
+	for _, k := range keys() {
+		for _, name := range []string{k.flag(), k.environment()} {
+			if other, taken := seen[name]; taken {
+				t.Errorf("%s is of %s and of %s", name, other, k.path)
+			}
+			seen[name] = k.path
+		}
+		if foreign.MatchString(k.environment() + "=tcp://") {
+			t.Errorf("%s looks like a variable that Kubernetes sets", k.environment())
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kind is how one type of value is read and described.
+type kind struct {
+	of      reflect.Type
+	name    string // in the help of a flag: duration
+	want    string // what to write: a duration such as 30m
+	example string // the example alone: 30m
+	parse   func(text string) (reflect.Value, error)
+}
+
+// errShape says that a text is nothing like its kind, so that there is no more to say than what
+// the kind wants.
+var errShape = errors.New("wrong kind")
+
+var kinds = map[reflect.Type]kind{
+	reflect.TypeFor[string]():        newKind("word", "a word such as ", "info", parseString),
+	reflect.TypeFor[int]():           newKind("number", "a number such as ", "50", parseInt),
+	reflect.TypeFor[Count]():         newKind("count", "a count such as 5k, 1_000 or ", "20M", parseCount),
+	reflect.TypeFor[time.Duration](): newKind("duration", "a duration such as ", "30m", parseDuration),
+	reflect.TypeFor[Address]():       newKind("host:port", "an address such as [::1]:6969 or ", ":6969", parseAddress),
+	reflect.TypeFor[netip.Prefix]():  newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
+	reflect.TypeFor[StoreURL]():      newKind("URL", "memory: or a URL such as ", "sqlite:waggle-data/waggle.db", parseStoreURL),
+}
+
+// newKind makes a kind that wants what suchAs says, which ends in the example.
+func newKind[T any](name, suchAs, example string, parse func(string) (T, error)) kind {
+	return kind{name: name, want: suchAs + example, example: example, parse: func(text string) (reflect.Value, error) {
+		value, err := parse(text)
+		return reflect.ValueOf(value), err
+	}}
+}
+
+func isKind(t reflect.Type) bool {
+	_, ok := kinds[t]
+	return ok
+}
+
+// format writes a value so that its kind reads the same value from it.
+func format(value reflect.Value) string {
+	if d, ok := value.Interface().(time.Duration); ok {
+		return shortDuration(d)
+	}
+	return fmt.Sprint(value.Interface())
+}
+
+func parseString(text string) (string, error) { return text, nil }
+
+func parseInt(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, errShape
+	}
+	return n, nil
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		return d, nil
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return 0, errors.New("it has no unit, which is s, m or h")
+	}
+	return 0, errShape
+}
+
+// shortDuration leaves out the zeros that Duration.String ends in: 30m rather than 30m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// parsePrefix reads a network, or an address as the network of that address alone. What is IPv4
+// mapped into IPv6 becomes IPv4, as the addresses are that it is compared with.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, errShape
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("write the network %s or the address %s", p.Masked(), p.Addr())
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p, nil
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func printed(l *Loaded) string {
+	var b strings.Builder
+	if err := l.Print(&b); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// read is what a file says.
+func read(text string) (Config, error) {
+	l := newLoader()
+	l.file("waggle.yaml", []byte(text))
+	l.relations()
+	return l.loaded.Config, l.err()
+}
+
+func TestPrintedDefaultIsReadBackAsTheDefault(t *testing.T) {
+	c, err := read(printed(&Loaded{Config: Default()}))
+	if err != nil || !reflect.DeepEqual(c, Default()) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestEveryKeyIsPrintedOnceBelowItsComment(t *testing.T) {
+	text := printed(&Loaded{Config: Default()})
+	for _, k := range keys() {
+		lines := regexp.MustCompile(`(?m)^ *#.*\n *`+last(k.path)+`: .*$`).FindAllString(text, -1)
+		if len(lines) != 1 {
+			t.Errorf("%s is printed as %q", k.path, lines)
+		}
+	}
+	for path := range declared().sections {
+		if n := strings.Count(text, ".\n"+path+":\n"); n != 1 {
+			t.Errorf("%s: is printed %d times below a comment", path, n)
+		}
+	}
+}
+
+func TestPrintedLinesFitTheScreen(t *testing.T) {
+	for line := range strings.Lines(printed(&Loaded{Config: Default()})) {
+		if len(line) > columns+1 {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+}
+
+func TestPrintSaysWhatTheTagsSay(t *testing.T) {
+	text := strings.Join(strings.Fields(strings.ReplaceAll(printed(&Loaded{Config: Default()}), "#", "")), " ")
+	for _, want := range []string{"Range: 1s to 24h.", "Range: 0 or more.", "One of debug, info, warn, error."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+}
+
+func TestSourceWithALineBreakStaysWithinItsComment(t *testing.T) {
+	l := &Loaded{Config: Default(), Sources: map[string]Source{"store": {"a\nstore: b", 1}}}
+	if _, err := read(printed(l)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
+	addresses := rapid.SliceOfN(rapid.SampledFrom([]Address{":0", ":6969", "[::1]:1", "[fe80::1%eth0]:2", "null:3", "true:4", "1:5", "a_b-c.d:6"}), 0, 3)
+	duration := func(low, high time.Duration) *rapid.Generator[time.Duration] {
+		return rapid.Map(rapid.Int64Range(int64(low), int64(high)), func(n int64) time.Duration { return time.Duration(n) })
+	}
+	count := rapid.Map(rapid.IntRange(0, 1<<30), func(n int) Count { return Count(n) })
+	prefixes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) netip.Prefix {
+		var b [16]byte
+		copy(b[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address"))
+		a := netip.AddrFrom16(b).Unmap()
+		return netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits")).Masked()
+	}), 0, 3)
+	path := rapid.StringMatching(`sqlite:[^\pC/?#][^\pC?#]{0,20}[^\pC/?#]`)
+
+	rapid.Check(t, func(t *rapid.T) {
+		c := Default()
+		c.Listen = Listen{UDP: addresses.Draw(t, "udp"), HTTP: addresses.Draw(t, "http")}
+		c.Store = StoreURL(path.Draw(t, "store"))
+		c.Announce.Interval = duration(time.Second, 24*time.Hour).Draw(t, "interval")
+		c.Announce.MinInterval = duration(0, c.Announce.Interval).Draw(t, "min_interval")
+		c.Announce.PeerLifetime = duration(max(2*time.Second, c.Announce.Interval+c.Announce.Interval/10+1), 168*time.Hour).Draw(t, "peer_lifetime")
+		c.Announce.MaxNumwant = rapid.IntRange(0, 1000).Draw(t, "max_numwant")
+		c.Announce.Numwant = rapid.IntRange(0, c.Announce.MaxNumwant).Draw(t, "numwant")
+		c.Access.TrustedProxies = prefixes.Draw(t, "trusted_proxies")
+		c.Limits = Limits{Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections")}
+		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
+
+		text := printed(&Loaded{Config: c})
+		back, err := read(text)
+		if err != nil || fmt.Sprintf("%+v", back) != fmt.Sprintf("%+v", c) {
+			t.Fatalf("%+v\nis read back as\n%+v, %v\nfrom\n%s", c, back, err, text)
+		}
+	})
+}
