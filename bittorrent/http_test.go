@@ -64,9 +64,9 @@ func TestHTTPAnnounceParameters(t *testing.T) {
 		"no_peer_id=1":                    func(a *bittorrent.AnnounceRequest) bool { return a.Form == bittorrent.PeersCompact },
 		"key=1a2B":                        func(a *bittorrent.AnnounceRequest) bool { return a.Key == 0x1a2b },
 		"key=not-hex":                     func(a *bittorrent.AnnounceRequest) bool { return a.Key != 0 },
-		"ip=192.0.2.1&ipv6=::1&ipv4=1":    func(a *bittorrent.AnnounceRequest) bool { return true },
-		"supportcrypto=1&corrupt=0&x=y&&": func(a *bittorrent.AnnounceRequest) bool { return true },
-		"\xff\xfe=\xff&caf\u00e9=\x00":    func(a *bittorrent.AnnounceRequest) bool { return true },
+		"ip=192.0.2.1&ipv6=::1&ipv4=1":    func(*bittorrent.AnnounceRequest) bool { return true },
+		"supportcrypto=1&corrupt=0&x=y&&": func(*bittorrent.AnnounceRequest) bool { return true },
+		"\xff\xfe=\xff&caf\u00e9=\x00":    func(*bittorrent.AnnounceRequest) bool { return true },
 	} {
 		var a bittorrent.AnnounceRequest
 		if err := bittorrent.ParseHTTPAnnounce(goodQuery+"&"+query, &a); err != nil || !check(&a) {

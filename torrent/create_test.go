@@ -121,10 +121,7 @@ func TestCreatedTorrentOfAFolderIsSortedByParts(t *testing.T) {
 
 func TestPieceHashesDoNotDependOnHowFilesAndWorkersShareThem(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		root, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			r.Fatal(err)
-		}
+		root := t.TempDir()
 		all := noise(rapid.IntRange(1, 200_000).Draw(r, "bytes"))
 		for rest, i := all, 0; len(rest) > 0; i++ {
 			n := rapid.IntRange(0, len(rest)).Draw(r, "file")

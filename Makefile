@@ -1,0 +1,84 @@
+# make run        the tracker on its defaults
+# make test       set-up, and all tests that take minutes together
+# make test-long  the rest: clients in network namespaces, long fuzzing (needs root)
+# make bench      benchmarks, with ratios
+# make lint       the linter, whose rules include who may import whom
+# make fuzz       every fuzz target for FUZZTIME each
+
+SHELL := /bin/bash
+BIN := $(CURDIR)/bin
+FUZZTIME ?= 5m
+GOLANGCI_VERSION := v2.15.0
+
+# A program that tests use, and the Debian package that brings it. What is not on
+# PATH is looked for as a path.
+TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
+	gcc:gcc /usr/include/stdlib.h:libc6-dev \
+	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent
+LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
+	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
+
+.PHONY: run build test test-long bench lint fuzz setup setup-long clean
+
+run:
+	go run ./cmd/waggle serve
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(BIN)/waggle ./cmd/waggle
+
+test: setup
+	go vet ./...
+	go test -race -timeout 10m ./...
+
+test-long: setup setup-long
+	go test -race -timeout 60m -tags long ./...
+	$(MAKE) fuzz
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./bittorrent ./store/... ./frontend/... ./torrent
+
+lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+	$< run ./...
+	$< run --build-tags long ./interop/...
+	go mod tidy -diff
+
+# go test fuzzes one target at a time.
+fuzz:
+	set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target for $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+setup: interop/node_modules/.installed
+	@$(call install,$(TEST_TOOLS))
+
+setup-long:
+	@$(call install,$(LONG_TOOLS))
+
+interop/node_modules/.installed: interop/package.json interop/package-lock.json
+	@$(call install,node:nodejs npm:npm)
+	cd interop && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(BIN)/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(BIN)/golangci-lint $@
+
+clean:
+	rm -rf $(BIN) interop/node_modules
+
+# install installs with apt what is missing of a list of program:package.
+define install
+	missing=(); for pair in $(1); do \
+		program=$${pair%%:*}; \
+		command -v "$$program" >/dev/null || [ -e "$$program" ] || missing+=("$${pair##*:}"); \
+	done; \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		echo "installing $${missing[*]}"; \
+		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	fi
+endef
