@@ -325,6 +325,38 @@ func TestSlowClientIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
+func TestCloseEndsRequestsUnderWayAndDoesNotWaitForClientsThatNeverFinish(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := listen(t, func(o *frontend.Options) {
+		o.Timeout = time.Hour
+		o.Health = func() error {
+			close(entered)
+			<-leave
+			return nil
+		}
+	})
+	stuck, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stuck.Close() }()
+	if _, err := stuck.Write([]byte("GET /announce?info_hash=")); err != nil {
+		t.Fatal(err)
+	}
+	body := make(chan string)
+	go func() { body <- string(s.get(t, s.v4()+"/health")) }()
+	<-entered
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	close(leave)
+	if got := <-body; got != "ok\n" {
+		t.Errorf("the request under way was answered %q", got)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
 func TestAddressInUseIsNamedAndNothingIsKept(t *testing.T) {
 	taken := listen(t, nil).Addrs()[0].String()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
