@@ -2,9 +2,12 @@ package sqlite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,18 +118,26 @@ func (s *Store) waiting() bool {
 	return false
 }
 
+// maxTransaction is the number of rows after which a transaction is committed
+// and another begun: under a heavy load the first lanes need not wait for the
+// last.
+const maxTransaction = 10_000
+
 func (s *Store) flushLanes(ctx context.Context) error {
 	w, err := newWriter(ctx, s.db)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.tx.Rollback() }()
+	defer w.end()
 	for i := range s.lanes {
 		changes, lost := s.lanes[i].take()
 		if lost {
 			err = s.writeLane(w, byte(i))
 		} else {
-			err = w.writeAll(changes)
+			err = w.writeAll(changes, &s.order)
+		}
+		if err == nil && w.rows >= maxTransaction {
+			err = w.begin()
 		}
 		if err != nil {
 			return err
@@ -156,10 +167,12 @@ func (s *Store) writeLane(w *writer, lane byte) error {
 	return nil
 }
 
-// writer is one transaction and its statements.
+// writer is a transaction and its statements.
 type writer struct {
 	ctx       context.Context
+	db        *sql.DB
 	tx        *sql.Tx
+	rows      int // written in this transaction
 	putPeer   *sql.Stmt
 	dropPeer  *sql.Stmt
 	putCount  *sql.Stmt
@@ -167,11 +180,21 @@ type writer struct {
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
+	w := &writer{ctx: ctx, db: db}
+	return w, w.begin()
+}
+
+// begin commits the transaction, if there is one, and begins the next.
+func (w *writer) begin() (err error) {
+	if w.tx != nil {
+		if err := w.tx.Commit(); err != nil {
+			return err
+		}
 	}
-	w := &writer{ctx: ctx, tx: tx}
+	w.rows = 0
+	if w.tx, err = w.db.BeginTx(w.ctx, nil); err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		to   **sql.Stmt
 		text string
@@ -182,16 +205,35 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		{&w.putCount, "INSERT OR REPLACE INTO torrents (sha1, downloaded) VALUES (?, ?)"},
 		{&w.dropCount, "DELETE FROM torrents WHERE sha1 = ?"},
 	} {
-		if *s.to, err = tx.PrepareContext(ctx, s.text); err != nil {
-			_ = tx.Rollback()
-			return nil, err
+		if *s.to, err = w.tx.PrepareContext(w.ctx, s.text); err != nil {
+			return errors.Join(err, w.tx.Rollback())
 		}
 	}
-	return w, nil
+	return nil
 }
 
-func (w *writer) writeAll(changes []swarm.Change) error {
+// end gives up what was not committed.
+func (w *writer) end() {
+	if w.tx != nil {
+		_ = w.tx.Rollback() // which fails where it was
+	}
+}
+
+// writeAll writes changes in the order of the tables' keys, which touches each
+// page once, and of several changes of one row the last only. order is memory
+// that is used again.
+func (w *writer) writeAll(changes []swarm.Change, order *[]int32) error {
+	*order = (*order)[:0]
 	for i := range changes {
+		*order = append(*order, int32(i))
+	}
+	slices.SortFunc(*order, func(i, j int32) int {
+		return cmp.Or(compareRows(&changes[i], &changes[j]), cmp.Compare(i, j))
+	})
+	for n, i := range *order {
+		if n+1 < len(*order) && compareRows(&changes[i], &changes[(*order)[n+1]]) == 0 {
+			continue
+		}
 		if err := w.write(&changes[i]); err != nil {
 			return err
 		}
@@ -199,22 +241,28 @@ func (w *writer) writeAll(changes []swarm.Change) error {
 	return nil
 }
 
+// compareRows orders changes by the row that they change. A row of torrents has
+// no address, and comes first.
+func compareRows(a, b *swarm.Change) int {
+	return cmp.Or(bytes.Compare(a.InfoHash[:], b.InfoHash[:]), a.Peer.Addr.Compare(b.Peer.Addr))
+}
+
 func (w *writer) write(c *swarm.Change) error {
 	switch c.Kind {
 	case swarm.PeerPut:
 		return w.put(c.InfoHash, &c.Peer)
 	case swarm.PeerGone:
-		return exec(w.ctx, w.dropPeer, c.InfoHash[:], c.Peer.Addr.Addr().String(), c.Peer.Addr.Port())
+		return w.exec(w.dropPeer, c.InfoHash[:], c.Peer.Addr.Addr().String(), c.Peer.Addr.Port())
 	case swarm.DownloadCount:
-		return exec(w.ctx, w.putCount, c.InfoHash[:], c.Downloaded)
+		return w.exec(w.putCount, c.InfoHash[:], c.Downloaded)
 	case swarm.TorrentGone:
-		return exec(w.ctx, w.dropCount, c.InfoHash[:])
+		return w.exec(w.dropCount, c.InfoHash[:])
 	}
 	return fmt.Errorf("unknown kind of change %d", c.Kind)
 }
 
 func (w *writer) put(h bittorrent.InfoHash, p *swarm.Peer) error {
-	return exec(w.ctx, w.putPeer, h[:], p.Addr.Addr().String(), p.Addr.Port(), p.ID[:], p.Key, p.Kind,
+	return w.exec(w.putPeer, h[:], p.Addr.Addr().String(), p.Addr.Port(), p.ID[:], p.Key, p.Kind,
 		p.Uploaded, p.Downloaded, p.Left, p.First.Unix(), p.Last.Unix())
 }
 
@@ -227,7 +275,7 @@ func (w *writer) putSwarm(s *swarm.Snapshot) error {
 	if s.Downloaded == 0 {
 		return nil
 	}
-	return exec(w.ctx, w.putCount, s.InfoHash[:], s.Downloaded)
+	return w.exec(w.putCount, s.InfoHash[:], s.Downloaded)
 }
 
 // deleteRange removes the torrents whose first byte is within first and last.
@@ -245,7 +293,8 @@ func (w *writer) deleteRange(first, last byte) error {
 	return nil
 }
 
-func exec(ctx context.Context, s *sql.Stmt, args ...any) error {
-	_, err := s.ExecContext(ctx, args...)
+func (w *writer) exec(s *sql.Stmt, args ...any) error {
+	w.rows++
+	_, err := s.ExecContext(w.ctx, args...)
 	return err
 }

@@ -99,7 +99,11 @@ func openDatabase(ctx context.Context, path string, fresh bool) (*sql.DB, error)
 			return nil, err
 		}
 	}
-	query := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)", "temp_store(MEMORY)"}}
+	query := url.Values{"_pragma": {
+		"busy_timeout(5000)", "synchronous(NORMAL)", "temp_store(MEMORY)",
+		"cache_size(-32768)",        // 32 MiB, for rows that are written all over the tables
+		"wal_autocheckpoint(16384)", // 64 MiB, so that not every transaction ends in one
+	}}
 	slashed := "/" + strings.TrimPrefix(filepath.ToSlash(absolute), "/") // Windows: /C:/path
 	source := url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", source.String())

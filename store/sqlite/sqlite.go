@@ -44,7 +44,8 @@ type Store struct {
 	lock  *flock.Flock
 	lanes [lanes]lane
 	log   *slog.Logger
-	left  int // rows that a limit kept out of memory at start
+	order []int32 // of the flush that is under way
+	left  int     // rows that a limit kept out of memory at start
 
 	stop    context.CancelFunc
 	done    chan struct{}
