@@ -1,0 +1,94 @@
+package interop
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// scratch is a directory for what all tests share; it goes when they end.
+var scratch string
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "waggle-interop-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	scratch = dir
+	return m.Run()
+}
+
+// waggle returns the path of the binary under test, which is built once.
+func waggle(t *testing.T) string {
+	t.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("INTEROP_WAGGLE"); path != "" {
+		return path, nil
+	}
+	if err := noteSources(".."); err != nil {
+		return "", err
+	}
+	path := filepath.Join(scratch, "waggle")
+	build := slices.Concat([]string{"build"}, buildFlags, []string{"-o", path, "../cmd/waggle"})
+	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(build, " "), err, out)
+	}
+	return path, nil
+})
+
+// noteSources looks at every source file that the binary may be built from.
+// The go command sees that and does not answer from its cache of test results
+// once one of them has changed, as it otherwise would: nothing of the binary is
+// imported here.
+func noteSources(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if name == "node_modules" || path != root && strings.HasPrefix(name, ".") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".sql"}, filepath.Ext(name)) {
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+}
+
+// program returns the path of a client that make installs.
+func program(t *testing.T, name, remedy string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s not found: run `%s`, which installs it", name, remedy)
+	}
+	return path
+}
+
+// What installs the clients.
+const (
+	makeTest     = "make test"
+	makeTestLong = "make test-long"
+)
