@@ -373,6 +373,9 @@ func appendCount(dst []byte, key string, n uint32) []byte {
 
 func appendPeerDictionaries(dst []byte, peers *PeerList, form PeerForm) []byte {
 	var text [46]byte // the longest IPv6 address in text
+	if len(peers.IDs4)+len(peers.IDs6) == 0 {
+		form = PeersWithoutIDs // the tracker does not keep them
+	}
 	dst = append(dst, 'l')
 	for addr, id := range peers.All() {
 		dst = AppendBytes(append(dst, "d2:ip"...), addr.Addr().AppendTo(text[:0]))

@@ -29,6 +29,9 @@ type Config struct {
 	// How often clients announce, and how many peers they are told.
 	Announce Announce `key:"announce"`
 
+	// What is kept of torrents and their peers.
+	Torrents Torrents `key:"torrents"`
+
 	// Whose word is believed.
 	Access Access `key:"access"`
 
@@ -69,6 +72,14 @@ type Announce struct {
 	// How many peers a client is told at most, whatever it wants. Over UDP an answer holds no more
 	// than fit into one packet either.
 	MaxNumwant int `key:"max_numwant" default:"200" range:"0..1000"`
+}
+
+// Torrents says what is kept of torrents and their peers.
+type Torrents struct {
+	// Whether to keep more of a peer than its address. That is its id, what it transferred and has
+	// left, and when it was first seen. Without, a peer takes some 25 bytes of memory instead of
+	// 75, and answers that are not compact have no peer ids.
+	PeerDetails bool `key:"peer_details" default:"true"`
 }
 
 // Access says whose word is believed.

@@ -19,9 +19,10 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			Numwant:      50,
 			MaxNumwant:   200,
 		},
-		Access: Access{TrustedProxies: []netip.Prefix{}},
-		Limits: Limits{Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000},
-		Log:    Log{Level: "info", Format: "text"},
+		Torrents: Torrents{PeerDetails: true},
+		Access:   Access{TrustedProxies: []netip.Prefix{}},
+		Limits:   Limits{Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000},
+		Log:      Log{Level: "info", Format: "text"},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v", got)

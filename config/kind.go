@@ -25,6 +25,7 @@ var errShape = errors.New("wrong kind")
 
 var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[string]():        newKind("word", "a word such as ", "info", parseString),
+	reflect.TypeFor[bool]():          newKind("true or false", "true or ", "false", parseBool),
 	reflect.TypeFor[int]():           newKind("number", "a number such as ", "50", parseInt),
 	reflect.TypeFor[Count]():         newKind("count", "a count such as 5k, 1_000 or ", "20M", parseCount),
 	reflect.TypeFor[time.Duration](): newKind("duration", "a duration such as ", "30m", parseDuration),
@@ -55,6 +56,16 @@ func format(value reflect.Value) string {
 }
 
 func parseString(text string) (string, error) { return text, nil }
+
+func parseBool(text string) (bool, error) {
+	switch text {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, errShape
+}
 
 func parseInt(text string) (int, error) {
 	n, err := strconv.Atoi(text)

@@ -1,11 +1,6 @@
 package swarm
 
-import (
-	"math/rand/v2"
-	"net/netip"
-
-	"waggle/bittorrent"
-)
+import "math/rand/v2"
 
 // Group is a run of a swarm's peers that selection treats alike: those of one
 // family that download, or those that do not.
@@ -28,9 +23,9 @@ func (g Group) family() Families { return IPv4 << (g & 1) }
 type View interface {
 	// Len returns the number of peers in a group.
 	Len(g Group) int
-	// At returns peer i of a group, 0 <= i < Len(g). The id may be a slice of the
-	// store's memory and is not kept.
-	At(g Group, i int) (netip.AddrPort, *bittorrent.PeerID)
+	// Append appends peer i of a group, 0 <= i < Len(g), to r.Peers, with its id if
+	// a wants ids and the store keeps them; unless its peer id is the asker's.
+	Append(g Group, i int, a *Announce, r *Reply)
 }
 
 // Position is where a peer stands in a [View].
@@ -92,15 +87,7 @@ func take(v View, g Group, size, n int, asker Position, a *Announce, r *Reply, r
 		if asker.Group == g && asker.Index >= 0 && i >= asker.Index {
 			i++
 		}
-		addr, id := v.At(g, i)
-		if *id == a.PeerID {
-			continue
-		}
-		if a.WithIDs {
-			r.Peers.AppendWithID(addr, *id)
-		} else {
-			r.Peers.Append(addr)
-		}
+		v.Append(g, i, a, r)
 	}
 }
 

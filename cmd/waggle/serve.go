@@ -164,6 +164,7 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	options := memory.Options{
 		MaxPeers:    int(s.config.Limits.Peers),
 		MaxTorrents: int(s.config.Limits.Torrents),
+		Details:     s.config.Torrents.PeerDetails,
 		Seed:        [2]uint64{binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])},
 	}
 	if s.config.Store.Scheme() == "memory" {
@@ -228,6 +229,7 @@ func (s *service) apply(c config.Config) {
 	}{
 		{"listen", s.config.Listen, c.Listen},
 		{"store", s.config.Store, c.Store},
+		{"torrents", s.config.Torrents, c.Torrents},
 		{"limits", s.config.Limits, c.Limits},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 	} {

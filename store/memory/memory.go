@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,17 +11,31 @@ import (
 	"waggle/swarm"
 )
 
-// Shards is the number of parts that a store is locked and cleaned by. The
-// shard of a torrent is the first byte of its info hash.
-const Shards = 256
+// Shards is the number of parts that a store is locked and cleaned by. The shard
+// of a torrent is the first ten bits of its info hash.
+const Shards = 1 << shardBits
 
-// Options are the settings of a store. The zero value has no limits, selects by
-// a fixed sequence of random numbers and tells nobody of changes.
+const shardBits = 10
+
+// ShardOf returns the shard of a torrent.
+func ShardOf(h bittorrent.InfoHash) int {
+	return (int(h[0])<<8 | int(h[1])) >> (16 - shardBits)
+}
+
+// Options are the settings of a store. The zero value has no limits, keeps no
+// details, selects by a fixed sequence of random numbers and tells nobody of
+// changes.
 type Options struct {
 	MaxPeers    int // 0: no limit
 	MaxTorrents int // 0: no limit
 
-	// Seed makes selection unpredictable, or repeatable in tests.
+	// Details keeps the peer id, what was transferred and is left, and when a peer
+	// was first seen: 48 bytes a peer. Without them a peer takes 16 bytes of IPv4
+	// or 28 of IPv6, snapshots have no details, and answers no peer ids.
+	Details bool
+
+	// Seed makes selection unpredictable, or repeatable in tests. It also keys the
+	// hashes by which peers and torrents are found.
 	Seed [2]uint64
 
 	// Changed is told of every change, under the lock of the shard: it must not
@@ -34,19 +47,13 @@ type Options struct {
 // Store is a [swarm.Store] in memory. The zero value is not ready; use [New].
 type Store struct {
 	options  Options
+	arena    arena
 	shards   [Shards]shard
 	peers    atomic.Int64
 	torrents atomic.Int64
 }
 
-type shard struct {
-	mu       sync.Mutex
-	torrents map[bittorrent.InfoHash]*torrent
-	random   *rand.Rand
-	change   swarm.Change // reused, so that telling allocates nothing
-}
-
-// What a newcomer is told at a limit.
+// What a newcomer is told at a limit that nobody can be given up for.
 const (
 	warnPeers    = "this tracker is at its limit of peers: it cannot tell others of you now"
 	warnTorrents = "this tracker is at its limit of torrents: it cannot add this one now"
@@ -55,93 +62,86 @@ const (
 // New returns an empty store.
 func New(o Options) *Store {
 	s := &Store{options: o}
+	keys := rand.New(rand.NewPCG(o.Seed[0], o.Seed[1]))
 	for i := range s.shards {
-		s.shards[i].torrents = make(map[bittorrent.InfoHash]*torrent)
-		s.shards[i].random = rand.New(rand.NewPCG(o.Seed[0], o.Seed[1]+uint64(i)))
+		sh := &s.shards[i]
+		sh.arena = &s.arena
+		sh.random = rand.New(rand.NewPCG(keys.Uint64(), keys.Uint64()))
+		sh.torrents.seed = [2]uint64{keys.Uint64(), keys.Uint64()}
+		sh.v4 = family[[6]byte]{arena: &s.arena, seed: keys.Uint64(), detailed: o.Details}
+		sh.v6 = family[[18]byte]{arena: &s.arena, seed: keys.Uint64(), detailed: o.Details}
 	}
 	return s
 }
 
-func (s *Store) shard(h bittorrent.InfoHash) *shard { return &s.shards[h[0]] }
+func (s *Store) shard(h bittorrent.InfoHash) *shard { return &s.shards[ShardOf(h)] }
 
 // Announce is documented at [swarm.Store]. It never fails.
 func (s *Store) Announce(_ context.Context, a *swarm.Announce, r *swarm.Reply) error {
 	sh := s.shard(a.InfoHash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	t := sh.torrents[a.InfoHash]
+	n := sh.torrents.find(&a.InfoHash)
 	if a.Event == bittorrent.EventStopped {
-		s.stop(sh, t, a, r)
+		if n != 0 {
+			s.stop(sh, n, a, r)
+		}
 		return nil
 	}
-	if t == nil {
-		if t = s.addTorrent(sh, a.InfoHash); t == nil {
+	if n == 0 {
+		if n = s.addTorrent(sh, &a.InfoHash); n == 0 {
 			r.Warning = warnTorrents
 			return nil
 		}
 	}
+	t := sh.torrents.one(n)
 	asker := s.record(sh, t, a, r)
-	setCounts(t, r)
-	swarm.Select(t, asker, a, r, sh.random)
+	setCounts(sh, t, r)
+	swarm.Select(sh.viewOf(t, &a.PeerID), asker, a, r, sh.random)
+	if asker.Index < 0 {
+		s.forgetEmpty(sh, n)
+	}
 	return nil
 }
 
-func setCounts(t *torrent, r *swarm.Reply) {
-	c := t.counts()
+func setCounts(sh *shard, t *torrent, r *swarm.Reply) {
+	c := sh.counts(t)
 	r.Complete, r.Incomplete, r.Downloaded = c.Complete, c.Incomplete, c.Downloaded
 }
 
 // stop removes the peer. One that leaves wants no peers.
-func (s *Store) stop(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply) {
-	if t == nil {
-		return
+func (s *Store) stop(sh *shard, n uint32, a *swarm.Announce, r *swarm.Reply) {
+	t := sh.torrents.one(n)
+	if i := sh.find(t, a.Addr()); i >= 0 {
+		s.drop(sh, t, a.From.Is6(), i)
 	}
-	family := familyIndex(swarm.FamilyOf(a.From))
-	if i := t.families[family].find(addressOf(a.Addr())); i >= 0 {
-		s.drop(sh, a.InfoHash, t, family, i)
-	}
-	setCounts(t, r)
-	s.forgetEmpty(sh, a.InfoHash, t)
+	setCounts(sh, t, r)
+	s.forgetEmpty(sh, n)
 }
 
 // record stores what the peer says of itself and returns where it stands.
 func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply) swarm.Position {
-	family := familyIndex(swarm.FamilyOf(a.From))
-	p := &t.families[family]
-	rec := record{
-		address:    addressOf(a.Addr()),
-		key:        a.Key,
-		first:      unixSeconds(a.Now),
-		last:       unixSeconds(a.Now),
-		uploaded:   a.Uploaded,
-		downloaded: a.Downloaded,
-		left:       a.Left,
-		id:         a.PeerID,
+	now := unixSeconds(a.Now)
+	e := entry{
+		detail: detail{uploaded: a.Uploaded, downloaded: a.Downloaded, left: a.Left, id: a.PeerID, first: now},
+		key:    a.Key, last: now, kind: a.Kind(),
 	}
-	kind := a.Kind()
-	i := p.find(rec.address)
-	switch known := i >= 0; {
-	case !known && s.full():
-		r.Warning = warnPeers
-		s.forgetEmpty(sh, a.InfoHash, t)
-		return swarm.Absent
-	case !known:
-		s.countCompleted(sh, t, a, kind, swarm.Leecher)
-		s.peers.Add(1)
-		i = p.insert(rec, kind)
-	default:
-		was := p.kind(i)
-		s.countCompleted(sh, t, a, kind, was)
-		rec.first = p.records[i].first
-		if was == kind {
-			p.records[i] = rec
-		} else {
-			p.remove(i)
-			i = p.insert(rec, kind)
+	addr := a.Addr()
+	at := sh.find(t, addr)
+	was := swarm.Leecher
+	if at >= 0 {
+		was = sh.listOf(t, addr).kind(at)
+	} else {
+		if s.full() && !s.giveUpPeer(sh, t) {
+			r.Warning = warnPeers
+			return swarm.Absent
 		}
+		s.peers.Add(1)
 	}
-	s.tellPut(sh, a.InfoHash, p, family, i)
-	return p.position(family, i)
+	s.countCompleted(sh, t, a, e.kind, was)
+	at = sh.put(t, at, addr, &e)
+	s.tellPut(sh, t, a, &e)
+	return position(sh.listOf(t, addr), a.From.Is6(), at)
 }
 
 func (s *Store) full() bool {
@@ -156,123 +156,77 @@ func (s *Store) countCompleted(sh *shard, t *torrent, a *swarm.Announce, kind, w
 	}
 	t.downloaded++
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.DownloadCount, InfoHash: a.InfoHash, Downloaded: t.downloaded}
+		sh.change = swarm.Change{Kind: swarm.DownloadCount, InfoHash: t.hash, Downloaded: t.downloaded}
 		s.options.Changed(&sh.change)
 	}
 }
 
-func (s *Store) tellPut(sh *shard, h bittorrent.InfoHash, p *peers, family, i int) {
-	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.PeerPut, InfoHash: h, Peer: p.peer(family, i)}
-		s.options.Changed(&sh.change)
+// tellPut tells of the peer as it announced, whatever of it is kept. Only the
+// details know when it was first seen.
+func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry) {
+	if s.options.Changed == nil {
+		return
 	}
+	sh.change = swarm.Change{Kind: swarm.PeerPut, InfoHash: t.hash, Peer: swarm.Peer{
+		ID: a.PeerID, Addr: a.Addr(), Key: a.Key, Kind: e.kind,
+		Uploaded: a.Uploaded, Downloaded: a.Downloaded, Left: a.Left,
+		First: time.Unix(int64(e.first), 0), Last: time.Unix(int64(e.last), 0),
+	}}
+	s.options.Changed(&sh.change)
 }
 
-// drop removes peer i.
-func (s *Store) drop(sh *shard, h bittorrent.InfoHash, t *torrent, family, i int) {
-	p := &t.families[family]
+// drop removes peer i of a family.
+func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: h}
-		sh.change.Peer.Addr = p.records[i].addrPort(family == 1)
+		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash}
+		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}
-	p.remove(i)
+	sh.remove(t, v6, i)
 	s.peers.Add(-1)
 }
 
-// addTorrent returns a new torrent, or nil at the limit.
-func (s *Store) addTorrent(sh *shard, h bittorrent.InfoHash) *torrent {
-	if limit := s.options.MaxTorrents; limit > 0 && s.torrents.Load() >= int64(limit) && !s.makeRoom(sh) {
-		return nil
+// addTorrent returns the number of a new torrent, or 0 at the limit.
+func (s *Store) addTorrent(sh *shard, h *bittorrent.InfoHash) uint32 {
+	if limit := s.options.MaxTorrents; limit > 0 && s.torrents.Load() >= int64(limit) && !s.giveUpTorrent(sh) {
+		return 0
 	}
-	t := new(torrent)
-	sh.torrents[h] = t
 	s.torrents.Add(1)
-	return t
-}
-
-// makeRoom forgets a torrent without peers. It looks at a few only, since the
-// announce waits; a map is walked from a random place, so that later newcomers
-// look at others.
-func (s *Store) makeRoom(sh *shard) bool {
-	const looks = 16
-	n := 0
-	for h, t := range sh.torrents {
-		if t.len() == 0 {
-			s.forget(sh, h)
-			return true
-		}
-		if n++; n == looks {
-			return false
-		}
-	}
-	return false
+	return sh.torrents.add(&s.arena, h)
 }
 
 // forgetEmpty forgets a torrent that has neither peers nor a completed count.
-func (s *Store) forgetEmpty(sh *shard, h bittorrent.InfoHash, t *torrent) {
-	if t.len() == 0 && t.downloaded == 0 {
-		s.forget(sh, h)
+func (s *Store) forgetEmpty(sh *shard, n uint32) {
+	if t := sh.torrents.one(n); sh.peersOf(t) == 0 && t.downloaded == 0 {
+		s.forget(sh, n)
 	}
 }
 
-func (s *Store) forget(sh *shard, h bittorrent.InfoHash) {
-	delete(sh.torrents, h)
-	s.torrents.Add(-1)
+func (s *Store) forget(sh *shard, n uint32) {
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.TorrentGone, InfoHash: h}
+		sh.change = swarm.Change{Kind: swarm.TorrentGone, InfoHash: sh.torrents.one(n).hash}
 		s.options.Changed(&sh.change)
 	}
+	sh.torrents.delete(n)
+	s.torrents.Add(-1)
 }
 
 // Scrape is documented at [swarm.Store]. It never fails.
 func (s *Store) Scrape(_ context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error {
-	for i, h := range hashes {
-		counts[i] = s.counts(h)
+	for i := range hashes {
+		counts[i] = s.counts(&hashes[i])
 	}
 	return nil
 }
 
-func (s *Store) counts(h bittorrent.InfoHash) bittorrent.ScrapeCounts {
-	sh := s.shard(h)
+func (s *Store) counts(h *bittorrent.InfoHash) bittorrent.ScrapeCounts {
+	sh := s.shard(*h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if t := sh.torrents[h]; t != nil {
-		return t.counts()
+	if n := sh.torrents.find(h); n != 0 {
+		return sh.counts(sh.torrents.one(n))
 	}
 	return bittorrent.ScrapeCounts{}
-}
-
-// Expire is documented at [swarm.Store]. It locks a shard at a time, and fails
-// only where ctx ends.
-func (s *Store) Expire(ctx context.Context, before time.Time) (int, error) {
-	total := 0
-	for i := range s.shards {
-		if err := ctx.Err(); err != nil {
-			return total, err
-		}
-		total += s.expireShard(&s.shards[i], unixSeconds(before))
-	}
-	return total, nil
-}
-
-func (s *Store) expireShard(sh *shard, before uint32) (expired int) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for h, t := range sh.torrents {
-		for family := range t.families {
-			p := &t.families[family]
-			// From the end, so that what moves into a hole has been looked at.
-			for i := len(p.records) - 1; i >= 0; i-- {
-				if p.records[i].last < before {
-					s.drop(sh, h, t, family, i)
-					expired++
-				}
-			}
-		}
-		s.forgetEmpty(sh, h, t)
-	}
-	return expired
 }
 
 // Swarms is documented at [swarm.Store]. It holds a shard's lock only while it
@@ -280,7 +234,7 @@ func (s *Store) expireShard(sh *shard, before uint32) (expired int) {
 func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 	return func(yield func(swarm.Snapshot, error) bool) {
 		for i := range Shards {
-			for snapshot, err := range s.ShardSwarms(ctx, byte(i)) {
+			for snapshot, err := range s.ShardSwarms(ctx, i) {
 				if !yield(snapshot, err) {
 					return
 				}
@@ -290,40 +244,49 @@ func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 }
 
 // ShardSwarms is [Store.Swarms] for one shard.
-func (s *Store) ShardSwarms(ctx context.Context, shard byte) iter.Seq2[swarm.Snapshot, error] {
+func (s *Store) ShardSwarms(ctx context.Context, shard int) iter.Seq2[swarm.Snapshot, error] {
 	return func(yield func(swarm.Snapshot, error) bool) {
 		sh := &s.shards[shard]
-		sh.mu.Lock()
-		hashes := make([]bittorrent.InfoHash, 0, len(sh.torrents))
-		for h := range sh.torrents {
-			hashes = append(hashes, h)
-		}
-		sh.mu.Unlock()
 		var snapshot swarm.Snapshot
-		for _, h := range hashes {
+		for _, h := range sh.hashes() {
 			if err := ctx.Err(); err != nil {
 				yield(swarm.Snapshot{}, err)
 				return
 			}
-			if sh.snapshot(h, &snapshot) && !yield(snapshot, nil) {
+			if sh.snapshot(&h, &snapshot) && !yield(snapshot, nil) {
 				return
 			}
 		}
 	}
 }
 
-// snapshot copies a torrent, and reports whether it is still there.
-func (sh *shard) snapshot(h bittorrent.InfoHash, out *swarm.Snapshot) bool {
+func (sh *shard) hashes() []bittorrent.InfoHash {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	t := sh.torrents[h]
-	if t == nil {
+	list := make([]bittorrent.InfoHash, 0, sh.torrents.count)
+	for _, n := range sh.torrents.table {
+		if n != 0 {
+			list = append(list, sh.torrents.one(n).hash)
+		}
+	}
+	return list
+}
+
+// snapshot copies a torrent, and reports whether it is still there.
+func (sh *shard) snapshot(h *bittorrent.InfoHash, out *swarm.Snapshot) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	n := sh.torrents.find(h)
+	if n == 0 {
 		return false
 	}
-	out.InfoHash, out.Downloaded, out.Peers = h, t.downloaded, out.Peers[:0]
-	for family := range t.families {
-		for i := range t.families[family].records {
-			out.Peers = append(out.Peers, t.families[family].peer(family, i))
+	t := sh.torrents.one(n)
+	out.InfoHash, out.Downloaded, out.Peers = *h, t.downloaded, out.Peers[:0]
+	for _, v6 := range []bool{false, true} {
+		for i := range sh.length(t, v6) {
+			var p swarm.Peer
+			sh.peer(t, v6, i, &p)
+			out.Peers = append(out.Peers, p)
 		}
 	}
 	return true
@@ -334,48 +297,5 @@ func (s *Store) Totals(context.Context) (swarm.Totals, error) {
 	return swarm.Totals{Torrents: int(s.torrents.Load()), Peers: int(s.peers.Load())}, nil
 }
 
-// RestorePeer puts a peer in as it was, and tells nobody. It reports false where
-// a limit keeps it out.
-func (s *Store) RestorePeer(h bittorrent.InfoHash, peer *swarm.Peer) bool {
-	sh := s.shard(h)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	t := sh.torrents[h]
-	if t == nil {
-		if t = s.addTorrent(sh, h); t == nil {
-			return false
-		}
-	}
-	p := &t.families[familyIndex(swarm.FamilyOf(peer.Addr.Addr()))]
-	rec := recordOf(peer)
-	if i := p.find(rec.address); i >= 0 {
-		p.remove(i)
-		s.peers.Add(-1)
-	}
-	if s.full() {
-		s.forgetEmpty(sh, h, t)
-		return false
-	}
-	p.insert(rec, peer.Kind)
-	s.peers.Add(1)
-	return true
-}
-
-// RestoreDownloaded puts a torrent's completed count in as it was, and tells
-// nobody. It reports false where a limit keeps it out.
-func (s *Store) RestoreDownloaded(h bittorrent.InfoHash, downloaded uint32) bool {
-	sh := s.shard(h)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	t := sh.torrents[h]
-	if t == nil {
-		if t = s.addTorrent(sh, h); t == nil {
-			return false
-		}
-	}
-	t.downloaded = downloaded
-	return true
-}
-
-// Close does nothing: memory goes with the process.
-func (s *Store) Close() error { return nil }
+// Close gives the memory back to the system.
+func (s *Store) Close() error { return s.arena.release() }

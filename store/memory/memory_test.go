@@ -16,8 +16,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestStoreConforms(t *testing.T) {
-	storetest.Run(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{}) })
+func TestStoreWithDetailsConforms(t *testing.T) {
+	storetest.Run(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{Details: true}) })
+}
+
+func TestStoreWithoutDetailsConforms(t *testing.T) {
+	storetest.RunWithoutDetails(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{}) })
 }
 
 func announce(torrent byte, peer int) *swarm.Announce {
@@ -53,49 +57,85 @@ func totals(t *testing.T, s *memory.Store) swarm.Totals {
 	return n
 }
 
-func TestAtThePeerLimitANewcomerIsAnsweredAndNotRecorded(t *testing.T) {
+func TestAtThePeerLimitTheOneSilentForLongestMakesRoom(t *testing.T) {
 	s := memory.New(memory.Options{MaxPeers: 3})
 	for n := range 3 {
-		if r := do(t, s, announce(1, n)); r.Warning != "" {
-			t.Fatalf("warned below the limit: %s", r.Warning)
+		a := announce(1, n)
+		a.Now = a.Now.Add(time.Duration(3-n) * time.Minute)
+		do(t, s, a)
+	}
+	newcomer := announce(1, 4)
+	newcomer.Now = newcomer.Now.Add(time.Hour)
+	if r := do(t, s, newcomer); r.Warning != "" || r.Incomplete != 3 || r.Peers.Len() != 2 {
+		t.Errorf("newcomer: warning %q, %d leechers, %d peers; want none, 3 and 2", r.Warning, r.Incomplete, r.Peers.Len())
+	}
+	r := do(t, s, newcomer)
+	for addr := range r.Peers.All() {
+		if addr == announce(1, 2).Addr() {
+			t.Error("the one that was silent for longest is still there")
 		}
 	}
-	r := do(t, s, announce(1, 4))
-	if r.Peers.Len() != 3 || r.Warning == "" {
-		t.Errorf("newcomer: %d peers, warning %q; want 3 and a warning", r.Peers.Len(), r.Warning)
-	}
-	do(t, s, announce(2, 5))
 	if got, want := totals(t, s), (swarm.Totals{Torrents: 1, Peers: 3}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
 	}
-	if r := do(t, s, announce(1, 2)); r.Warning != "" || r.Incomplete != 3 {
-		t.Errorf("a peer that is in: warning %q, %d leechers; want none and 3", r.Warning, r.Incomplete)
-	}
-	stop := announce(1, 0)
-	stop.Event = bittorrent.EventStopped
-	do(t, s, stop)
-	if r := do(t, s, announce(1, 4)); r.Warning != "" {
-		t.Errorf("warned although a place was free: %s", r.Warning)
-	}
 }
 
-func TestAtTheTorrentLimitATorrentWithoutPeersMakesRoom(t *testing.T) {
-	s := memory.New(memory.Options{MaxTorrents: 1})
-	done := announce(1, 1)
-	done.Left, done.Event = 0, bittorrent.EventCompleted
-	do(t, s, done)
-	second := announce(1, 2)
-	second.InfoHash[19] = 1 // in the same shard
-	if r := do(t, s, second); r.Warning == "" {
-		t.Error("no warning at the limit of torrents")
-	}
-	done.Event = bittorrent.EventStopped
-	do(t, s, done)
-	if r := do(t, s, second); r.Warning != "" || r.Incomplete != 1 {
-		t.Errorf("warning %q, %d leechers; want the empty torrent to have made room", r.Warning, r.Incomplete)
+func TestAtThePeerLimitANewcomerIsToldWhereNobodyCanMakeRoom(t *testing.T) {
+	s := memory.New(memory.Options{MaxPeers: 1})
+	do(t, s, announce(1, 1))
+	r := do(t, s, announce(200, 2)) // in a shard that has nobody to give up
+	if r.Warning == "" || r.Incomplete != 0 {
+		t.Errorf("warning %q, %d leechers; want one and 0", r.Warning, r.Incomplete)
 	}
 	if got, want := totals(t, s), (swarm.Totals{Torrents: 1, Peers: 1}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
+	}
+}
+
+func TestAtTheTorrentLimitDeadTorrentsGoFirstThenTheOldestOfOnePeer(t *testing.T) {
+	s := memory.New(memory.Options{MaxTorrents: 3})
+	torrent := func(n int, at time.Duration) *swarm.Announce { // all in one shard
+		a := announce(1, n)
+		a.InfoHash[19] = byte(n)
+		a.Now = a.Now.Add(at)
+		return a
+	}
+	dead := torrent(1, time.Hour)
+	dead.Left, dead.Event = 0, bittorrent.EventCompleted
+	do(t, s, dead)
+	dead.Event = bittorrent.EventStopped
+	do(t, s, dead)
+	do(t, s, torrent(2, 0))
+	do(t, s, torrent(3, time.Minute))
+	for n := 4; n <= 5; n++ {
+		if r := do(t, s, torrent(n, 2*time.Hour)); r.Warning != "" || r.Incomplete != 1 {
+			t.Errorf("newcomer %d: warning %q, %d leechers; want none and 1", n, r.Warning, r.Incomplete)
+		}
+	}
+	var counts [5]bittorrent.ScrapeCounts
+	hashes := make([]bittorrent.InfoHash, 5)
+	for i := range hashes {
+		hashes[i] = torrent(i+1, 0).InfoHash
+	}
+	_ = s.Scrape(context.Background(), hashes, counts[:])
+	for i, want := range []uint32{0, 0, 1, 1, 1} {
+		if counts[i].Incomplete != want || counts[i].Downloaded != 0 {
+			t.Errorf("torrent %d: %+v, want %d leechers", i+1, counts[i], want)
+		}
+	}
+	if got, want := totals(t, s), (swarm.Totals{Torrents: 3, Peers: 3}); got != want {
+		t.Errorf("totals %+v, want %+v", got, want)
+	}
+}
+
+func TestAtTheTorrentLimitANewcomerIsToldWhereNoTorrentCanMakeRoom(t *testing.T) {
+	s := memory.New(memory.Options{MaxTorrents: 1})
+	do(t, s, announce(1, 1))
+	do(t, s, announce(1, 2))
+	second := announce(1, 3)
+	second.InfoHash[19] = 1
+	if r := do(t, s, second); r.Warning == "" || r.Incomplete != 0 {
+		t.Errorf("warning %q, %d leechers; want one and 0", r.Warning, r.Incomplete)
 	}
 }
 
@@ -131,7 +171,7 @@ func TestListenerHearsEveryChangeInOrder(t *testing.T) {
 }
 
 func TestAnnounceAndScrapeAllocateNothing(t *testing.T) {
-	s := memory.New(memory.Options{Changed: func(*swarm.Change) {}})
+	s := memory.New(memory.Options{Details: true, Changed: func(*swarm.Change) {}})
 	for n := range 1000 {
 		do(t, s, announce(1, n))
 	}
@@ -158,7 +198,7 @@ func TestAnnounceAndScrapeAllocateNothing(t *testing.T) {
 }
 
 func TestWhatWasRestoredIsServed(t *testing.T) {
-	s := memory.New(memory.Options{MaxPeers: 2})
+	s := memory.New(memory.Options{MaxPeers: 2, Details: true})
 	h := bittorrent.InfoHash{9}
 	p := swarm.Peer{Addr: netip.MustParseAddrPort("[2001:db8::1]:1"), Kind: swarm.Seeder, Last: time.Unix(1000, 0)}
 	for range 2 { // twice the same peer is one

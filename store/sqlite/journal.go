@@ -149,13 +149,12 @@ func (s *Store) flushLanes(ctx context.Context) error {
 // writeLane replaces all torrents of a lane by what memory holds. What changes
 // meanwhile waits in the lane, and is written again by the next flush.
 func (s *Store) writeLane(w *writer, lane byte) error {
-	const shardsPerLane = memory.Shards / lanes
-	first := lane * shardsPerLane
-	if err := w.deleteRange(first, first+shardsPerLane-1); err != nil {
+	const shards = memory.Shards / lanes
+	if err := w.deleteRange(lane<<4, lane<<4|0xf); err != nil {
 		return err
 	}
-	for i := range shardsPerLane {
-		for snapshot, err := range s.ShardSwarms(w.ctx, first+byte(i)) {
+	for i := range shards {
+		for snapshot, err := range s.ShardSwarms(w.ctx, int(lane)*shards+i) {
 			if err != nil {
 				return err
 			}

@@ -39,12 +39,15 @@ func closeStore(t *testing.T, s *sqlite.Store) {
 	}
 }
 
+// detailed are options of a store that keeps everything.
+var detailed = sqlite.Options{Memory: memory.Options{Details: true}}
+
 func TestStoreConforms(t *testing.T) {
 	n := 0
 	dir := t.TempDir()
 	storetest.Run(t, func(t *testing.T) swarm.Store {
 		n++
-		return open(t, filepath.Join(dir, fmt.Sprintf("%d.db", n)), sqlite.Options{})
+		return open(t, filepath.Join(dir, fmt.Sprintf("%d.db", n)), detailed)
 	})
 }
 
@@ -143,7 +146,7 @@ func history(t *testing.T, s swarm.Store) {
 
 func TestRestartKeepsPeersAndCompletedCounts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "folder", "waggle.db")
-	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond})
+	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond, Memory: detailed.Memory})
 	history(t, s)
 	want := contents(t, s)
 	closeStore(t, s)
@@ -151,39 +154,39 @@ func TestRestartKeepsPeersAndCompletedCounts(t *testing.T) {
 		t.Fatalf("the history left only %d entries", len(want))
 	}
 
-	again := open(t, path, sqlite.Options{})
+	again := open(t, path, detailed)
 	wantSame(t, contents(t, again), want)
 	closeStore(t, again)
 }
 
 func TestLaneThatOverflowsIsWrittenWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
-	s := open(t, path, sqlite.Options{FlushEvery: time.Hour, MaxLane: 8})
+	s := open(t, path, sqlite.Options{FlushEvery: time.Hour, MaxLane: 8, Memory: detailed.Memory})
 	history(t, s)
 	want := contents(t, s)
 	closeStore(t, s)
 
-	again := open(t, path, sqlite.Options{MaxLane: 8})
+	again := open(t, path, sqlite.Options{MaxLane: 8, Memory: detailed.Memory})
 	wantSame(t, contents(t, again), want)
 	history(t, again)
 	want = contents(t, again)
 	closeStore(t, again)
 
-	third := open(t, path, sqlite.Options{})
+	third := open(t, path, detailed)
 	wantSame(t, contents(t, third), want)
 	closeStore(t, third)
 }
 
 func TestFileAheadOfTheLimitsIsCutToThem(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
-	s := open(t, path, sqlite.Options{})
+	s := open(t, path, detailed)
 	for n := range 10 {
 		do(t, s, announce(1, n))
 	}
 	closeStore(t, s)
 	small := open(t, path, sqlite.Options{Memory: memory.Options{MaxPeers: 4}})
 	closeStore(t, small)
-	large := open(t, path, sqlite.Options{})
+	large := open(t, path, detailed)
 	defer closeStore(t, large)
 	if got, _ := large.Totals(context.Background()); got.Peers != 4 {
 		t.Errorf("%d peers, want the 4 that the limit left", got.Peers)
@@ -192,7 +195,7 @@ func TestFileAheadOfTheLimitsIsCutToThem(t *testing.T) {
 
 func TestFailedTransactionIsMadeUpFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
-	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond})
+	s := open(t, path, sqlite.Options{FlushEvery: time.Millisecond, Memory: detailed.Memory})
 	other, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +214,7 @@ func TestFailedTransactionIsMadeUpFor(t *testing.T) {
 	waitFor(t, s.Healthy)
 	want := contents(t, s)
 	closeStore(t, s)
-	again := open(t, path, sqlite.Options{})
+	again := open(t, path, detailed)
 	defer closeStore(t, again)
 	wantSame(t, contents(t, again), want)
 }
@@ -232,9 +235,9 @@ func waitFor(t *testing.T, condition func() bool) {
 
 func TestSecondProcessIsKeptOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
-	s := open(t, path, sqlite.Options{})
+	s := open(t, path, detailed)
 	defer closeStore(t, s)
-	if _, err := sqlite.Open(context.Background(), path, sqlite.Options{}); !errors.Is(err, sqlite.ErrInUse) {
+	if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlite.ErrInUse) {
 		t.Errorf("got %v, want ErrInUse", err)
 	}
 }
@@ -282,7 +285,7 @@ func TestFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 			if err := os.WriteFile(path, test.file, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := sqlite.Open(context.Background(), path, sqlite.Options{})
+			_, err := sqlite.Open(context.Background(), path, detailed)
 			if !errors.Is(err, test.want) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
@@ -317,7 +320,7 @@ func TestRowOutOfRangeIsDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "waggle.db")
-			s := open(t, path, sqlite.Options{})
+			s := open(t, path, detailed)
 			do(t, s, announce(1, 1))
 			closeStore(t, s)
 			db, err := sql.Open("sqlite", path)
@@ -330,7 +333,7 @@ func TestRowOutOfRangeIsDamage(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := sqlite.Open(context.Background(), path, sqlite.Options{}); !errors.Is(err, sqlite.ErrDamaged) {
+			if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlite.ErrDamaged) {
 				t.Errorf("got %v, want ErrDamaged", err)
 			}
 		})

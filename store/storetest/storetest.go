@@ -6,6 +6,9 @@
 //		storetest.Run(t, func(t *testing.T) swarm.Store { return memory.New(memory.Options{}) })
 //	}
 //
+// A store that keeps no details of peers (their ids, what they transferred) calls
+// [RunWithoutDetails].
+//
 // The function is called many times, and closes nothing itself: the suite closes
 // what it opened.
 package storetest
@@ -28,10 +31,19 @@ type Open func(t *testing.T) swarm.Store
 
 // Run runs the whole suite.
 func Run(t *testing.T, open Open) {
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, swarm.Store)
-	}{
+	run(t, open, append(slices.Clone(behaviours), details...))
+}
+
+// RunWithoutDetails runs what does not need details of peers to be kept.
+func RunWithoutDetails(t *testing.T, open Open) { run(t, open, behaviours) }
+
+type behaviour struct {
+	name string
+	run  func(*testing.T, swarm.Store)
+}
+
+var (
+	behaviours = []behaviour{
 		{"FirstPeerSeesNobodyAndIsCounted", firstPeer},
 		{"LeecherIsToldOfSeedersAndLeechers", leecherIsToldOfBoth},
 		{"SeederIsToldOfLeechersOnly", seederIsToldOfLeechersOnly},
@@ -47,13 +59,20 @@ func Run(t *testing.T, open Open) {
 		{"LeecherThatCompletesBecomesSeederAndIsCountedOnce", completes},
 		{"CompletedCountOutlivesThePeers", completedOutlives},
 		{"SeederThatLosesDataBecomesLeecher", seederLosesData},
-		{"IDsComeWithThePeersWhereWanted", idsWanted},
 		{"SilentPeersExpire", silentPeersExpire},
-		{"SwarmsYieldsWhatWasAnnounced", swarmsYields},
 		{"ScrapeOfUnknownTorrentIsZero", scrapeUnknown},
 		{"EndedContextStopsExpiryAndListing", endedContext},
 		{"ConcurrentAnnouncesLoseNobody", concurrent},
-	} {
+		{"BigSwarmsGrowAndShrinkAndStayWhole", bigSwarms},
+	}
+	details = []behaviour{
+		{"IDsComeWithThePeersWhereWanted", idsWanted},
+		{"SwarmsYieldsWhatWasAnnounced", swarmsYields},
+	}
+)
+
+func run(t *testing.T, open Open, behaviours []behaviour) {
+	for _, test := range behaviours {
 		t.Run(test.name, func(t *testing.T) {
 			store := open(t)
 			defer closeStore(t, store)
@@ -467,6 +486,41 @@ func endedContext(t *testing.T, s swarm.Store) {
 	if last == nil {
 		t.Error("Swarms went on without a context")
 	}
+}
+
+// bigSwarms takes a swarm through every size up to some thousands and back, with
+// peers that change their kind on the way.
+func bigSwarms(t *testing.T, s swarm.Store) {
+	const most = 3000
+	for n := range most {
+		do(t, s, announce(hash(1), n))
+		if n%3 == 0 {
+			do(t, s, seeder(hash(1), n/2))
+		}
+		if n%5 == 0 {
+			do(t, s, onIPv6(announce(hash(1), n)))
+		}
+	}
+	seeders := 0
+	for n := range most / 2 {
+		if (2*n)%3 == 0 || (2*n+1)%3 == 0 {
+			seeders++
+		}
+	}
+	wantCounts(t, s, hash(1), bittorrent.ScrapeCounts{
+		Complete: uint32(seeders), Incomplete: uint32(most - seeders + most/5), Downloaders: uint32(most - seeders + most/5),
+	})
+	for n := range most {
+		a := announce(hash(1), (n*7919)%most) // in another order
+		a.Event = bittorrent.EventStopped
+		do(t, s, a)
+		if n%5 == 0 {
+			b := onIPv6(announce(hash(1), n))
+			b.Event = bittorrent.EventStopped
+			do(t, s, b)
+		}
+	}
+	wantTotals(t, s, swarm.Totals{})
 }
 
 func concurrent(t *testing.T, s swarm.Store) {

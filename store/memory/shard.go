@@ -1,0 +1,232 @@
+package memory
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+
+	"waggle/bittorrent"
+	"waggle/swarm"
+)
+
+// shard is a part of the torrents, and everything that they need.
+type shard struct {
+	mu       sync.Mutex
+	arena    *arena
+	torrents torrents
+	lists6   pool[list]
+	v4       family[[6]byte]
+	v6       family[[18]byte]
+	cursor   uint32 // where the search for what may be given up goes on
+	random   *rand.Rand
+	change   swarm.Change // reused, so that telling allocates nothing
+	view     view         // reused, so that selecting allocates nothing
+	_        [64]byte     // no shard shares a cache line with the next one's lock
+}
+
+// list6 returns a torrent's peers of IPv6, or nil.
+func (sh *shard) list6(t *torrent) *list {
+	if t.v6 == noIPv6 {
+		return nil
+	}
+	return sh.lists6.one(t.v6)
+}
+
+func (sh *shard) peersOf(t *torrent) int {
+	n := t.v4.len()
+	if l := sh.list6(t); l != nil {
+		n += l.len()
+	}
+	return n
+}
+
+func (sh *shard) counts(t *torrent) bittorrent.ScrapeCounts {
+	c := bittorrent.ScrapeCounts{Downloaded: t.downloaded}
+	addCounts(&c, &t.v4)
+	if l := sh.list6(t); l != nil {
+		addCounts(&c, l)
+	}
+	return c
+}
+
+func addCounts(c *bittorrent.ScrapeCounts, l *list) {
+	c.Complete += l.ends[swarm.Seeder]
+	c.Incomplete += uint32(l.len()) - l.ends[swarm.Seeder]
+	c.Downloaders += uint32(l.len()) - l.ends[swarm.PartialSeed]
+}
+
+// find returns where a peer stands, or -1.
+func (sh *shard) find(t *torrent, addr netip.AddrPort) int {
+	if addr.Addr().Is4() {
+		a := compact4(addr)
+		return sh.v4.find(&t.v4, &a)
+	}
+	l := sh.list6(t)
+	if l == nil {
+		return -1
+	}
+	a := compact6(addr)
+	return sh.v6.find(l, &a)
+}
+
+// listOf returns the list of an address's family, which is made where there is
+// none.
+func (sh *shard) listOf(t *torrent, addr netip.AddrPort) *list {
+	if addr.Addr().Is4() {
+		return &t.v4
+	}
+	if t.v6 == noIPv6 {
+		t.v6 = sh.lists6.alloc(sh.arena, runClass(1))
+		*sh.lists6.one(t.v6) = list{}
+	}
+	return sh.lists6.one(t.v6)
+}
+
+// entry is what a peer says of itself, on its way into a record and its detail.
+type entry struct {
+	detail
+	key  uint32
+	last uint32
+	kind swarm.Kind
+}
+
+// put stores a peer and returns where it stands. at is where it stood, or
+// negative; when it was first seen is kept.
+func (sh *shard) put(t *torrent, at int, addr netip.AddrPort, e *entry) int {
+	l := sh.listOf(t, addr)
+	if addr.Addr().Is4() {
+		return putIn(&sh.v4, l, compact4(addr), at, e)
+	}
+	return putIn(&sh.v6, l, compact6(addr), at, e)
+}
+
+func putIn[A addresses](f *family[A], l *list, addr A, at int, e *entry) int {
+	r := record[A]{addr: addr, id: shortID(&e.id), key: e.key, last: e.last}
+	if at < 0 {
+		return f.insert(l, r, &e.detail, e.kind)
+	}
+	n := f.number(l, at)
+	if f.detailed {
+		e.first = f.detail(n).first
+	}
+	if l.kind(at) != e.kind {
+		f.remove(l, at)
+		return f.insert(l, r, &e.detail, e.kind)
+	}
+	*f.records.one(n) = r
+	if f.detailed {
+		*f.detail(n) = e.detail
+	}
+	return at
+}
+
+// remove takes out peer i of the family of addr.
+func (sh *shard) remove(t *torrent, v6 bool, i int) {
+	if !v6 {
+		sh.v4.remove(&t.v4, i)
+		return
+	}
+	l := sh.list6(t)
+	sh.v6.remove(l, i)
+	if l.n == 0 {
+		sh.lists6.release(t.v6, runClass(1))
+		t.v6 = noIPv6
+	}
+}
+
+// peer returns peer i of a family as others see it.
+func (sh *shard) peer(t *torrent, v6 bool, i int, out *swarm.Peer) {
+	if v6 {
+		sh.v6.peer(sh.list6(t), i, out)
+		return
+	}
+	sh.v4.peer(&t.v4, i, out)
+}
+
+// length returns the number of peers of a family.
+func (sh *shard) length(t *torrent, v6 bool) int {
+	if !v6 {
+		return t.v4.len()
+	}
+	if l := sh.list6(t); l != nil {
+		return l.len()
+	}
+	return 0
+}
+
+// lastSeen returns when peer i of a family announced last, in Unix seconds.
+func (sh *shard) lastSeen(t *torrent, v6 bool, i int) uint32 {
+	if v6 {
+		return sh.v6.record(sh.list6(t), i).last
+	}
+	return sh.v4.record(&t.v4, i).last
+}
+
+// view is a torrent as selection sees it.
+type view struct {
+	shard *shard
+	lists [2]*list // nil: none
+	id    uint16   // of the asker
+}
+
+func (sh *shard) viewOf(t *torrent, asker *bittorrent.PeerID) *view {
+	sh.view = view{shard: sh, lists: [2]*list{&t.v4, sh.list6(t)}, id: shortID(asker)}
+	return &sh.view
+}
+
+// position translates peer i of a family into what selection counts by.
+func position(l *list, v6 bool, i int) swarm.Position {
+	g := swarm.Seeds4
+	if seeds := int(l.ends[swarm.PartialSeed]); i >= seeds {
+		g, i = swarm.Leechers4, i-seeds
+	}
+	if v6 {
+		g++
+	}
+	return swarm.Position{Group: g, Index: i}
+}
+
+// Len is documented at [swarm.View].
+func (v *view) Len(g swarm.Group) int {
+	l := v.lists[g&1]
+	switch {
+	case l == nil:
+		return 0
+	case g < swarm.Leechers4:
+		return int(l.ends[swarm.PartialSeed])
+	}
+	return l.len() - int(l.ends[swarm.PartialSeed])
+}
+
+// Append is documented at [swarm.View].
+func (v *view) Append(g swarm.Group, i int, a *swarm.Announce, r *swarm.Reply) {
+	l := v.lists[g&1]
+	if g >= swarm.Leechers4 {
+		i += int(l.ends[swarm.PartialSeed])
+	}
+	sh := v.shard
+	if g&1 == 0 {
+		n := sh.v4.number(l, i)
+		if rec := sh.v4.records.one(n); rec.id != v.id || !sh.v4.isTwin(n, a) {
+			r.Peers.V4 = append(r.Peers.V4, rec.addr[:]...)
+			if a.WithIDs && sh.v4.detailed {
+				r.Peers.IDs4 = append(r.Peers.IDs4, sh.v4.detail(n).id)
+			}
+		}
+		return
+	}
+	n := sh.v6.number(l, i)
+	if rec := sh.v6.records.one(n); rec.id != v.id || !sh.v6.isTwin(n, a) {
+		r.Peers.V6 = append(r.Peers.V6, rec.addr[:]...)
+		if a.WithIDs && sh.v6.detailed {
+			r.Peers.IDs6 = append(r.Peers.IDs6, sh.v6.detail(n).id)
+		}
+	}
+}
+
+// isTwin reports whether a record whose short id is that of the asker is of the
+// same client. Without details it is taken to be: one peer in 65,536 is left out
+// for nothing.
+func (f *family[A]) isTwin(n uint32, a *swarm.Announce) bool {
+	return !f.detailed || f.detail(n).id == a.PeerID
+}
