@@ -33,7 +33,7 @@ type server struct {
 func listen(t *testing.T, change func(*frontend.Options), trusted ...string) *server {
 	t.Helper()
 	o := frontend.Options{
-		Tracker: tracker.New(memory.New(memory.Options{}), tracker.Settings{
+		Tracker: tracker.New(memory.New(memory.Options{Details: true}), tracker.Settings{
 			Interval: time.Minute, MinInterval: 30 * time.Second, NumWant: 50, MaxNumWant: 200,
 		}, tracker.Options{}),
 	}

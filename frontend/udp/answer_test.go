@@ -19,7 +19,7 @@ var (
 )
 
 func newResponder(maxScrape int) (*responder, *memory.Store) {
-	store := memory.New(memory.Options{})
+	store := memory.New(memory.Options{Details: true})
 	t := tracker.New(store, tracker.Settings{Interval: time.Minute, PeerLifetime: time.Hour, NumWant: 50, MaxNumWant: 1000}, tracker.Options{})
 	return &responder{tracker: t, secret: &Secret{1}, maxScrape: maxScrape, figures: new(figures)}, store
 }
