@@ -104,6 +104,7 @@ type brokenStore struct{}
 var errSecret = errors.New("dial tcp 10.0.0.5:6379: password wrong")
 
 func (brokenStore) Announce(context.Context, *swarm.Announce, *swarm.Reply) error { return errSecret }
+
 func (brokenStore) Scrape(context.Context, []bittorrent.InfoHash, []bittorrent.ScrapeCounts) error {
 	return errSecret
 }
