@@ -7,8 +7,8 @@
 //   - [Store] is where swarms are kept: in memory, in SQLite, on a server.
 //     Stores differ only in where bytes lie; package store/storetest proves them
 //     alike.
-//   - [Select] is the one algorithm that chooses peers, over whatever [View] of a
-//     swarm a store can give.
+//   - [Selector] has the one algorithm that chooses peers, over whatever [View] of
+//     a swarm a store can give.
 //   - [Change] and [Snapshot] are how others hear of what a store holds.
 //
 // # Who is told of whom

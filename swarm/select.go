@@ -1,6 +1,9 @@
 package swarm
 
-import "math/rand/v2"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // Group is a run of a swarm's peers that selection treats alike: those of one
 // family that download, or those that do not.
@@ -19,13 +22,14 @@ const (
 func (g Group) family() Families { return IPv4 << (g & 1) }
 
 // View is what selection sees of a swarm: its groups, each a numbered sequence.
-// It must not change while [Select] runs.
+// It must not change while it is selected from.
 type View interface {
 	// Len returns the number of peers in a group.
 	Len(g Group) int
-	// Append appends peer i of a group, 0 <= i < Len(g), to r.Peers, with its id if
-	// a wants ids and the store keeps them; unless its peer id is the asker's.
-	Append(g Group, i int, a *Announce, r *Reply)
+	// Append appends peers of a group, 0 <= pick < Len(g), to r.Peers, with their
+	// ids if a wants ids and the store keeps them; all but those whose peer id is
+	// the asker's.
+	Append(g Group, picks []uint32, a *Announce, r *Reply)
 }
 
 // Position is where a peer stands in a [View].
@@ -37,11 +41,22 @@ type Position struct {
 // Absent is the position of a peer that is not in the swarm.
 var Absent = Position{Index: -1}
 
+// Selector selects peers, from one swarm at a time. Use [NewSelector].
+type Selector struct {
+	random rand.PCG
+	picks  []uint32
+}
+
+// NewSelector returns a selector whose choices follow from the seed.
+func NewSelector(seed1, seed2 uint64) Selector {
+	return Selector{random: *rand.NewPCG(seed1, seed2)}
+}
+
 // Select appends to r.Peers at most a.NumWant peers of the families that the
 // answer has room for, chosen as the package's documentation says, and not the
 // asker, which stands at position asker. It takes constant time a peer,
 // whatever the size of the swarm, and allocates only where r.Peers is full.
-func Select(v View, asker Position, a *Announce, r *Reply, random *rand.Rand) {
+func (s *Selector) Select(v View, asker Position, a *Announce, r *Reply) {
 	var available [Groups]int
 	for g := range Groups {
 		if a.Families&g.family() != 0 {
@@ -60,75 +75,99 @@ func Select(v View, asker Position, a *Announce, r *Reply, random *rand.Rand) {
 	takeSeeds := min(seeds, max((want+1)/2, want-leechers))
 	takeLeechers := min(leechers, want-takeSeeds)
 
-	takeBoth(v, Seeds4, available, takeSeeds, asker, a, r, random)
-	takeBoth(v, Leechers4, available, takeLeechers, asker, a, r, random)
+	c := choice{s, v, asker, a, r}
+	c.takeBoth(Seeds4, available, takeSeeds)
+	c.takeBoth(Leechers4, available, takeLeechers)
 }
 
-// takeBoth selects from the IPv4 group g and the IPv6 group behind it, from each
-// in proportion to its size, so that peers of both are equally likely.
-func takeBoth(v View, g Group, available [Groups]int, n int, asker Position, a *Announce, r *Reply, random *rand.Rand) {
-	if n == 0 {
+// choice is one selection.
+type choice struct {
+	*Selector
+	view  View
+	asker Position
+	a     *Announce
+	r     *Reply
+}
+
+// takeBoth selects n from the IPv4 group g and the IPv6 group behind it, from
+// each in proportion to its size, so that peers of both are equally likely.
+func (c *choice) takeBoth(g Group, available [Groups]int, n int) {
+	n4, n6 := available[g], available[g+1]
+	switch {
+	case n == 0:
+		return
+	case n6 == 0:
+		c.take(g, n4, n)
 		return
 	}
-	n4, n6 := available[g], available[g+1]
 	share := n * n4
 	take4 := share / (n4 + n6)
-	if rest := share % (n4 + n6); rest > 0 && random.IntN(n4+n6) < rest {
+	if rest := share % (n4 + n6); rest > 0 && c.below(n4+n6) < rest {
 		take4++
 	}
-	take(v, g, n4, take4, asker, a, r, random)
-	take(v, g+1, n6, n-take4, asker, a, r, random)
+	c.take(g, n4, take4)
+	c.take(g+1, n6, n-take4)
 }
 
-// take selects n of the size peers of group g that are not the asker.
-func take(v View, g Group, size, n int, asker Position, a *Announce, r *Reply, random *rand.Rand) {
-	for s := NewSample(size, n, random); s.Next(); {
-		i := s.Index()
-		if asker.Group == g && asker.Index >= 0 && i >= asker.Index {
-			i++
-		}
-		v.Append(g, i, a, r)
+// take selects k of the n peers of group g that are not the asker.
+func (c *choice) take(g Group, n, k int) {
+	if k == 0 {
+		return
 	}
+	c.Sample(n, k)
+	if c.asker.Group == g && c.asker.Index >= 0 {
+		for i := range c.picks {
+			if c.picks[i] >= uint32(c.asker.Index) {
+				c.picks[i]++
+			}
+		}
+	}
+	c.view.Append(g, c.picks, c.a, c.r)
 }
 
 // Sample draws k different numbers out of 0..n-1, each equally likely, in
 // constant time and memory a number: one from each of k equal parts of the
 // range, which is turned by a random offset first so that no number gains from
-// where the parts meet.
-type Sample struct {
-	random  *rand.Rand
-	n, k    int
-	drawn   int
-	offset  int
-	current int
+// where the parts meet. With k of n or more it returns all, with k of 0 or less
+// none. n is below 2^31; the
+// numbers are valid until the next call.
+func (s *Selector) Sample(n, k int) []uint32 {
+	s.picks = s.picks[:0]
+	if k <= 0 {
+		return nil
+	}
+	if k >= n {
+		for i := range n {
+			s.picks = append(s.picks, uint32(i))
+		}
+		return s.picks
+	}
+	// Part i begins at floor(i*n/k): whole+1 long where the rest has added up to k,
+	// whole long elsewhere.
+	whole, rest := n/k, n%k
+	offset := s.below(n)
+	for from, carry := 0, 0; from < n; {
+		length := whole
+		if carry += rest; carry >= k {
+			carry -= k
+			length++
+		}
+		pick := from + s.below(length) + offset
+		if pick >= n {
+			pick -= n
+		}
+		s.picks = append(s.picks, uint32(pick))
+		from += length
+	}
+	return s.picks
 }
 
-// NewSample prepares to draw k of n numbers; k beyond n draws all n.
-func NewSample(n, k int, random *rand.Rand) Sample {
-	s := Sample{random: random, n: n, k: min(n, k)}
-	if s.k > 0 {
-		s.offset = random.IntN(n)
+// below returns a random number from 0 to n-1, n > 0. That 2^64 is no multiple of
+// n favours some by less than n in 2^64.
+func (s *Selector) below(n int) int {
+	if n == 1 {
+		return 0
 	}
-	return s
+	high, _ := bits.Mul64(s.random.Uint64(), uint64(n))
+	return int(high)
 }
-
-// Next draws a number and reports whether there was one left.
-func (s *Sample) Next() bool {
-	if s.drawn >= s.k {
-		return false
-	}
-	from := s.drawn * s.n / s.k
-	to := (s.drawn + 1) * s.n / s.k
-	s.drawn++
-	s.current = from
-	if to-from > 1 {
-		s.current += s.random.IntN(to - from)
-	}
-	if s.current += s.offset; s.current >= s.n {
-		s.current -= s.n
-	}
-	return true
-}
-
-// Index returns the number drawn last.
-func (s *Sample) Index() int { return s.current }

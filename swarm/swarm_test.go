@@ -1,7 +1,6 @@
 package swarm_test
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 
@@ -14,18 +13,18 @@ import (
 func TestSampleDrawsDifferentNumbersWithinTheRange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 500).Draw(t, "n")
-		k := rapid.IntRange(0, 600).Draw(t, "k")
-		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		k := rapid.IntRange(1, 600).Draw(t, "k")
+		s := swarm.NewSelector(rapid.Uint64().Draw(t, "seed"), 0)
 		seen := make([]bool, n)
-		drawn := 0
-		for s := swarm.NewSample(n, k, random); s.Next(); drawn++ {
-			if i := s.Index(); i < 0 || i >= n || seen[i] {
+		picks := s.Sample(n, k)
+		for _, i := range picks {
+			if int(i) >= n || seen[i] {
 				t.Fatalf("drew %d of %d, out of range or again", i, n)
 			}
-			seen[s.Index()] = true
+			seen[i] = true
 		}
-		if drawn != min(n, k) {
-			t.Fatalf("drew %d, want %d", drawn, min(n, k))
+		if len(picks) != min(n, k) {
+			t.Fatalf("drew %d, want %d", len(picks), min(n, k))
 		}
 	})
 }
@@ -34,11 +33,11 @@ func TestSampleDrawsDifferentNumbersWithinTheRange(t *testing.T) {
 // are of different sizes. The bound is six standard deviations.
 func TestSampleFavoursNobody(t *testing.T) {
 	const n, k, rounds = 13, 5, 26_000
-	random := rand.New(rand.NewPCG(1, 2))
+	s := swarm.NewSelector(1, 2)
 	var drawn [n]int
 	for range rounds {
-		for s := swarm.NewSample(n, k, random); s.Next(); {
-			drawn[s.Index()]++
+		for _, i := range s.Sample(n, k) {
+			drawn[i]++
 		}
 	}
 	const mean, bound = rounds * k / n, 6 * 79 // sqrt(26000 x 5/13 x 8/13) < 79

@@ -1,7 +1,5 @@
 package memory
 
-import "waggle/swarm"
-
 // At a limit, newcomers take the place of what matters least: first torrents that
 // have no peers and are kept for their completed count only, then the peers that
 // were silent for longest. The search looks at a few places of the table of the
@@ -58,9 +56,9 @@ func (s *Store) giveUpPeer(sh *shard, keep *torrent) bool {
 		t := sh.torrents.one(n)
 		for _, v6 := range []bool{false, true} {
 			peers := sh.length(t, v6)
-			for s := swarm.NewSample(peers, 4, sh.random); s.Next(); {
-				if seen := sh.lastSeen(t, v6, s.Index()); seen < last {
-					victim.torrent, victim.v6, victim.at, last = n, v6, s.Index(), seen
+			for _, i := range sh.selector.Sample(peers, 4) {
+				if seen := sh.lastSeen(t, v6, int(i)); seen < last {
+					victim.torrent, victim.v6, victim.at, last = n, v6, int(i), seen
 				}
 			}
 		}

@@ -66,7 +66,7 @@ func New(o Options) *Store {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.arena = &s.arena
-		sh.random = rand.New(rand.NewPCG(keys.Uint64(), keys.Uint64()))
+		sh.selector = swarm.NewSelector(keys.Uint64(), keys.Uint64())
 		sh.torrents.seed = [2]uint64{keys.Uint64(), keys.Uint64()}
 		sh.v4 = family[[6]byte]{arena: &s.arena, seed: keys.Uint64(), detailed: o.Details}
 		sh.v6 = family[[18]byte]{arena: &s.arena, seed: keys.Uint64(), detailed: o.Details}
@@ -97,7 +97,7 @@ func (s *Store) Announce(_ context.Context, a *swarm.Announce, r *swarm.Reply) e
 	t := sh.torrents.one(n)
 	asker := s.record(sh, t, a, r)
 	setCounts(sh, t, r)
-	swarm.Select(sh.viewOf(t, &a.PeerID), asker, a, r, sh.random)
+	sh.selector.Select(sh.viewOf(t, &a.PeerID), asker, a, r)
 	if asker.Index < 0 {
 		s.forgetEmpty(sh, n)
 	}

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 
@@ -18,7 +17,7 @@ type shard struct {
 	v4       family[[6]byte]
 	v6       family[[18]byte]
 	cursor   uint32 // where the search for what may be given up goes on
-	random   *rand.Rand
+	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
 	view     view         // reused, so that selecting allocates nothing
 	_        [64]byte     // no shard shares a cache line with the next one's lock
@@ -199,27 +198,39 @@ func (v *view) Len(g swarm.Group) int {
 }
 
 // Append is documented at [swarm.View].
-func (v *view) Append(g swarm.Group, i int, a *swarm.Announce, r *swarm.Reply) {
+func (v *view) Append(g swarm.Group, picks []uint32, a *swarm.Announce, r *swarm.Reply) {
 	l := v.lists[g&1]
+	first := uint32(0)
 	if g >= swarm.Leechers4 {
-		i += int(l.ends[swarm.PartialSeed])
+		first = l.ends[swarm.PartialSeed]
 	}
-	sh := v.shard
 	if g&1 == 0 {
-		n := sh.v4.number(l, i)
-		if rec := sh.v4.records.one(n); rec.id != v.id || !sh.v4.isTwin(n, a) {
-			r.Peers.V4 = append(r.Peers.V4, rec.addr[:]...)
-			if a.WithIDs && sh.v4.detailed {
-				r.Peers.IDs4 = append(r.Peers.IDs4, sh.v4.detail(n).id)
-			}
-		}
-		return
+		appendPeers(&v.shard.v4, l, first, picks, v.id, a, r)
+	} else {
+		appendPeers(&v.shard.v6, l, first, picks, v.id, a, r)
 	}
-	n := sh.v6.number(l, i)
-	if rec := sh.v6.records.one(n); rec.id != v.id || !sh.v6.isTwin(n, a) {
-		r.Peers.V6 = append(r.Peers.V6, rec.addr[:]...)
-		if a.WithIDs && sh.v6.detailed {
-			r.Peers.IDs6 = append(r.Peers.IDs6, sh.v6.detail(n).id)
+}
+
+// appendPeers appends the peers that stand picks behind first. id is the short
+// one of the asker.
+func appendPeers[A addresses](f *family[A], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, r *swarm.Reply) {
+	for _, pick := range picks {
+		n := f.number(l, int(first+pick))
+		record := f.records.one(n)
+		if record.id == id && f.isTwin(n, a) {
+			continue
+		}
+		switch addr := any(&record.addr).(type) {
+		case *[6]byte:
+			r.Peers.V4 = append(r.Peers.V4, addr[:]...)
+			if a.WithIDs && f.detailed {
+				r.Peers.IDs4 = append(r.Peers.IDs4, f.detail(n).id)
+			}
+		case *[18]byte:
+			r.Peers.V6 = append(r.Peers.V6, addr[:]...)
+			if a.WithIDs && f.detailed {
+				r.Peers.IDs6 = append(r.Peers.IDs6, f.detail(n).id)
+			}
 		}
 	}
 }
