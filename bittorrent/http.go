@@ -392,6 +392,35 @@ func AppendHTTPFailure(dst []byte, reason string) []byte {
 	return append(AppendString(append(dst, "d14:failure reason"...), reason), 'e')
 }
 
+// Never is the [Refusal.RetryIn] of a request that is not to be sent again.
+const Never time.Duration = math.MaxInt64
+
+// Refusal is a failure reason that says when to try again (BEP 31). The other
+// failures of this package do not: a client chooses.
+type Refusal struct {
+	Reason  Error
+	RetryIn time.Duration // whole minutes, 1 and up, or Never
+}
+
+// Error returns the reason.
+func (r *Refusal) Error() string { return string(r.Reason) }
+
+// Unwrap returns the reason.
+func (r *Refusal) Unwrap() error { return r.Reason }
+
+// AppendHTTPRefusal appends the answer to a request that is refused for some
+// time (BEP 31). Parts of a minute count as a whole one. Beside the minutes it
+// has the same time as an interval in seconds, where libtorrent looks for it.
+func AppendHTTPRefusal(dst []byte, r *Refusal) []byte {
+	dst = AppendString(append(dst, "d14:failure reason"...), string(r.Reason))
+	if r.RetryIn == Never {
+		return append(dst, "8:retry in5:nevere"...)
+	}
+	minutes := uint32(min(max(math.Ceil(r.RetryIn.Minutes()), 1), math.MaxInt32/60))
+	dst = appendCount(dst, "8:intervali", minutes*60)
+	return append(appendCount(dst, "8:retry ini", minutes), 'e')
+}
+
 // AppendHTTPScrapeResponse appends the answer to a scrape (BEP 48; downloaders
 // of BEP 21). hashes must be sorted and each there once, as
 // [AppendHTTPScrapeHashes] leaves them, with the counts in the same order.
@@ -415,17 +444,17 @@ func AppendHTTPScrapeResponse(dst []byte, hashes []InfoHash, counts []ScrapeCoun
 }
 
 // ParseHTTPAnnounceResponse reads an answer to an announce, compact or not, as
-// a client does. Where the tracker refused, the error is its failure reason, as
-// an [Error]. Compact peers are slices of body.
+// a client does. Where the tracker refused, the error is its failure reason: a
+// [*Refusal] if it says when to try again, and an [Error] if not. Compact peers
+// are slices of body.
 func ParseHTTPAnnounceResponse(body []byte, out *AnnounceResponse) error {
 	*out = AnnounceResponse{}
 	v, err := ParseBencode(body)
 	if err != nil || v.Kind() != KindDict {
 		return ErrResponse
 	}
-	if reason, ok := v.Get("failure reason"); ok {
-		text, _ := reason.Bytes()
-		return Error(text)
+	if err := parseFailure(v); err != nil {
+		return err
 	}
 	out.Interval = time.Duration(countAt(v, "interval")) * time.Second
 	out.MinInterval = time.Duration(countAt(v, "min interval")) * time.Second
@@ -451,6 +480,28 @@ func ParseHTTPAnnounceResponse(body []byte, out *AnnounceResponse) error {
 		return ErrResponse
 	}
 	return nil
+}
+
+// parseFailure returns the failure reason that an answer holds, or nil. What is
+// neither minutes nor never is passed over.
+func parseFailure(v Value) error {
+	reason, refused := v.Get("failure reason")
+	if !refused {
+		return nil
+	}
+	text, _ := reason.Bytes()
+	retry, _ := v.Get("retry in")
+	minutes, ok := retry.Int()
+	if word, isText := retry.Bytes(); isText { // also numbers: the examples of BEP 31 write them so
+		if string(word) == "never" {
+			return &Refusal{Reason: Error(text), RetryIn: Never}
+		}
+		minutes, ok = parseInt(string(word))
+	}
+	if !ok || minutes < 1 {
+		return Error(text)
+	}
+	return &Refusal{Reason: Error(text), RetryIn: time.Duration(min(minutes, int64(Never/time.Minute))) * time.Minute}
 }
 
 // countAt returns the integer at key within 0 and 2^31-1, and 0 where there is
@@ -482,15 +533,14 @@ func appendParsedPeers(list *PeerList, peers Value) error {
 
 // ParseHTTPScrapeResponse reads the counts that an answer to a scrape holds of
 // one torrent; ok is false where it holds none. Where the tracker refused, the
-// error is its failure reason.
+// error is its failure reason, as [ParseHTTPAnnounceResponse] has it.
 func ParseHTTPScrapeResponse(body []byte, h InfoHash) (counts ScrapeCounts, ok bool, err error) {
 	v, err := ParseBencode(body)
 	if err != nil || v.Kind() != KindDict {
 		return counts, false, ErrResponse
 	}
-	if reason, refused := v.Get("failure reason"); refused {
-		text, _ := reason.Bytes()
-		return counts, false, Error(text)
+	if err := parseFailure(v); err != nil {
+		return counts, false, err
 	}
 	files, _ := v.Get("files")
 	file, ok := files.Get(string(h[:]))

@@ -207,6 +207,48 @@ func TestFailureReasonReachesTheClient(t *testing.T) {
 	}
 }
 
+func TestRefusalSaysWhenToTryAgain(t *testing.T) {
+	for in, want := range map[time.Duration]string{
+		0:                    "d14:failure reason4:busy8:intervali60e8:retry ini1ee",
+		time.Minute:          "d14:failure reason4:busy8:intervali60e8:retry ini1ee",
+		time.Minute + 1:      "d14:failure reason4:busy8:intervali120e8:retry ini2ee",
+		time.Hour:            "d14:failure reason4:busy8:intervali3600e8:retry ini60ee",
+		bittorrent.Never:     "d14:failure reason4:busy8:retry in5:nevere",
+		bittorrent.Never - 1: "d14:failure reason4:busy8:intervali2147483640e8:retry ini35791394ee",
+		-time.Hour:           "d14:failure reason4:busy8:intervali60e8:retry ini1ee",
+		24 * time.Hour:       "d14:failure reason4:busy8:intervali86400e8:retry ini1440ee",
+	} {
+		if got := string(bittorrent.AppendHTTPRefusal(nil, &bittorrent.Refusal{Reason: "busy", RetryIn: in})); got != want {
+			t.Errorf("%v: got  %q\nwant %q", in, got, want)
+		}
+	}
+}
+
+func TestClientReadsWhenToTryAgain(t *testing.T) {
+	for body, want := range map[string]time.Duration{
+		"d14:failure reason4:busy8:retry ini5ee":                                                           5 * time.Minute,
+		"d14:failure reason4:busy8:retry in1:5e":                                                           5 * time.Minute,
+		"d14:failure reason4:busy8:retry in5:nevere":                                                       bittorrent.Never,
+		"d14:failure reason4:busy8:retry ini9223372036854775807ee":                                         bittorrent.Never.Truncate(time.Minute),
+		string(bittorrent.AppendHTTPRefusal(nil, &bittorrent.Refusal{Reason: "busy", RetryIn: time.Hour})): time.Hour,
+	} {
+		_, _, scrape := bittorrent.ParseHTTPScrapeResponse([]byte(body), bittorrent.InfoHash{})
+		for _, err := range []error{scrape, bittorrent.ParseHTTPAnnounceResponse([]byte(body), new(bittorrent.AnnounceResponse))} {
+			refusal, ok := errors.AsType[*bittorrent.Refusal](err)
+			if !ok || refusal.RetryIn != want || !errors.Is(err, bittorrent.Error("busy")) || err.Error() != "busy" {
+				t.Errorf("%s: %#v, want %v", body, err, want)
+			}
+		}
+	}
+	for _, retry := range []string{"i0e", "i-5e", "0:", "4:soon", "2:-1", "le", "de"} {
+		body := "d14:failure reason4:busy8:retry in" + retry + "e"
+		err := bittorrent.ParseHTTPAnnounceResponse([]byte(body), new(bittorrent.AnnounceResponse))
+		if _, ok := errors.AsType[*bittorrent.Refusal](err); ok || !errors.Is(err, bittorrent.Error("busy")) {
+			t.Errorf("%s: %#v, want the reason alone", body, err)
+		}
+	}
+}
+
 func TestScrapeAnswer(t *testing.T) {
 	hashes := []bittorrent.InfoHash{bittorrent.InfoHash([]byte("aaaaaaaaaaaaaaaaaaaa")), bittorrent.InfoHash([]byte("bbbbbbbbbbbbbbbbbbbb"))}
 	counts := []bittorrent.ScrapeCounts{{Complete: 1, Incomplete: 3, Downloaded: 4, Downloaders: 2}, {}}
@@ -237,13 +279,14 @@ func TestHTTPParsingAndAnsweringAllocatesNothing(t *testing.T) {
 		hashes [74]bittorrent.InfoHash
 		body   [4096]byte
 	)
-	r := response()
+	r, refusal := response(), &bittorrent.Refusal{Reason: "busy", RetryIn: time.Hour}
 	if n := testing.AllocsPerRun(100, func() {
 		_ = bittorrent.ParseHTTPAnnounce(query, &a)
 		_ = bittorrent.ParseHTTPAnnounce("left=many", &a)
 		_, _ = bittorrent.AppendHTTPScrapeHashes(hashes[:0], scrape, 74)
 		_ = bittorrent.AppendHTTPAnnounceResponse(body[:0], r, bittorrent.PeersCompact)
 		_ = bittorrent.AppendHTTPAnnounceResponse(body[:0], r, bittorrent.PeersFull)
+		_ = bittorrent.AppendHTTPRefusal(body[:0], refusal)
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
@@ -289,6 +332,7 @@ func FuzzHTTPQuery(f *testing.F) {
 // FuzzHTTPResponse reads any answer as a client does.
 func FuzzHTTPResponse(f *testing.F) {
 	f.Add([]byte("d14:failure reason2:noe"))
+	f.Add([]byte("d14:failure reason2:no8:retry ini5ee"))
 	f.Add(bittorrent.AppendHTTPAnnounceResponse(nil, response(), bittorrent.PeersCompact))
 	f.Add(bittorrent.AppendHTTPAnnounceResponse(nil, response(), bittorrent.PeersFull))
 	f.Fuzz(func(_ *testing.T, body []byte) {

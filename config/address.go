@@ -34,6 +34,25 @@ func parseAddress(text string) (Address, error) {
 	return Address(text), nil
 }
 
+// OptionalAddress is an [Address], or empty for none, which is written off.
+type OptionalAddress string
+
+// String returns the address, or off.
+func (a OptionalAddress) String() string {
+	if a == "" {
+		return "off"
+	}
+	return string(a)
+}
+
+func parseOptionalAddress(text string) (OptionalAddress, error) {
+	if text == "off" {
+		return "", nil
+	}
+	a, err := parseAddress(text)
+	return OptionalAddress(a), err
+}
+
 func addressAdvice(text string) error {
 	if strings.Contains(text, ":") {
 		return errors.New("an IPv6 address stands in brackets, and a port follows it")

@@ -32,7 +32,7 @@ type Config struct {
 	// What is kept of torrents and their peers.
 	Torrents Torrents `key:"torrents"`
 
-	// Whose word is believed.
+	// Whose word is believed, and who is not held to a rate.
 	Access Access `key:"access"`
 
 	// What waggle spends at most. Where 0 is allowed it means no limit. A number may be written
@@ -50,6 +50,10 @@ type Listen struct {
 
 	// Addresses of the HTTP tracker protocol (BEP 3), with scrape and /health.
 	HTTP []Address `key:"http" default:":6969"`
+
+	// Address of the console, which shows figures and profiles to this machine only. off turns it
+	// off.
+	Console OptionalAddress `key:"console" default:"127.0.0.1:6970"`
 }
 
 // Announce says how often clients announce, and how many peers they are told.
@@ -82,11 +86,16 @@ type Torrents struct {
 	PeerDetails bool `key:"peer_details" default:"true"`
 }
 
-// Access says whose word is believed.
+// Access says whose word is believed, and who is not held to a rate.
 type Access struct {
 	// Proxies whose X-Forwarded-For header names the client of an HTTP request. Each is a network
 	// such as 10.0.0.0/8, or one address. Anybody else's header is ignored.
 	TrustedProxies []netip.Prefix `key:"trusted_proxies" default:""`
+
+	// Networks that limits.announces_per_second_per_address is not for. Each is a network or one
+	// address, such as that of a large NAT or a proxy that does not name its clients. This machine
+	// itself, by its loopback addresses, is never limited.
+	UnlimitedNetworks []netip.Prefix `key:"unlimited_networks" default:""`
 }
 
 // Limits says what waggle spends at most; 0 is no limit.
@@ -102,6 +111,21 @@ type Limits struct {
 
 	// HTTP connections open at once, on each address. More wait until one ends.
 	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
+
+	// Announces a second that intervals are lengthened for. As long as clients keep to what they are
+	// told, no more than these come back; the longest interval is eight times announce.interval, and
+	// peers live as much longer. Announces beyond twice the number are refused for some minutes, but
+	// for those of peers that leave or have just completed.
+	AnnouncesPerSecond Count `key:"announces_per_second" default:"0" range:"0..1G"`
+
+	// Announces and scrapes a second from one address. Ten seconds' worth of them may come at once.
+	// Of an IPv6 address the first 64 bits count. 50 a second are what 90,000 torrents need at an
+	// interval of 30m, of one client or of many behind one NAT.
+	AnnouncesPerSecondPerAddress Count `key:"announces_per_second_per_address" default:"50" range:"0..100k"`
+
+	// Addresses that are held to that rate at a time, in 8 bytes each. With more, those that have
+	// been quiet for longest are forgotten, and may begin anew.
+	Addresses Count `key:"addresses" default:"1M" range:"1k..100M"`
 }
 
 // Log says what waggle writes about itself.

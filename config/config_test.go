@@ -10,7 +10,7 @@ import (
 
 func TestDefaultIsWhatTheManualSays(t *testing.T) {
 	want := Config{
-		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}},
+		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, Console: "127.0.0.1:6970"},
 		Store:  "sqlite:waggle-data/waggle.db",
 		Announce: Announce{
 			Interval:     30 * time.Minute,
@@ -20,9 +20,12 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			MaxNumwant:   200,
 		},
 		Torrents: Torrents{PeerDetails: true},
-		Access:   Access{TrustedProxies: []netip.Prefix{}},
-		Limits:   Limits{Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000},
-		Log:      Log{Level: "info", Format: "text"},
+		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Limits: Limits{
+			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
+			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,
+		},
+		Log: Log{Level: "info", Format: "text"},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v", got)

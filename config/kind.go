@@ -24,14 +24,15 @@ type kind struct {
 var errShape = errors.New("wrong kind")
 
 var kinds = map[reflect.Type]kind{
-	reflect.TypeFor[string]():        newKind("word", "a word such as ", "info", parseString),
-	reflect.TypeFor[bool]():          newKind("true or false", "true or ", "false", parseBool),
-	reflect.TypeFor[int]():           newKind("number", "a number such as ", "50", parseInt),
-	reflect.TypeFor[Count]():         newKind("count", "a count such as 5k, 1_000 or ", "20M", parseCount),
-	reflect.TypeFor[time.Duration](): newKind("duration", "a duration such as ", "30m", parseDuration),
-	reflect.TypeFor[Address]():       newKind("host:port", "an address such as [::1]:6969 or ", ":6969", parseAddress),
-	reflect.TypeFor[netip.Prefix]():  newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
-	reflect.TypeFor[StoreURL]():      newKind("URL", "memory: or a URL such as ", "sqlite:waggle-data/waggle.db", parseStoreURL),
+	reflect.TypeFor[string]():          newKind("word", "a word such as ", "info", parseString),
+	reflect.TypeFor[bool]():            newKind("true or false", "true or ", "false", parseBool),
+	reflect.TypeFor[int]():             newKind("number", "a number such as ", "50", parseInt),
+	reflect.TypeFor[Count]():           newKind("count", "a count such as 5k, 1_000 or ", "20M", parseCount),
+	reflect.TypeFor[time.Duration]():   newKind("duration", "a duration such as ", "30m", parseDuration),
+	reflect.TypeFor[Address]():         newKind("host:port", "an address such as [::1]:6969 or ", ":6969", parseAddress),
+	reflect.TypeFor[OptionalAddress](): newKind("host:port", "off, or an address such as ", "127.0.0.1:6970", parseOptionalAddress),
+	reflect.TypeFor[netip.Prefix]():    newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
+	reflect.TypeFor[StoreURL]():        newKind("URL", "memory: or a URL such as ", "sqlite:waggle-data/waggle.db", parseStoreURL),
 }
 
 // newKind makes a kind that wants what suchAs says, which ends in the example.

@@ -98,7 +98,12 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Announce.MaxNumwant = rapid.IntRange(0, 1000).Draw(t, "max_numwant")
 		c.Announce.Numwant = rapid.IntRange(0, c.Announce.MaxNumwant).Draw(t, "numwant")
 		c.Access.TrustedProxies = prefixes.Draw(t, "trusted_proxies")
-		c.Limits = Limits{Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections")}
+		c.Access.UnlimitedNetworks = prefixes.Draw(t, "unlimited_networks")
+		c.Limits = Limits{
+			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections"),
+			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
+			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
+		}
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
 
 		text := printed(&Loaded{Config: c})

@@ -42,7 +42,7 @@ func startTracker(t *testing.T, h host, flags ...string) *tracker {
 // waits until it says that it is ready.
 func launchTracker(t *testing.T, h host, flags ...string) *tracker {
 	t.Helper()
-	command := []string{waggle(t), "serve", "--listen-udp", h.listen(0), "--listen-http", h.listen(0)}
+	command := []string{waggle(t), "serve", "--listen-udp", h.listen(0), "--listen-http", h.listen(0), "--listen-console", "off"}
 	tr := &tracker{process: start(t, h, "waggle", append(command, flags...)...)}
 	tr.http = http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}}
 	eventually(t, 20*time.Second, "waggle is ready", func() error {

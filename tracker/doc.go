@@ -3,12 +3,14 @@
 // swarms; what is allowed, how many peers are told and when to come back is said
 // here.
 //
-// An announce goes through
+// A request goes through
 //
-//  1. admit: may this address be told to others at all;
-//  2. the store: record and select, in one step;
-//  3. pace: the interval, with jitter, so that a crowd that came together does
-//     not come back together.
+//  1. limit: does its address ask too often ([Tracker.Admit]);
+//  2. reach: may this address be told to others at all;
+//  3. shed: are all announces together too many;
+//  4. the store: record and select, in one step;
+//  5. pace: the interval, with jitter, so that a crowd that came together does
+//     not come back together, and longer where there are too many.
 //
 // Settings can be replaced while announces are under way ([Tracker.Apply]).
 package tracker

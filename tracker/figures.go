@@ -1,6 +1,10 @@
 package tracker
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"waggle/bittorrent"
+)
 
 // Figures count what a tracker did since it began.
 type Figures struct {
@@ -10,23 +14,48 @@ type Figures struct {
 	Failed    uint64 // announces, scrapes and cleanings that the store failed at
 	Told      uint64 // peers told to others
 	Expired   uint64 // peers forgotten because they were silent
+
+	Limited    uint64 // requests refused because their address sent too many
+	Shed       uint64 // announces refused because all together were too many
+	Lengthened uint64 // announces answered with a longer interval, to have fewer of them
 }
 
+// figures are the counts. Those that every announce adds to are kept in places
+// of a cache line each, by info hash, so that cores do not take the line from
+// each other.
 type figures struct {
-	announces, scrapes, refused, failed, told, expired atomic.Uint64
-	lastFailure                                        atomic.Pointer[error]
+	hot [hotPlaces]hotFigures
+
+	scrapes, refused, failed, expired atomic.Uint64
+	limited, shed, lengthened         atomic.Uint64
+	lastFailure                       atomic.Pointer[error]
 }
+
+const hotPlaces = 64
+
+type hotFigures struct {
+	announces, told atomic.Uint64
+	_               [48]byte
+}
+
+func (f *figures) at(h *bittorrent.InfoHash) *hotFigures { return &f.hot[h[len(h)-1]%hotPlaces] }
 
 // Figures returns the counts as of now.
 func (t *Tracker) Figures() Figures {
-	return Figures{
-		Announces: t.figures.announces.Load(),
-		Scrapes:   t.figures.scrapes.Load(),
-		Refused:   t.figures.refused.Load(),
-		Failed:    t.figures.failed.Load(),
-		Told:      t.figures.told.Load(),
-		Expired:   t.figures.expired.Load(),
+	f := Figures{
+		Scrapes:    t.figures.scrapes.Load(),
+		Refused:    t.figures.refused.Load(),
+		Failed:     t.figures.failed.Load(),
+		Expired:    t.figures.expired.Load(),
+		Limited:    t.figures.limited.Load(),
+		Shed:       t.figures.shed.Load(),
+		Lengthened: t.figures.lengthened.Load(),
 	}
+	for i := range t.figures.hot {
+		f.Announces += t.figures.hot[i].announces.Load()
+		f.Told += t.figures.hot[i].told.Load()
+	}
+	return f
 }
 
 // LastFailure returns the latest error of the store, or nil.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,18 @@ type Settings struct {
 	PeerLifetime time.Duration // after which a silent peer is forgotten
 	NumWant      int32         // peers told to a client that does not say how many
 	MaxNumWant   int32         // peers told to a client that wants more
+
+	// AddressRate is how many announces and scrapes a second one address may send,
+	// ten seconds' worth of them at once; 0: any number. Of IPv6, 64 bits count as
+	// an address. Unlimited are the networks that this is not for; loopback never
+	// is one that it is for.
+	AddressRate int
+	Unlimited   []netip.Prefix
+
+	// Rate is how many announces a second there should be; 0: any number. Clients
+	// are told intervals up to eight times as long to keep to it, and live as much
+	// longer. What is still more than twice the rate is refused.
+	Rate int
 }
 
 // jitter is how far an interval may be off, either way.
@@ -35,6 +48,10 @@ const (
 type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Random func() float64   // at least 0 and below 1, called concurrently; nil: math/rand/v2
+
+	// Addresses is how many addresses are held to Settings.AddressRate at a time, in
+	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
+	Addresses int
 }
 
 // Tracker decides announces. All methods may be called concurrently.
@@ -42,6 +59,8 @@ type Tracker struct {
 	store    swarm.Store
 	settings atomic.Pointer[Settings]
 	options  Options
+	limiter  *limiter
+	load     *load
 	figures  figures
 }
 
@@ -53,40 +72,65 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	t := &Tracker{store: store, options: o}
+	if o.Addresses <= 0 {
+		o.Addresses = 1 << 16
+	}
+	start := o.Now()
+	t := &Tracker{store: store, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
 	t.Apply(s)
 	return t
 }
 
 // Apply replaces the settings. Announces under way end with the old ones.
-func (t *Tracker) Apply(s Settings) { t.settings.Store(&s) }
+func (t *Tracker) Apply(s Settings) {
+	t.settings.Store(&s)
+	t.limiter.apply(s.AddressRate, s.Unlimited)
+}
 
 // Now returns the tracker's time. A frontend reads it once for as many announces
 // as it takes in at a time.
 func (t *Tracker) Now() time.Time { return t.options.Now() }
 
+// Admit says whether a request from an address may be looked at. A frontend asks
+// it before it parses an announce or a scrape; over UDP once the connection id
+// is good, so that nobody can use up the requests of another. The error is a
+// [*bittorrent.Refusal].
+func (t *Tracker) Admit(from netip.Addr, now time.Time) error {
+	if t.limiter.allows(from, now) {
+		return nil
+	}
+	t.figures.limited.Add(1)
+	return errFlood
+}
+
 // Announce decides an announce and fills in the reply. The error is a
-// [bittorrent.Error], fit to be sent back. a.NumWant is replaced by how many
-// peers the client gets at most.
+// [bittorrent.Error], fit to be sent back, or a [*bittorrent.Refusal], which UDP
+// has no words for: there it is answered with silence, and clients try again ever
+// more slowly. a.NumWant is replaced by how many peers the client gets at most.
 func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
 	s := t.settings.Load()
-	t.figures.announces.Add(1)
-	if err := admit(a); err != nil {
+	hot := t.figures.at(&a.InfoHash)
+	hot.announces.Add(1)
+	if err := reachable(a); err != nil {
 		t.figures.refused.Add(1)
+		return err
+	}
+	if err := t.shed(s, a); err != nil {
+		t.figures.shed.Add(1)
 		return err
 	}
 	a.NumWant = s.places(a)
 	if err := t.store.Announce(ctx, a, r); err != nil {
 		return t.storeFailed(err)
 	}
-	t.figures.told.Add(uint64(r.Peers.Len()))
-	r.Interval, r.MinInterval = t.pace(s), s.MinInterval
+	hot.told.Add(uint64(r.Peers.Len()))
+	t.pace(s, a, r)
 	return nil
 }
 
-// admit refuses an address that nobody can be sent to. Private and loopback
+// reachable refuses an address that nobody can be sent to. Private and loopback
 // addresses are good: a tracker may well serve a machine room, or one machine.
-func admit(a *swarm.Announce) error {
+func reachable(a *swarm.Announce) error {
 	if a.Port == 0 {
 		return bittorrent.ErrPort
 	}
@@ -109,11 +153,39 @@ func (s *Settings) places(a *swarm.Announce) int32 {
 	return n
 }
 
-// pace returns when to announce again. A client must not be told to come back
-// before it may.
-func (t *Tracker) pace(s *Settings) time.Duration {
+// stretch is how many times as long as the interval a client may have to wait.
+const stretch = 8
+
+// shed refuses an announce that is too many. Clients are told to come back at any
+// time within half an interval.
+func (t *Tracker) shed(s *Settings, a *swarm.Announce) error {
+	if s.Rate == 0 || !t.load.tooMany(a.Now, s.Rate, a.Event, t.options.Random) {
+		return nil
+	}
+	minutes := min(max(int(s.Interval/2/time.Minute), 1), len(errBusy))
+	refusal := &errBusy[int(t.options.Random()*float64(minutes))]
+	t.load.keep(a.Now, s.PeerLifetime, t.load.ahead(a.Now)+refusal.RetryIn)
+	return refusal
+}
+
+// pace sets when to announce again. A client must not be told to come back before
+// it may.
+func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
 	factor := 1 - jitter + 2*jitter*t.options.Random()
-	return max(time.Duration(float64(s.Interval)*factor), s.MinInterval)
+	r.Interval, r.MinInterval = max(time.Duration(float64(s.Interval)*factor), s.MinInterval), s.MinInterval
+	if s.Rate == 0 || a.Event == bittorrent.EventStopped {
+		return
+	}
+	extra := t.load.book(a.Now, s.Rate, (stretch-1)*s.Interval)
+	if extra < time.Second {
+		return
+	}
+	t.figures.lengthened.Add(1)
+	t.load.keep(a.Now, s.PeerLifetime, extra)
+	r.Interval += extra
+	if r.MinInterval > 0 {
+		r.MinInterval += extra
+	}
 }
 
 // Scrape fills in counts, which is as long as hashes. The error is a
@@ -154,11 +226,13 @@ func (t *Tracker) Clean(ctx context.Context) {
 	}
 }
 
-// CleanOnce forgets the peers that have been silent for the lifetime. The error
-// is the store's.
+// CleanOnce forgets the peers that have been silent for the lifetime, and for as
+// long as any of them was told to wait beyond the interval. The error is the
+// store's.
 func (t *Tracker) CleanOnce(ctx context.Context) error {
-	lifetime := t.settings.Load().PeerLifetime
-	n, err := t.store.Expire(ctx, t.Now().Add(-lifetime))
+	now := t.Now()
+	lifetime := t.settings.Load().PeerLifetime + t.load.kept(now)
+	n, err := t.store.Expire(ctx, now.Add(-lifetime))
 	t.figures.expired.Add(uint64(n))
 	if err != nil && !errors.Is(err, context.Canceled) {
 		_ = t.storeFailed(err)

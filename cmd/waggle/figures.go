@@ -7,6 +7,7 @@ import (
 
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -15,13 +16,15 @@ const figuresEvery = time.Minute
 
 // figures are all counts of a service at one moment.
 type figures struct {
-	tracker tracker.Figures
-	udp     udp.Figures
-	http    http.Figures
+	Tracker tracker.Figures
+	UDP     udp.Figures
+	HTTP    http.Figures
+	Store   swarm.Totals
 }
 
 func (s *service) figures() figures {
-	return figures{s.tracker.Figures(), s.udp.Figures(), s.http.Figures()}
+	totals, _ := s.store.Totals(context.Background()) // a store that fails is counted by the tracker
+	return figures{s.tracker.Figures(), s.udp.Figures(), s.http.Figures(), totals}
 }
 
 // logFigures logs what happened in each minute, until ctx ends, and then what
@@ -38,8 +41,8 @@ func (s *service) logFigures(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now, at := s.figures(), time.Now()
-		s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "figures", s.attributes(now, last, at.Sub(since))...)
-		if now.tracker.Failed > last.tracker.Failed {
+		s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "figures", attributes(now, last, at.Sub(since))...)
+		if now.Tracker.Failed > last.Tracker.Failed {
 			s.log.Error("the store failed", "error", s.tracker.LastFailure())
 		}
 		if ended {
@@ -51,33 +54,35 @@ func (s *service) logFigures(ctx context.Context) {
 
 // attributes returns the differences to the last figures, without those that are
 // zero and say nothing by it.
-func (s *service) attributes(now, last figures, span time.Duration) []slog.Attr {
-	announces := now.tracker.Announces - last.tracker.Announces
+func attributes(now, last figures, span time.Duration) []slog.Attr {
+	announces := now.Tracker.Announces - last.Tracker.Announces
 	attrs := []slog.Attr{
 		slog.Uint64("announces", announces),
 		slog.Float64("announces_per_second", float64(announces*10/max(1, uint64(span.Seconds())))/10),
-	}
-	if totals, err := s.store.Totals(context.Background()); err == nil {
-		attrs = append(attrs, slog.Int("torrents", totals.Torrents), slog.Int("peers", totals.Peers))
+		slog.Int("torrents", now.Store.Torrents),
+		slog.Int("peers", now.Store.Peers),
 	}
 	for _, f := range []struct {
 		name      string
 		now, last uint64
 	}{
-		{"peers_told", now.tracker.Told, last.tracker.Told},
-		{"scrapes", now.tracker.Scrapes, last.tracker.Scrapes},
-		{"refused", now.tracker.Refused, last.tracker.Refused},
-		{"expired", now.tracker.Expired, last.tracker.Expired},
-		{"store_failures", now.tracker.Failed, last.tracker.Failed},
-		{"udp_connects", now.udp.Connects, last.udp.Connects},
-		{"udp_errors", now.udp.Errors, last.udp.Errors},
-		{"udp_bad_connection_ids", now.udp.BadConnection, last.udp.BadConnection},
-		{"udp_malformed", now.udp.Malformed, last.udp.Malformed},
-		{"udp_read_errors", now.udp.ReadErrors, last.udp.ReadErrors},
-		{"udp_write_errors", now.udp.WriteErrors, last.udp.WriteErrors},
-		{"udp_panics", now.udp.Panics, last.udp.Panics},
-		{"http_failures", now.http.Failures, last.http.Failures},
-		{"http_not_found", now.http.NotFound, last.http.NotFound},
+		{"peers_told", now.Tracker.Told, last.Tracker.Told},
+		{"scrapes", now.Tracker.Scrapes, last.Tracker.Scrapes},
+		{"refused", now.Tracker.Refused, last.Tracker.Refused},
+		{"limited", now.Tracker.Limited, last.Tracker.Limited},
+		{"shed", now.Tracker.Shed, last.Tracker.Shed},
+		{"lengthened", now.Tracker.Lengthened, last.Tracker.Lengthened},
+		{"expired", now.Tracker.Expired, last.Tracker.Expired},
+		{"store_failures", now.Tracker.Failed, last.Tracker.Failed},
+		{"udp_connects", now.UDP.Connects, last.UDP.Connects},
+		{"udp_errors", now.UDP.Errors, last.UDP.Errors},
+		{"udp_bad_connection_ids", now.UDP.BadConnection, last.UDP.BadConnection},
+		{"udp_malformed", now.UDP.Malformed, last.UDP.Malformed},
+		{"udp_read_errors", now.UDP.ReadErrors, last.UDP.ReadErrors},
+		{"udp_write_errors", now.UDP.WriteErrors, last.UDP.WriteErrors},
+		{"udp_panics", now.UDP.Panics, last.UDP.Panics},
+		{"http_failures", now.HTTP.Failures, last.HTTP.Failures},
+		{"http_not_found", now.HTTP.NotFound, last.HTTP.NotFound},
 	} {
 		if n := f.now - f.last; n > 0 {
 			attrs = append(attrs, slog.Uint64(f.name, n))

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"waggle/config"
+	"waggle/console"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/store/memory"
@@ -58,6 +59,7 @@ type service struct {
 	tracker *tracker.Tracker
 	udp     *udp.Server
 	http    *http.Server
+	console *console.Console
 }
 
 // serve runs a tracker until ctx ends.
@@ -123,7 +125,7 @@ func (s *service) start(ctx context.Context) (err error) {
 	if totals, err := s.store.Totals(ctx); err == nil && totals.Torrents > 0 {
 		s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
 	}
-	s.tracker = tracker.New(s.store, settings(s.config.Announce), tracker.Options{})
+	s.tracker = tracker.New(s.store, settings(s.config), tracker.Options{Addresses: int(s.config.Limits.Addresses)})
 	if err := s.listen(ctx); err != nil {
 		return errors.Join(err, s.closeFrontends(), s.store.Close())
 	}
@@ -146,6 +148,13 @@ func (s *service) listen(ctx context.Context) (err error) {
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
 		Log:            s.log,
+	})
+	if err != nil || c.Listen.Console == "" {
+		return err
+	}
+	s.console, err = console.Listen(ctx, string(c.Listen.Console), console.Options{
+		Figures: func() any { return s.figures() },
+		Log:     s.log,
 	})
 	return err
 }
@@ -181,19 +190,26 @@ func (s *service) health() error {
 	return nil
 }
 
-func settings(a config.Announce) tracker.Settings {
+func settings(c config.Config) tracker.Settings {
+	a := c.Announce
 	return tracker.Settings{
 		Interval:     a.Interval,
 		MinInterval:  a.MinInterval,
 		PeerLifetime: a.PeerLifetime,
 		NumWant:      int32(a.Numwant),
 		MaxNumWant:   int32(a.MaxNumwant),
+		AddressRate:  int(c.Limits.AnnouncesPerSecondPerAddress),
+		Unlimited:    c.Access.UnlimitedNetworks,
+		Rate:         int(c.Limits.AnnouncesPerSecond),
 	}
 }
 
 // closeFrontends ends what is under way.
 func (s *service) closeFrontends() error {
 	var errs []error
+	if s.console != nil {
+		errs = append(errs, s.console.Close())
+	}
 	if s.http != nil {
 		errs = append(errs, s.http.Close())
 	}
@@ -220,7 +236,7 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 
 // apply puts into force what can change while running, and says what cannot.
 func (s *service) apply(c config.Config) {
-	s.tracker.Apply(settings(c.Announce))
+	s.tracker.Apply(settings(c))
 	s.http.Trust(c.Access.TrustedProxies)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
@@ -230,13 +246,19 @@ func (s *service) apply(c config.Config) {
 		{"listen", s.config.Listen, c.Listen},
 		{"store", s.config.Store, c.Store},
 		{"torrents", s.config.Torrents, c.Torrents},
-		{"limits", s.config.Limits, c.Limits},
+		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 	} {
 		if !reflect.DeepEqual(section.old, section.new) {
 			s.log.Warn("a change takes effect at the next start only", "key", section.name)
 		}
 	}
+}
+
+// sizes returns the limits without those that can change while running.
+func sizes(l config.Limits) config.Limits {
+	l.AnnouncesPerSecond, l.AnnouncesPerSecondPerAddress = 0, 0
+	return l
 }
 
 // printAddresses tells where clients reach the tracker, and that it is ready.
@@ -248,6 +270,9 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 	_, err = fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
 	for _, url := range append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
+	}
+	if s.console != nil {
+		_, _ = fmt.Fprintf(w, "console (this machine only): http://%s\n", s.console.Addr())
 	}
 	_, _ = fmt.Fprintf(w, "ready: %d peers of %d torrents in %s; Ctrl-C stops\n", totals.Peers, totals.Torrents, s.config.Store)
 	return err

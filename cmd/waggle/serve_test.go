@@ -56,7 +56,7 @@ func startServe(t *testing.T, args ...string) *serving {
 	ended := make(chan error, 1)
 	go func() {
 		root := newRootCommand()
-		root.SetArgs(append([]string{"serve", "--listen-udp", "127.0.0.1:0", "--listen-http", "127.0.0.1:0"}, args...))
+		root.SetArgs(append([]string{"serve", "--listen-udp", "127.0.0.1:0", "--listen-http", "127.0.0.1:0", "--listen-console", "127.0.0.1:0"}, args...))
 		root.SetOut(in)
 		root.SetErr(s.log)
 		err := root.ExecuteContext(ctx)
@@ -134,6 +134,23 @@ func TestServePrintsWhereItListensAndStopsCleanly(t *testing.T) {
 	}
 }
 
+func TestConsoleShowsFiguresAndProfiles(t *testing.T) {
+	s := startServe(t, "--store", "memory:")
+	s.announce(t, "")
+	var address string
+	for _, line := range s.lines {
+		if found, ok := strings.CutPrefix(line, "console (this machine only): "); ok {
+			address = found
+		}
+	}
+	if body := get(t, address+"/figures"); !strings.Contains(string(body), `"Announces":1`) {
+		t.Errorf("figures: %s", body)
+	}
+	if body := get(t, address+"/debug/pprof/heap"); len(body) == 0 {
+		t.Error("the heap profile is empty")
+	}
+}
+
 func TestServeFindsItsPeersAgain(t *testing.T) {
 	store := "sqlite:" + filepath.Join(t.TempDir(), "sub", "waggle.db")
 	first := startServe(t, "--store", store)
@@ -157,7 +174,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	root := newRootCommand()
-	root.SetArgs([]string{"serve", "--store", "memory:", "--listen-udp", "127.0.0.1:0", "--listen-http", taken.Addr().String()})
+	root.SetArgs([]string{"serve", "--store", "memory:", "--listen-udp", "127.0.0.1:0", "--listen-http", taken.Addr().String(), "--listen-console", "off"})
 	err = root.ExecuteContext(t.Context())
 	if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) || !strings.Contains(err.Error(), "in use") || exitCode(err) != exitFailed {
 		t.Errorf("got %v, exit code %d; want the address, and 1", err, exitCode(err))
