@@ -78,6 +78,7 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"udp_errors", now.UDP.Errors, last.UDP.Errors},
 		{"udp_bad_connection_ids", now.UDP.BadConnection, last.UDP.BadConnection},
 		{"udp_malformed", now.UDP.Malformed, last.UDP.Malformed},
+		{"udp_overflowed", now.UDP.Overflowed, last.UDP.Overflowed},
 		{"udp_read_errors", now.UDP.ReadErrors, last.UDP.ReadErrors},
 		{"udp_write_errors", now.UDP.WriteErrors, last.UDP.WriteErrors},
 		{"udp_panics", now.UDP.Panics, last.UDP.Panics},

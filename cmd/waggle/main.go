@@ -57,7 +57,7 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newTorrentCommand(), newConfigCommand())
+	root.AddCommand(newServeCommand(), newTorrentCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }
 

@@ -2,7 +2,10 @@ package udp
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"waggle/bittorrent"
@@ -24,56 +27,84 @@ type responder struct {
 	tracker   *tracker.Tracker
 	secret    *Secret
 	maxScrape int
-	figures   *figures
+	log       *slog.Logger
+	figures   Figures // counted here, read in ledger
 
+	ledger   ledger
 	announce swarm.Announce
 	reply    swarm.Reply
 	hashes   [bittorrent.UDPMaxScrapeHashes]bittorrent.InfoHash
 	counts   [bittorrent.UDPMaxScrapeHashes]bittorrent.ScrapeCounts
-	out      [maxAnswer]byte
 }
 
-// answer returns what to send back, valid until the next call, or nil for
-// silence.
-func (p *responder) answer(ctx context.Context, packet []byte, from netip.Addr, now time.Time) []byte {
+// publish shows the figures to other goroutines.
+func (p *responder) publish() { p.ledger.publish(p.figures) }
+
+// answerAnything is answer for what comes from the network: nothing can be sent
+// back to port 0, and a panic, which would be a fault of ours, costs the packet
+// that found it and is logged.
+func (p *responder) answerAnything(packet []byte, from netip.AddrPort, now time.Time, out []byte) (answer []byte) {
+	if from.Port() == 0 {
+		p.figures.Malformed++
+		return nil
+	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			p.figures.Panics++
+			p.log.Error("a packet found a fault in waggle: please report it", "fault", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	return p.answer(context.Background(), packet, from.Addr(), now, out)
+}
+
+// answer returns what to send back, or nil for silence. It builds the answer at
+// the beginning of out, which has [maxAnswer] bytes. from is without zone, and
+// IPv4 not in IPv6 clothes.
+func (p *responder) answer(ctx context.Context, packet []byte, from netip.Addr, now time.Time, out []byte) []byte {
 	header, err := bittorrent.ParseUDPHeader(packet)
 	if err != nil {
-		p.figures.malformed.Add(1)
+		p.figures.Malformed++
 		return nil
 	}
 	if header.Action == bittorrent.ActionConnect {
-		return p.connect(header, from, now)
+		return p.connect(header, from, now, out)
 	}
 	if !p.secret.valid(header.ConnectionID, now, from) {
-		p.figures.badConnection.Add(1)
+		p.figures.BadConnection++
 		return nil
 	}
-	var out []byte
+	if p.tracker.Admit(from, now) != nil {
+		return nil
+	}
+	var answer []byte
 	switch header.Action {
 	case bittorrent.ActionAnnounce:
-		out, err = p.answerAnnounce(ctx, header, packet, from, now)
+		answer, err = p.answerAnnounce(ctx, header, packet, from, now, out)
 	case bittorrent.ActionScrape:
-		out, err = p.answerScrape(ctx, header, packet)
+		answer, err = p.answerScrape(ctx, header, packet, out)
 	default:
 		err = bittorrent.ErrUDPAction
 	}
 	if err != nil {
-		p.figures.errors.Add(1)
-		return bittorrent.AppendUDPError(p.out[:0], header.TransactionID, err.Error())
+		if _, later := errors.AsType[*bittorrent.Refusal](err); later {
+			return nil // BEP 15 has no word for it, and who hears nothing tries again ever more slowly
+		}
+		p.figures.Errors++
+		return bittorrent.AppendUDPError(out[:0], header.TransactionID, err.Error())
 	}
-	return out
+	return answer
 }
 
-func (p *responder) connect(header bittorrent.UDPHeader, from netip.Addr, now time.Time) []byte {
+func (p *responder) connect(header bittorrent.UDPHeader, from netip.Addr, now time.Time, out []byte) []byte {
 	if header.ConnectionID != bittorrent.ConnectMagic {
-		p.figures.malformed.Add(1)
+		p.figures.Malformed++
 		return nil
 	}
-	p.figures.connects.Add(1)
-	return bittorrent.AppendUDPConnectResponse(p.out[:0], header.TransactionID, p.secret.connectionID(now, from))
+	p.figures.Connects++
+	return bittorrent.AppendUDPConnectResponse(out[:0], header.TransactionID, p.secret.connectionID(now, from))
 }
 
-func (p *responder) answerAnnounce(ctx context.Context, header bittorrent.UDPHeader, packet []byte, from netip.Addr, now time.Time) ([]byte, error) {
+func (p *responder) answerAnnounce(ctx context.Context, header bittorrent.UDPHeader, packet []byte, from netip.Addr, now time.Time, out []byte) ([]byte, error) {
 	a, r := &p.announce, &p.reply
 	if _, err := bittorrent.ParseUDPAnnounce(packet, &a.AnnounceRequest); err != nil {
 		return nil, err
@@ -87,15 +118,15 @@ func (p *responder) answerAnnounce(ctx context.Context, header bittorrent.UDPHea
 	if a.Room = (maxAnswer - head) / bittorrent.CompactLen4; a.Families == swarm.IPv6 {
 		a.Room, peers = (maxAnswer-head)/bittorrent.CompactLen6, &r.Peers.V6
 	}
-	*peers = p.out[head:head]
+	*peers = out[head:head:maxAnswer]
 	if err := p.tracker.Announce(ctx, a, r); err != nil {
 		return nil, err
 	}
-	bittorrent.PutUDPAnnounceHeader(p.out[:head], header.TransactionID, &r.AnnounceResponse)
-	return append(p.out[:head], *peers...), nil
+	bittorrent.PutUDPAnnounceHeader(out[:head], header.TransactionID, &r.AnnounceResponse)
+	return out[:head+len(*peers)], nil
 }
 
-func (p *responder) answerScrape(ctx context.Context, header bittorrent.UDPHeader, packet []byte) ([]byte, error) {
+func (p *responder) answerScrape(ctx context.Context, header bittorrent.UDPHeader, packet, out []byte) ([]byte, error) {
 	hashes, err := bittorrent.AppendUDPScrapeHashes(p.hashes[:0], packet, p.maxScrape)
 	if err != nil {
 		return nil, err
@@ -104,5 +135,5 @@ func (p *responder) answerScrape(ctx context.Context, header bittorrent.UDPHeade
 	if err := p.tracker.Scrape(ctx, hashes, counts); err != nil {
 		return nil, err
 	}
-	return bittorrent.AppendUDPScrapeResponse(p.out[:0], header.TransactionID, counts), nil
+	return bittorrent.AppendUDPScrapeResponse(out[:0], header.TransactionID, counts), nil
 }

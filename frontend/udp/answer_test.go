@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -20,8 +21,14 @@ var (
 
 func newResponder(maxScrape int) (*responder, *memory.Store) {
 	store := memory.New(memory.Options{Details: true})
-	t := tracker.New(store, tracker.Settings{Interval: time.Minute, PeerLifetime: time.Hour, NumWant: 50, MaxNumWant: 1000}, tracker.Options{})
-	return &responder{tracker: t, secret: &Secret{1}, maxScrape: maxScrape, figures: new(figures)}, store
+	t := tracker.New(store, tracker.Settings{Interval: time.Minute, PeerLifetime: time.Hour, NumWant: 50, MaxNumWant: 1000},
+		tracker.Options{Now: func() time.Time { return now }})
+	return &responder{tracker: t, secret: &Secret{1}, maxScrape: maxScrape, log: slog.New(slog.DiscardHandler)}, store
+}
+
+// answerAt returns the answer to a packet in memory of its own.
+func answerAt(p *responder, packet []byte, from netip.Addr, at time.Time) []byte {
+	return p.answer(context.Background(), packet, from, at, make([]byte, maxAnswer))
 }
 
 func request(n int) *bittorrent.AnnounceRequest {
@@ -33,7 +40,7 @@ func request(n int) *bittorrent.AnnounceRequest {
 
 func connect(t *testing.T, p *responder, from netip.Addr) uint64 {
 	t.Helper()
-	r, err := bittorrent.ParseUDPResponse(p.answer(context.Background(), bittorrent.AppendUDPConnect(nil, 5), from, now))
+	r, err := bittorrent.ParseUDPResponse(answerAt(p, bittorrent.AppendUDPConnect(nil, 5), from, now))
 	if err != nil || r.TransactionID != 5 {
 		t.Fatalf("connect: %+v, %v", r, err)
 	}
@@ -47,7 +54,7 @@ func connect(t *testing.T, p *responder, from netip.Addr) uint64 {
 func announceTo(t *testing.T, p *responder, from netip.Addr, a *bittorrent.AnnounceRequest) (bittorrent.AnnounceResponse, int) {
 	t.Helper()
 	id := connect(t, p, from)
-	answer := bytes.Clone(p.answer(context.Background(), bittorrent.AppendUDPAnnounce(nil, id, 6, a, ""), from, now))
+	answer := answerAt(p, bittorrent.AppendUDPAnnounce(nil, id, 6, a, ""), from, now)
 	r, err := bittorrent.ParseUDPResponse(answer)
 	if err != nil || r.TransactionID != 6 {
 		t.Fatalf("announce: %+v, %v", r, err)
@@ -110,7 +117,7 @@ func TestWithoutProofOfAddressThereIsOnlySilence(t *testing.T) {
 		"scrape with a wrong id":     {bittorrent.AppendUDPScrape(nil, 1, 1, make([]bittorrent.InfoHash, 1)), peer, now},
 		"unknown action, wrong id":   {[]byte("0123456789abcdef"), peer, now},
 	} {
-		if answer := p.answer(context.Background(), test.packet, test.from, test.at); answer != nil {
+		if answer := answerAt(p, test.packet, test.from, test.at); answer != nil {
 			t.Errorf("%s: answered with %d bytes", name, len(answer))
 		}
 	}
@@ -139,7 +146,7 @@ func TestProvenAddressIsToldWhatIsWrong(t *testing.T) {
 		"scrape of two":    {bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 2)), nil},
 		"announce as such": {bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"), nil},
 	} {
-		r, err := bittorrent.ParseUDPResponse(p.answer(context.Background(), test.packet, peer, now))
+		r, err := bittorrent.ParseUDPResponse(answerAt(p, test.packet, peer, now))
 		if err != nil || r.TransactionID != 1 {
 			t.Errorf("%s: %+v, %v", name, r, err)
 			continue
@@ -154,13 +161,55 @@ func TestProvenAddressIsToldWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAddressThatSendsTooMuchHearsNothingButConnects(t *testing.T) {
+	p, _ := newResponder(74)
+	p.tracker.Apply(tracker.Settings{Interval: time.Minute, MaxNumWant: 50, AddressRate: 1})
+	id, other := connect(t, p, peer), connect(t, p, address(9, false))
+	answers := 0
+	for range 100 {
+		if answerAt(p, bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), ""), peer, now) != nil {
+			answers++
+		}
+	}
+	if limited := p.tracker.Figures().Limited; answers == 0 || uint64(100-answers) != limited || limited == 0 || p.figures.Errors != 0 {
+		t.Errorf("%d of 100 were answered, with %d errors, and %d limited", answers, p.figures.Errors, limited)
+	}
+	if answerAt(p, bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 1)), peer, now) != nil {
+		t.Error("a scrape was answered")
+	}
+	if answerAt(p, bittorrent.AppendUDPAnnounce(nil, other, 1, request(2), ""), address(9, false), now) == nil {
+		t.Error("another address was not answered")
+	}
+	connect(t, p, peer)
+	forged := p.tracker.Figures().Limited
+	answerAt(p, bittorrent.AppendUDPAnnounce(nil, id+1, 1, request(1), ""), peer, now)
+	if p.tracker.Figures().Limited != forged {
+		t.Error("a packet with a wrong connection id used up a request")
+	}
+}
+
+func TestAnnouncesThatAreTooManyAreMetWithSilence(t *testing.T) {
+	p, _ := newResponder(74)
+	p.tracker.Apply(tracker.Settings{Interval: time.Minute, MaxNumWant: 50, Rate: 1})
+	silent := uint64(0)
+	for n := range 1000 {
+		from, at := address(n, false), now.Add(time.Duration(n)*10*time.Millisecond)
+		if answerAt(p, bittorrent.AppendUDPAnnounce(nil, connect(t, p, from), 1, request(n), ""), from, at) == nil {
+			silent++
+		}
+	}
+	if shed := p.tracker.Figures().Shed; silent == 0 || silent != shed || p.figures.Errors != 0 {
+		t.Errorf("silent to %d with %d errors; %d were too many", silent, p.figures.Errors, shed)
+	}
+}
+
 func TestScrapeAnswersInTheOrderAsked(t *testing.T) {
 	p, _ := newResponder(74)
 	announceTo(t, p, peer, request(1))
 	id := connect(t, p, peer)
 	hashes := make([]bittorrent.InfoHash, 74)
 	hashes[73] = request(1).InfoHash
-	answer := p.answer(context.Background(), bittorrent.AppendUDPScrape(nil, id, 1, hashes), peer, now)
+	answer := answerAt(p, bittorrent.AppendUDPScrape(nil, id, 1, hashes), peer, now)
 	r, _ := bittorrent.ParseUDPResponse(answer)
 	counts, err := r.AppendScrapeCounts(nil)
 	if err != nil || len(counts) != 74 || counts[73].Incomplete != 1 || counts[0].Incomplete != 0 || len(answer) > maxAnswer {
@@ -175,6 +224,7 @@ func TestAnsweringAllocatesNothing(t *testing.T) {
 	}
 	id := connect(t, p, peer)
 	ctx := context.Background()
+	var out [maxAnswer]byte
 	packets := [][]byte{
 		bittorrent.AppendUDPConnect(nil, 1),
 		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"),
@@ -184,7 +234,7 @@ func TestAnsweringAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(200, func() {
 		for _, packet := range packets {
-			p.answer(ctx, packet, peer, now)
+			p.answer(ctx, packet, peer, now, out[:])
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
@@ -201,13 +251,13 @@ func FuzzPacket(f *testing.F) {
 	f.Add(bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 3)))
 	stranger := netip.MustParseAddr("2001:db8::1")
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		if answer := p.answer(context.Background(), packet, stranger, now); len(answer) > len(packet) {
+		if answer := answerAt(p, packet, stranger, now); len(answer) > len(packet) {
 			t.Errorf("a stranger's %d bytes were answered with %d", len(packet), len(answer))
 		}
 		if len(packet) >= 8 {
 			packet = append(bittorrent.AppendUDPScrape(nil, id, 0, nil)[:8], packet[8:]...)
 		}
-		if answer := p.answer(context.Background(), packet, peer, now); len(answer) > maxAnswer {
+		if answer := answerAt(p, packet, peer, now); len(answer) > maxAnswer {
 			t.Errorf("an answer of %d bytes", len(answer))
 		}
 	})

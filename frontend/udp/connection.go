@@ -33,12 +33,20 @@ func (s *Secret) valid(id uint64, now time.Time, ip netip.Addr) bool {
 	return id<<16 == s.mac(second-age, ip)<<16
 }
 
-// mac returns 48 bits of SipHash-2-4.
+// mac returns 48 bits of SipHash-2-4 over the second and the address. The hash
+// covers the length too, which keeps the families apart.
 func (s *Secret) mac(second uint64, ip netip.Addr) uint64 {
-	var message [24]byte
-	binary.BigEndian.PutUint64(message[:], second)
-	address := ip.As16()
-	copy(message[8:], address[:])
+	var memory [24]byte
+	binary.BigEndian.PutUint64(memory[:], second)
+	message := memory[:12]
+	if ip.Is4() {
+		address := ip.As4()
+		copy(memory[8:], address[:])
+	} else {
+		address := ip.As16()
+		message = memory[:]
+		copy(memory[8:], address[:])
+	}
 	k0, k1 := binary.LittleEndian.Uint64(s[:]), binary.LittleEndian.Uint64(s[8:])
-	return siphash.Hash(k0, k1, message[:]) >> 16
+	return siphash.Hash(k0, k1, message) >> 16
 }

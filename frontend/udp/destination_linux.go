@@ -2,8 +2,6 @@ package udp
 
 import (
 	"encoding/binary"
-	"errors"
-	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -13,22 +11,12 @@ import (
 const controlLen = 64
 
 // rememberDestination asks the kernel to tell with each packet the address that
-// it was sent to.
-func rememberDestination(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
+// it was sent to. Only a socket that listens on a wildcard needs that.
+func rememberDestination(fd int, local netip.Addr) error {
+	if local.Is4() {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 	}
-	v6 := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().Is6()
-	var option error
-	err = raw.Control(func(fd uintptr) {
-		if v6 {
-			option = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-		} else {
-			option = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		}
-	})
-	return errors.Join(err, option)
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 }
 
 // replyControl turns what came with a packet into what makes the reply go out

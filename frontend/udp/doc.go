@@ -6,6 +6,8 @@
 //   - An address proves itself first. A connection id is a keyed hash of the time
 //     and the address, so nothing is stored for it; it is good for two minutes from
 //     its second on. A packet with a wrong one is dropped in silence.
+//   - What the tracker puts off, because an address or all together send too much,
+//     is met with silence, too: the protocol has no word for it.
 //   - Nobody is sent more than an unproven address sent: the answer to a connect
 //     request is as long as the request, and errors go to proven addresses only.
 //   - An answer fits 1,232 bytes, which every path of IPv6 carries unfragmented.
@@ -15,8 +17,14 @@
 //
 // # How it works
 //
-// [Listen] opens a socket for each address, and for a wildcard one each for IPv4
-// and IPv6. Several goroutines read each socket; each owns its buffers, and
-// nothing passes between them. What a packet is answered with is decided by
-// responder.answer, which knows of no socket.
+// [Listen] opens the sockets of each address, and for a wildcard those of IPv4
+// and of IPv6. Each worker owns its buffers and its figures, and nothing passes
+// between workers. What a packet is answered with is decided by responder.answer,
+// which knows of no socket.
+//
+// On Linux each worker has a socket of its own (batchSocket): it takes what has
+// arrived with one system call, builds each answer where it is sent from, and
+// sends all of them with another. While there are packets it does nothing else;
+// otherwise it waits at its doorbell. Elsewhere, and where Linux refuses any of
+// this, workers share a socket and go packet by packet (portableSocket).
 package udp

@@ -1,0 +1,211 @@
+package bench
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Report is what a run has found. Its names in JSON stay.
+type Report struct {
+	Protocol         string   `json:"protocol"` // "udp" or "http"
+	Distribution     string   `json:"distribution"`
+	Torrents         int      `json:"torrents"`
+	TorrentsWithPeer int      `json:"torrents_with_peers"`
+	Peers            int      `json:"peers"`
+	Seeders          float64  `json:"seeders"` // share of the peers
+	NumWant          int32    `json:"numwant"`
+	ScrapeEach       int      `json:"announces_per_scrape"` // 0: no scrapes
+	Seed             uint64   `json:"seed"`
+	Mode             string   `json:"mode"`      // "closed loop" or "open loop"
+	Rate             float64  `json:"rate"`      // announces a second meant to be sent; 0 in a closed loop
+	Workers          int      `json:"workers"`   // threads of the generator
+	Sources          int      `json:"sources"`   // groups of peers: source addresses, where there are several
+	UnderWay         int      `json:"under_way"` // requests at a time at most
+	Connections      string   `json:"connections,omitempty"`
+	Churn            float64  `json:"churn"`
+	Results          []Result `json:"results"`         // of each target
+	Ratio            *Ratio   `json:"ratio,omitempty"` // of the first target to the second
+	Interrupted      bool     `json:"interrupted"`     // ended early: the figures are those so far
+}
+
+// Result is what was found of one target.
+type Result struct {
+	URL    string  `json:"url"`
+	Fill   *Fill   `json:"fill,omitempty"`
+	Rounds []Round `json:"rounds"`
+	Median Round   `json:"median"` // of each figure on its own; counts are sums
+	Memory *Memory `json:"memory,omitempty"`
+}
+
+// Fill is how long it took to let each peer announce once.
+type Fill struct {
+	Seconds          float64 `json:"seconds"`
+	Announces        int64   `json:"announces"`
+	AnswersPerSecond float64 `json:"answers_per_second"`
+	Errors           int64   `json:"errors"`
+	Timeouts         int64   `json:"timeouts"` // announced again
+	RSSBefore        int64   `json:"server_rss_before_bytes,omitempty"`
+	RSSAfter         int64   `json:"server_rss_after_bytes,omitempty"`
+}
+
+// Round is what was measured in one go.
+type Round struct {
+	Seconds          float64          `json:"seconds"`
+	Sent             int64            `json:"sent"`      // announces and scrapes
+	Announces        int64            `json:"announces"` // answered
+	Scrapes          int64            `json:"scrapes"`   // answered
+	AnswersPerSecond float64          `json:"answers_per_second"`
+	PeersPerAnswer   float64          `json:"peers_per_answer"` // to an announce
+	Latency          Latency          `json:"latency_us"`
+	Errors           int64            `json:"errors"`   // answers that are none, and connections that broke
+	Timeouts         int64            `json:"timeouts"` // requests that were not answered in time
+	Late             int64            `json:"late"`     // answers after that, or to nothing
+	Unsent           int64            `json:"unsent"`   // announces of an open loop that were due and never sent
+	Failures         map[string]int64 `json:"failures,omitempty"`
+	GeneratorCPU     float64          `json:"generator_cpu_seconds"`
+	ServerCPU        float64          `json:"server_cpu_seconds,omitempty"`
+	PerServerCPU     float64          `json:"answers_per_server_cpu_second,omitempty"`
+	ServerRSS        int64            `json:"server_rss_bytes,omitempty"`
+}
+
+// Latency is how long answers took, in microseconds: in a closed loop from when a
+// request was sent, in an open loop from when it was meant to be.
+type Latency struct {
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99_9"`
+	Max  float64 `json:"max"`
+}
+
+// Ratio is how the medians of two targets compare: the first by the second. A figure
+// that either lacks is 0.
+type Ratio struct {
+	AnswersPerSecond float64 `json:"answers_per_second"`
+	PerServerCPU     float64 `json:"answers_per_server_cpu_second,omitempty"`
+	PeersPerAnswer   float64 `json:"peers_per_answer"`
+}
+
+// Memory is the resident memory of a server while peers come and go, after warming
+// up. Sizes are in bytes.
+type Memory struct {
+	Samples int     `json:"samples"`
+	Min     int64   `json:"min_bytes"`
+	Median  int64   `json:"median_bytes"`
+	Max     int64   `json:"max_bytes"`
+	Spread  float64 `json:"spread"` // from min to max, by the median
+	Flat    bool    `json:"flat"`   // the spread is within 0.05, and there were samples
+}
+
+// flat is within which part of its median memory must stay.
+const flat = 0.05
+
+func newMemory(samples []int64) *Memory {
+	m := &Memory{Samples: len(samples)}
+	if len(samples) > 0 {
+		m.Min, m.Median, m.Max = slices.Min(samples), median(samples), slices.Max(samples)
+		m.Spread = per(float64(m.Max-m.Min), float64(m.Median))
+		m.Flat = m.Spread <= flat
+	}
+	return m
+}
+
+// round makes figures of what was counted.
+func (t *tally) round(u used) Round {
+	seconds := time.Duration(max(t.heard, t.ended) - t.began).Seconds()
+	answers := t.announces + t.scrapes
+	r := Round{
+		Seconds:          seconds,
+		Sent:             t.sent,
+		Announces:        t.announces,
+		Scrapes:          t.scrapes,
+		AnswersPerSecond: per(float64(answers), seconds),
+		PeersPerAnswer:   per(float64(t.peers), float64(t.announces)),
+		Latency:          latency(t.latency),
+		Errors:           t.errors,
+		Timeouts:         t.timeouts,
+		Late:             t.late,
+		Unsent:           t.unsent,
+		Failures:         t.failures,
+		GeneratorCPU:     u.generator.Seconds(),
+	}
+	if u.serverKnown {
+		r.ServerCPU, r.ServerRSS = u.server.Seconds(), u.rss
+		r.PerServerCPU = per(float64(answers), r.ServerCPU)
+	}
+	return r
+}
+
+func latency(h *hdrhistogram.Histogram) Latency {
+	at := func(percent float64) float64 { return float64(h.ValueAtPercentile(percent)) / 1e3 }
+	return Latency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1e3}
+}
+
+// per divides, and gives 0 for what has no measure.
+func per(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// median returns the one in the middle, or the lower of the two there.
+func median[T cmp.Ordered](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[(len(sorted)-1)/2]
+}
+
+// medians returns the median of each figure, and the sums of the counts.
+func medians(rounds []Round) (m Round) {
+	if len(rounds) == 0 {
+		return m
+	}
+	m.Failures = map[string]int64{}
+	for _, r := range rounds {
+		m.Sent += r.Sent
+		m.Announces += r.Announces
+		m.Scrapes += r.Scrapes
+		m.Errors += r.Errors
+		m.Timeouts += r.Timeouts
+		m.Late += r.Late
+		m.Unsent += r.Unsent
+		for said, n := range r.Failures {
+			m.Failures[said] += n
+		}
+	}
+	for _, figure := range figures {
+		values := make([]float64, len(rounds))
+		for i := range rounds {
+			values[i] = *figure(&rounds[i])
+		}
+		*figure(&m) = median(values)
+	}
+	m.ServerRSS = rounds[len(rounds)-1].ServerRSS
+	return m
+}
+
+// figures are those of a round of which there is a median.
+var figures = []func(*Round) *float64{
+	func(r *Round) *float64 { return &r.Seconds },
+	func(r *Round) *float64 { return &r.AnswersPerSecond },
+	func(r *Round) *float64 { return &r.PeersPerAnswer },
+	func(r *Round) *float64 { return &r.Latency.P50 },
+	func(r *Round) *float64 { return &r.Latency.P90 },
+	func(r *Round) *float64 { return &r.Latency.P99 },
+	func(r *Round) *float64 { return &r.Latency.P999 },
+	func(r *Round) *float64 { return &r.Latency.Max },
+	func(r *Round) *float64 { return &r.GeneratorCPU },
+	func(r *Round) *float64 { return &r.ServerCPU },
+	func(r *Round) *float64 { return &r.PerServerCPU },
+}
+
+func newRatio(a, b *Round) *Ratio {
+	return &Ratio{
+		AnswersPerSecond: per(a.AnswersPerSecond, b.AnswersPerSecond),
+		PerServerCPU:     per(a.PerServerCPU, b.PerServerCPU),
+		PeersPerAnswer:   per(a.PeersPerAnswer, b.PeersPerAnswer),
+	}
+}

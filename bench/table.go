@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// WriteTable writes the report for people. The error is that of w.
+func (r *Report) WriteTable(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, r.summary())
+	for i := range r.Results {
+		r.Results[i].describe(&b, r, i)
+	}
+	b.WriteByte('\n')
+	r.table(&b)
+	for i := range r.Results {
+		r.Results[i].failures(&b, r.name(i))
+	}
+	if r.Interrupted {
+		fmt.Fprintln(&b, "\ninterrupted: these are the figures so far")
+	}
+	_, err := b.WriteTo(w)
+	return err
+}
+
+func (r *Report) summary() string {
+	loop := r.Mode
+	if r.Rate > 0 {
+		loop += fmt.Sprintf(" at %s announces/s", comma(r.Rate))
+	}
+	if r.Connections != "" {
+		loop += ", connections " + r.Connections
+	}
+	return fmt.Sprintf("%s: %s peers of %s torrents, %.0f %% seeders, %d wanted; %s, %s under way at most from %d sources",
+		r.Distribution, humanize.Comma(int64(r.Peers)), humanize.Comma(int64(r.TorrentsWithPeer)), 100*r.Seeders, r.NumWant,
+		loop, humanize.Comma(int64(r.UnderWay)), r.Sources)
+}
+
+// name tells two targets apart.
+func (r *Report) name(target int) string {
+	if len(r.Results) == 1 {
+		return ""
+	}
+	return string(rune('A' + target))
+}
+
+func (t *Result) describe(b *bytes.Buffer, r *Report, target int) {
+	fmt.Fprintln(b, strings.TrimSpace(r.name(target)+" "+t.URL))
+	if f := t.Fill; f != nil {
+		fmt.Fprintf(b, "  filled in %.1f s, %s answers/s, %s errors, %s timeouts\n",
+			f.Seconds, comma(f.AnswersPerSecond), humanize.Comma(f.Errors), humanize.Comma(f.Timeouts))
+		if f.RSSAfter > 0 {
+			fmt.Fprintf(b, "  memory %s before, %s filled", iec(f.RSSBefore), iec(f.RSSAfter))
+			if f.RSSAfter-f.RSSBefore > int64(r.Peers) { // else it keeps no peers
+				fmt.Fprintf(b, ": %.0f B a peer, all in", per(float64(f.RSSAfter), float64(r.Peers)))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	if m := t.Memory; m != nil {
+		verdict := "not flat"
+		if m.Flat {
+			verdict = "flat"
+		}
+		fmt.Fprintf(b, "  memory under churn: min %s, median %s, max %s in %s samples, spread %.1f %% of 5 %%: %s\n",
+			iec(m.Min), iec(m.Median), iec(m.Max), humanize.Comma(int64(m.Samples)), 100*m.Spread, verdict)
+	}
+}
+
+func (r *Report) table(b *bytes.Buffer) {
+	var t bytes.Buffer
+	fmt.Fprintln(&t, "round\tanswers/s\tpeers/answer\tp50\tp90\tp99\tp99.9\tmax\terrors\ttimeouts\tunsent\tCPU here\tCPU there\tanswers/CPU s there\t")
+	for n := range max(len(r.Results[0].Rounds), len(r.Results[len(r.Results)-1].Rounds)) {
+		for i := range r.Results {
+			if n < len(r.Results[i].Rounds) {
+				r.Results[i].Rounds[n].row(&t, r.name(i)+strconv.Itoa(n+1))
+			}
+		}
+	}
+	if len(r.Results[0].Rounds) > 1 {
+		for i := range r.Results {
+			r.Results[i].Median.row(&t, strings.TrimSpace(r.name(i)+" median"))
+		}
+	}
+	if ratio := r.Ratio; ratio != nil {
+		fmt.Fprintf(&t, "A / B\t%.3f\t%.3f\t\t\t\t\t\t\t\t\t\t\t%s\t\n", ratio.AnswersPerSecond, ratio.PeersPerAnswer,
+			orDash(ratio.PerServerCPU, func(f float64) string { return fmt.Sprintf("%.3f", f) }))
+	}
+	aligned := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = t.WriteTo(aligned) // and so to memory
+	_ = aligned.Flush()
+}
+
+func (r *Round) row(b *bytes.Buffer, name string) {
+	seconds := func(s float64) string { return fmt.Sprintf("%.2f s", s) }
+	fmt.Fprintf(b, "%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name,
+		comma(r.AnswersPerSecond), r.PeersPerAnswer,
+		brief(r.Latency.P50), brief(r.Latency.P90), brief(r.Latency.P99), brief(r.Latency.P999), brief(r.Latency.Max),
+		humanize.Comma(r.Errors), humanize.Comma(r.Timeouts), humanize.Comma(r.Unsent),
+		seconds(r.GeneratorCPU), orDash(r.ServerCPU, seconds), orDash(r.PerServerCPU, comma))
+}
+
+// failures says what the errors were, the most frequent first.
+func (t *Result) failures(b *bytes.Buffer, name string) {
+	said := t.Median.Failures
+	mostFirst := func(a, b string) int { return cmp.Or(cmp.Compare(said[b], said[a]), strings.Compare(a, b)) }
+	for _, what := range slices.SortedFunc(maps.Keys(said), mostFirst) {
+		fmt.Fprintln(b, strings.TrimSpace(fmt.Sprintf("%s %s x %s", name, humanize.Comma(said[what]), strconv.Quote(what))))
+	}
+}
+
+// brief writes microseconds to three digits.
+func brief(microseconds float64) string {
+	d := time.Duration(microseconds * 1e3)
+	for unit := time.Duration(1); unit < time.Minute; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit).String()
+		}
+	}
+	return d.Round(time.Second).String()
+}
+
+func comma(f float64) string { return humanize.Comma(int64(f + 0.5)) }
+
+func iec(n int64) string { return humanize.IBytes(uint64(n)) }
+
+// orDash writes a figure, or a dash for one that is not known.
+func orDash(f float64, write func(float64) string) string {
+	if f == 0 {
+		return "-"
+	}
+	return write(f)
+}

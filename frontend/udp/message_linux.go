@@ -1,0 +1,144 @@
+package udp
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// batchSize is the most datagrams of a system call.
+const batchSize = 64
+
+// message is the kernel's struct mmsghdr.
+type message struct {
+	header unix.Msghdr
+	length uint32 // bytes of the datagram, as received or sent
+}
+
+// batch is the memory of one worker: up to [batchSize] requests, and the answers
+// to them. Everything points to its place from the beginning on; a system call
+// fills in or takes a part of the messages.
+type batch struct {
+	requests [batchSize]message
+	answers  [batchSize]message
+	slots    [batchSize]slot
+}
+
+// slot is what a request of a batch came with, and room for an answer. The
+// answers lie without gaps, so an answer may be in an earlier slot than its
+// request.
+type slot struct {
+	source  [unix.SizeofSockaddrInet6]byte // sockaddr_in or sockaddr_in6
+	control [controlLen]byte
+	request [maxRequest]byte
+	answer  [maxAnswer]byte
+	in, out unix.Iovec
+}
+
+// newBatch lays out the messages, with control messages if the socket has them.
+func newBatch(withControl bool) *batch {
+	b := new(batch)
+	for i := range b.slots {
+		slot, in, out := &b.slots[i], &b.requests[i].header, &b.answers[i].header
+		slot.in.Base, slot.out.Base = &slot.request[0], &slot.answer[0]
+		slot.in.SetLen(maxRequest)
+		in.Iov, out.Iov = &slot.in, &slot.out
+		in.SetIovlen(1)
+		out.SetIovlen(1)
+		in.Name = &slot.source[0]
+		in.Namelen = uint32(len(slot.source))
+		if withControl {
+			in.Control = &slot.control[0]
+			in.SetControllen(len(slot.control))
+		}
+	}
+	return b
+}
+
+// answer answers the first n requests, in their order, and makes room for the
+// next ones. It returns the messages to send, valid until the next call.
+func (b *batch) answer(p *responder, n int, now time.Time) []message {
+	answers := 0
+	for i := range n {
+		request, slot := &b.requests[i], &b.slots[i]
+		if from := source(slot.source[:request.header.Namelen]); from.IsValid() {
+			answer := p.answerAnything(slot.request[:request.length], from, now, b.slots[answers].answer[:])
+			if answer != nil {
+				b.address(answers, i, len(answer))
+				answers++
+			}
+		}
+		request.header.Namelen = uint32(len(slot.source))
+		if request.header.Control != nil {
+			request.header.SetControllen(len(slot.control))
+		}
+	}
+	return b.answers[:answers]
+}
+
+// address sends the answer, of length bytes, to where the request came from, and
+// from where it was sent to.
+func (b *batch) address(answer, request, length int) {
+	in, out, slot := &b.requests[request].header, &b.answers[answer].header, &b.slots[request]
+	b.slots[answer].out.SetLen(length)
+	out.Name, out.Namelen = in.Name, in.Namelen
+	if in.Control == nil {
+		return
+	}
+	out.Control = nil
+	control := replyControl(slot.control[:in.Controllen])
+	if out.SetControllen(len(control)); len(control) > 0 {
+		out.Control = &control[0]
+	}
+}
+
+// source reads a socket address of IPv4 or IPv6; the zero value stands for any
+// other. IPv4 in IPv6 clothes is IPv4, and the zone is left out.
+func source(name []byte) netip.AddrPort {
+	if len(name) < unix.SizeofSockaddrInet4 {
+		return netip.AddrPort{}
+	}
+	port := binary.BigEndian.Uint16(name[2:])
+	switch family := binary.NativeEndian.Uint16(name); {
+	case family == unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(name[4:])), port)
+	case family == unix.AF_INET6 && len(name) >= unix.SizeofSockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[8:])).Unmap(), port)
+	}
+	return netip.AddrPort{}
+}
+
+// calls are the system calls of a batch; tests give others. Both return how many
+// messages went through. An error means that the first did not.
+type calls struct {
+	receive, send func(fd int, messages []message, flags int) (int, error)
+}
+
+var systemCalls = calls{
+	receive: func(fd int, messages []message, flags int) (int, error) {
+		return multiple(unix.SYS_RECVMMSG, fd, messages, flags)
+	},
+	send: func(fd int, messages []message, flags int) (int, error) {
+		return multiple(unix.SYS_SENDMMSG, fd, messages, flags)
+	},
+}
+
+func multiple(call uintptr, fd int, messages []message, flags int) (int, error) {
+	n, _, errno := unix.Syscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))), uintptr(len(messages)), uintptr(flags), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// probe tells why the kernel, or whatever filters its system calls, does not take
+// batches on a socket.
+func (c calls) probe(fd int) error {
+	_, receive := c.receive(fd, nil, unix.MSG_DONTWAIT)
+	_, send := c.send(fd, nil, unix.MSG_DONTWAIT)
+	return errors.Join(receive, send)
+}

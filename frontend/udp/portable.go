@@ -1,0 +1,54 @@
+package udp
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// portableSocket takes a packet and sends an answer a system call, by way of
+// package net. It works everywhere.
+type portableSocket struct {
+	conn *net.UDPConn
+}
+
+func (s *portableSocket) serve(p *responder) {
+	var packet [maxRequest]byte
+	var control [controlLen]byte
+	var out [maxAnswer]byte
+	failures := 0
+	for {
+		n, controlN, _, from, err := s.conn.ReadMsgUDPAddrPort(packet[:], control[:])
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			failures++
+			p.figures.ReadErrors++
+			p.publish()
+			backOff(failures)
+			continue
+		}
+		failures = 0
+		source := netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
+		answer := p.answerAnything(packet[:n], source, p.tracker.Now(), out[:])
+		p.publish()
+		if answer == nil {
+			continue
+		}
+		if _, _, err := s.conn.WriteMsgUDPAddrPort(answer, replyControl(control[:controlN]), from); err != nil {
+			p.figures.WriteErrors++
+			p.publish()
+		}
+	}
+}
+
+// stop lets serve read until the deadline: package net cannot tell an empty
+// socket from one that is being waited for.
+func (s *portableSocket) stop(deadline time.Time) { _ = s.conn.SetReadDeadline(deadline) }
+
+func (s *portableSocket) overflowed() uint64 { return 0 }
+
+func (s *portableSocket) Close() error { return s.conn.Close() }
