@@ -1,7 +1,7 @@
 # make run        the tracker on its defaults
 # make test       set-up, and all tests that take minutes together
 # make test-long  the rest: clients in network namespaces, long fuzzing (needs root)
-# make bench      benchmarks, with ratios
+# make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
 # make lint       the linter, whose rules include who may import whom
 # make fuzz       every fuzz target for FUZZTIME each
 
@@ -32,10 +32,13 @@ test: setup
 
 test-long: setup setup-long
 	go test -race -timeout 60m -tags long ./...
+	go test -race -tags portable ./frontend/http
 	$(MAKE) fuzz
 
-bench:
-	go test -run '^$$' -bench . -benchmem ./bittorrent ./store/... ./frontend/... ./torrent
+bench: build
+	@$(call install,opentracker:opentracker taskset:util-linux)
+	bench/goals.sh $(BIN)/waggle
+	go test -run '^$$' -bench . -benchmem ./bittorrent ./store/... ./frontend/http ./torrent ./tracker
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...

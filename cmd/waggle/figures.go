@@ -82,6 +82,9 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"udp_read_errors", now.UDP.ReadErrors, last.UDP.ReadErrors},
 		{"udp_write_errors", now.UDP.WriteErrors, last.UDP.WriteErrors},
 		{"udp_panics", now.UDP.Panics, last.UDP.Panics},
+		{"http_connections", now.HTTP.Connections, last.HTTP.Connections},
+		{"http_handed_over", now.HTTP.HandedOver, last.HTTP.HandedOver},
+		{"http_panics", now.HTTP.Panics, last.HTTP.Panics},
 		{"http_failures", now.HTTP.Failures, last.HTTP.Failures},
 		{"http_not_found", now.HTTP.NotFound, last.HTTP.NotFound},
 	} {

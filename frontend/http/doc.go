@@ -13,4 +13,22 @@
 //   - A request line and headers beyond 16 KiB, a client that takes more than ten
 //     seconds to send or to read, and connections beyond the limit are cut off or
 //     wait; what they can take of memory is bounded.
+//   - It speaks HTTP as net/http does: answers, and where one request ends and the
+//     next begins, are the same byte for byte. FuzzRequest compares the two.
+//
+// # How it works
+//
+// A plain request (a GET of /announce or /scrape without anything unusual) is
+// parsed in the buffer that it was read into (request.go), decided (decide.go) and
+// answered into the buffer that is written (answer.go), all without allocating;
+// pipelined ones share a write. That much is a function from bytes to bytes. A
+// connection (conn.go) has one goroutine, and buffers only while it uses them.
+//
+// The first request that is not plain takes its connection along to an
+// http.Server, which reads what was read already and has the connection from then
+// on (handover.go, handler.go).
+//
+// On Linux, who accepts a connection also answers it, if its request is there and
+// it wants no other (listen_linux.go). The build tag portable leaves such things
+// out, and makes of Linux what other systems are here.
 package http

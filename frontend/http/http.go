@@ -3,21 +3,17 @@ package http
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"waggle/bittorrent"
 	"waggle/frontend"
-	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -44,21 +40,21 @@ const (
 type Server struct {
 	options   Options
 	trusted   atomic.Pointer[[]netip.Prefix]
-	listeners []net.Listener
-	server    http.Server
-	serving   sync.WaitGroup
-	buffers   sync.Pool // of *buffers
+	addrs     []netip.AddrPort
+	listeners []*listener // of addrs
+	buffers   sync.Pool   // of *buffers
 	figures   figures
-	closeOnce func() error
-}
 
-// buffers are what one request needs, kept for the next one.
-type buffers struct {
-	announce swarm.Announce
-	reply    swarm.Reply
-	hashes   []bittorrent.InfoHash
-	counts   []bittorrent.ScrapeCounts
-	body     []byte
+	general  http.Server // for all that is not a plain announce or scrape
+	handover *handover   // what it accepts
+
+	context   context.Context // of requests; ends when those who do not finish are cut off
+	cancel    context.CancelFunc
+	closing   chan struct{} // closed as soon as Close is called
+	closeOnce func() error
+	serving   sync.WaitGroup // all goroutines but those of general
+	open      connections
+	retries   retries
 }
 
 // Listen opens a listener for each address (host:port; a missing host is all of
@@ -66,6 +62,41 @@ type buffers struct {
 // X-Forwarded-For counts. If one address cannot be had, none is kept, and the
 // error says which and what to do.
 func Listen(ctx context.Context, addresses []string, trusted []netip.Prefix, o Options) (*Server, error) {
+	s := newServer(trusted, o)
+	for _, address := range addresses {
+		if err := s.listen(ctx, address); err != nil {
+			return nil, errors.Join(frontend.ListenError("http", address, err), s.closeListeners())
+		}
+	}
+	s.serve()
+	return s, nil
+}
+
+func (s *Server) listen(ctx context.Context, address string) error {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // no client of a tracker speaks it
+	tcp, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	l, err := newListener(tcp.(*net.TCPListener))
+	if err != nil {
+		return err
+	}
+	s.addrs = append(s.addrs, tcp.Addr().(*net.TCPAddr).AddrPort())
+	s.listeners = append(s.listeners, l)
+	return nil
+}
+
+func (s *Server) serve() {
+	s.serving.Go(s.serveGeneral)
+	for _, l := range s.listeners {
+		l.accept(s, newSlots(s.options.MaxConnections))
+	}
+}
+
+// newServer returns a server that does not listen yet.
+func newServer(trusted []netip.Prefix, o Options) *Server {
 	if o.MaxScrape <= 0 {
 		o.MaxScrape = bittorrent.UDPMaxScrapeHashes
 	}
@@ -75,11 +106,12 @@ func Listen(ctx context.Context, addresses []string, trusted []netip.Prefix, o O
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{options: o}
+	s := &Server{options: o, closing: make(chan struct{}), handover: newHandover()}
+	s.context, s.cancel = context.WithCancel(context.Background())
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
 	s.buffers.New = func() any { return new(buffers) }
-	s.server = http.Server{
+	s.general = http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: o.Timeout,
 		ReadTimeout:       o.Timeout,
@@ -88,27 +120,7 @@ func Listen(ctx context.Context, addresses []string, trusted []netip.Prefix, o O
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // strangers cause these
 	}
-	var config net.ListenConfig
-	for _, address := range addresses {
-		l, err := config.Listen(ctx, "tcp", address)
-		if err != nil {
-			return nil, errors.Join(frontend.ListenError("http", address, err), s.closeListeners())
-		}
-		s.listeners = append(s.listeners, l)
-	}
-	for _, l := range s.listeners {
-		if o.MaxConnections > 0 {
-			l = netutil.LimitListener(l, o.MaxConnections)
-		}
-		s.serving.Go(func() { s.serve(l) })
-	}
-	return s, nil
-}
-
-func (s *Server) serve(l net.Listener) {
-	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		s.options.Log.Error("http stopped answering: restart waggle", "address", l.Addr(), "error", err)
-	}
+	return s
 }
 
 // Trust replaces the proxies whose X-Forwarded-For counts.
@@ -116,135 +128,29 @@ func (s *Server) Trust(proxies []netip.Prefix) { s.trusted.Store(&proxies) }
 
 // Addrs returns the addresses that are listened on, with the ports that the
 // system chose where it was asked to.
-func (s *Server) Addrs() []netip.AddrPort {
-	addrs := make([]netip.AddrPort, len(s.listeners))
-	for i, l := range s.listeners {
-		addrs[i] = l.Addr().(*net.TCPAddr).AddrPort()
-	}
-	return addrs
-}
-
-// drainTime is how long Close waits for the requests under way.
-const drainTime = 5 * time.Second
-
-// Close stops listening, ends the requests under way, and closes the rest. A
-// client that has not sent its whole request by then is cut off: that loses
-// nothing, and must not keep a tracker from stopping. Once is enough, and more do
-// no harm.
-func (s *Server) Close() error { return s.closeOnce() }
-
-func (s *Server) drainAndClose() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	err := s.server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.options.Log.Info("http clients that did not finish in time were cut off", "waited", drainTime)
-		err = s.server.Close()
-	}
-	s.serving.Wait()
-	return err
-}
-
-func (s *Server) closeListeners() error {
-	var errs []error
-	for _, l := range s.listeners {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/announce", s.bencoded(s.announce))
-	mux.HandleFunc("/scrape", s.bencoded(s.scrape))
-	mux.HandleFunc("/health", s.health)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		s.figures.notFound.Add(1)
-		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
-	})
-	return mux
-}
-
-// bencoded makes a handler of a function that appends a bencoded answer or says
-// why not.
-func (s *Server) bencoded(answer func(*http.Request, *buffers) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			w.Header().Set("Allow", http.MethodGet)
-			http.Error(w, "use GET", http.StatusMethodNotAllowed)
-			return
-		}
-		b := s.buffers.Get().(*buffers)
-		defer s.buffers.Put(b)
-		b.body = b.body[:0]
-		if err := answer(r, b); err != nil {
-			s.figures.failures.Add(1)
-			b.body = bittorrent.AppendHTTPFailure(b.body[:0], err.Error())
-		}
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Content-Length", strconv.Itoa(len(b.body)))
-		_, _ = w.Write(b.body) // a client that is gone needs no answer
-	}
-}
-
-func (s *Server) announce(r *http.Request, b *buffers) error {
-	a := &b.announce
-	if err := bittorrent.ParseHTTPAnnounce(r.URL.RawQuery, &a.AnnounceRequest); err != nil {
-		return err
-	}
-	from, err := clientAddr(r, *s.trusted.Load())
-	if err != nil {
-		return err
-	}
-	a.From, a.Now, a.Families = from, s.options.Tracker.Now(), swarm.IPv4|swarm.IPv6
-	a.WithIDs = a.Form == bittorrent.PeersFull
-	b.reply.Reset()
-	if err := s.options.Tracker.Announce(r.Context(), a, &b.reply); err != nil {
-		return err
-	}
-	b.reply.ExternalIP = from
-	b.body = bittorrent.AppendHTTPAnnounceResponse(b.body, &b.reply.AnnounceResponse, a.Form)
-	return nil
-}
-
-func (s *Server) scrape(r *http.Request, b *buffers) (err error) {
-	b.hashes, err = bittorrent.AppendHTTPScrapeHashes(b.hashes[:0], r.URL.RawQuery, s.options.MaxScrape)
-	if err != nil {
-		return err
-	}
-	b.counts = append(b.counts[:0], make([]bittorrent.ScrapeCounts, len(b.hashes))...)
-	if err := s.options.Tracker.Scrape(r.Context(), b.hashes, b.counts); err != nil {
-		return err
-	}
-	b.body = bittorrent.AppendHTTPScrapeResponse(b.body, b.hashes, b.counts, s.options.Tracker.MinInterval())
-	return nil
-}
-
-// health answers 200 as long as announces are answered. What is wrong beside
-// that is said in the text, and leaves the status alone: a supervisor that
-// restarted the tracker for it would make it worse.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if s.options.Health != nil {
-		if err := s.options.Health(); err != nil {
-			_, _ = fmt.Fprintf(w, "degraded: %v\n", err)
-			return
-		}
-	}
-	_, _ = fmt.Fprintln(w, "ok")
-}
+func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.addrs) }
 
 // Figures count what a server did since it began.
 type Figures struct {
-	Failures uint64 // requests answered with a failure reason
-	NotFound uint64 // requests for another path
+	Connections uint64 // accepted
+	HandedOver  uint64 // connections that asked for more than plain announces and scrapes
+	Failures    uint64 // requests answered with a failure reason
+	NotFound    uint64 // requests for another path
+	Panics      uint64 // faults of waggle's; each was answered with a failure reason
 }
 
 type figures struct {
-	failures, notFound atomic.Uint64
+	connections, handedOver, failures, notFound, panics atomic.Uint64
 }
 
 // Figures returns the counts as of now.
 func (s *Server) Figures() Figures {
-	return Figures{Failures: s.figures.failures.Load(), NotFound: s.figures.notFound.Load()}
+	f := &s.figures
+	return Figures{
+		Connections: f.connections.Load(),
+		HandedOver:  f.handedOver.Load(),
+		Failures:    f.failures.Load(),
+		NotFound:    f.notFound.Load(),
+		Panics:      f.panics.Load(),
+	}
 }

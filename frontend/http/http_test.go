@@ -326,6 +326,7 @@ func TestSlowClientIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
 }
 
 func TestCloseEndsRequestsUnderWayAndDoesNotWaitForClientsThatNeverFinish(t *testing.T) {
+	t.Parallel() // it takes as long as Close waits
 	entered, leave := make(chan struct{}), make(chan struct{})
 	s := listen(t, func(o *frontend.Options) {
 		o.Timeout = time.Hour

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"net/http"
 	"net/netip"
 	"strings"
 
@@ -15,22 +14,21 @@ const (
 )
 
 // clientAddr returns the address that a request comes from: that of the
-// connection, or what a trusted proxy says.
-func clientAddr(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
+// connection, or what a trusted proxy says in its X-Forwarded-For headers.
+func clientAddr(remote netip.Addr, forwarded []string, trusted []netip.Prefix) (netip.Addr, error) {
+	if !remote.IsValid() {
 		return netip.Addr{}, errRemote
 	}
-	ip := remote.Addr().Unmap().WithZone("")
+	ip := remote
 	if !contains(trusted, ip) {
 		return ip, nil
 	}
 	// Each proxy appends whom it heard; the last entry that is not a proxy of ours
 	// is the first that nobody untrusted has written.
-	headers := r.Header.Values("X-Forwarded-For")
-	for i := len(headers) - 1; i >= 0; i-- {
-		for rest := headers[i]; rest != ""; {
+	for i := len(forwarded) - 1; i >= 0; i-- {
+		for rest := forwarded[i]; rest != ""; {
 			var entry string
+			var err error
 			rest, entry = cutLast(rest)
 			if ip, err = parseForwarded(entry); err != nil {
 				return netip.Addr{}, errForwarded
@@ -60,8 +58,12 @@ func parseForwarded(entry string) (netip.Addr, error) {
 			ip = withPort.Addr()
 		}
 	}
-	return ip.Unmap().WithZone(""), err
+	return plain(ip), err
 }
+
+// plain returns the address as peers are known by: without zone, and IPv4 not in
+// IPv6 clothes.
+func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
 
 func contains(prefixes []netip.Prefix, ip netip.Addr) bool {
 	for _, p := range prefixes {

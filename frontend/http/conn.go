@@ -1,0 +1,190 @@
+package http
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+// conn is a connection whose plain requests are answered here, by one goroutine.
+// Where the system allows it, it holds no buffers between requests: an idle one
+// takes a stack of 2 to 8 KiB and some hundred bytes.
+type conn struct {
+	server *Server
+	stream
+	from   netip.Addr
+	places slots // where its own is given back
+
+	b        *buffers  // nil while nothing is read or answered
+	then     next      // what to do when b.out is written
+	answered bool      // one request at least
+	now      time.Time // when something was read last
+
+	// due is until when the first request, or one of which a part is there, must be
+	// complete. Zero between requests.
+	due          time.Time
+	readDeadline time.Time // as it is set on stream
+}
+
+// startConn returns a connection that is to be given its stream.
+func startConn(s *Server, from netip.Addr, places slots) *conn {
+	now := time.Now()
+	return &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout)}
+}
+
+// take makes b what was read, and answered as far as its fields say.
+func (c *conn) take(b *buffers, then next) {
+	c.b, c.then = b, then
+	if len(b.out) > 0 {
+		c.due, c.answered = time.Time{}, true
+	}
+	b.makeRoom()
+}
+
+// serve answers requests until either side has enough, or something comes that
+// is net/http's.
+func (c *conn) serve() {
+	defer c.server.open.remove(c)
+	for {
+		if err := c.flush(); err != nil {
+			c.shut()
+			return
+		}
+		switch c.then {
+		case handOver:
+			c.handOver()
+			return
+		case hangUp:
+			c.hangUp()
+			return
+		case readMore:
+			if err := c.read(); err != nil {
+				c.end(err)
+				return
+			}
+		}
+		c.answer()
+	}
+}
+
+// answer answers what was read.
+func (c *conn) answer() {
+	c.now = time.Now()
+	c.b.now = c.server.options.Tracker.Now()
+	c.take(c.b, c.server.answer(c.b, c.from))
+}
+
+// end ends a connection that nothing more can be read from.
+func (c *conn) end(err error) {
+	unread := !c.idle() && (c.b.end >= enoughToJudge || !c.answered)
+	if errors.Is(err, io.EOF) && unread {
+		c.handOver() // net/http knows what to say of half a request
+		return
+	}
+	c.shut()
+}
+
+// errClosing is why nothing more is read.
+var errClosing = errors.New("the server closes")
+
+// read waits for more of a request and reads it into c.b. It fails with io.EOF,
+// when the client is too slow, and when the server closes between requests.
+func (c *conn) read() error {
+	for {
+		c.setReadDeadline()
+		if c.idle() && c.server.isClosing() {
+			return errClosing
+		}
+		err := c.receive()
+		// Close wakes all who wait; those with half a request may go on.
+		woken := errors.Is(err, os.ErrDeadlineExceeded) && !c.idle() && time.Now().Before(c.due)
+		if !woken {
+			return err
+		}
+		c.readDeadline = time.Time{}
+	}
+}
+
+// idle tells whether nothing of a request is there.
+func (c *conn) idle() bool { return c.b == nil || c.b.end == 0 }
+
+// slack is which share of idleTimeout a connection may be idle longer, so that
+// the deadline need not be set for every request: that takes as long as parsing
+// one.
+const slack = 4
+
+func (c *conn) setReadDeadline() {
+	if c.due.IsZero() && !c.idle() {
+		c.due = c.now.Add(c.server.options.Timeout)
+	}
+	earliest, latest := c.due, c.due
+	if c.due.IsZero() {
+		earliest = c.now.Add(idleTimeout)
+		latest = earliest.Add(idleTimeout / slack)
+	}
+	if c.readDeadline.Before(earliest) || c.readDeadline.After(latest) {
+		c.readDeadline = latest
+		_ = c.SetReadDeadline(latest) // of a closed connection: reading tells
+	}
+}
+
+// flush writes the answers that are there.
+func (c *conn) flush() error {
+	if c.b == nil || len(c.b.out) == 0 {
+		return nil
+	}
+	err := c.send()
+	c.b.out = c.b.out[:0]
+	return err
+}
+
+// Bounds of what is read after the last answer, so that the client gets it: the
+// system tells a client that still sends when a connection is closed to forget
+// what it was sent.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// hangUp closes the connection behind the last answer.
+func (c *conn) hangUp() {
+	if c.b.end > 0 {
+		_ = c.closeWrite()
+		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c, lingerBytes)
+	}
+	c.shut()
+}
+
+// shut closes the connection and gives its place back.
+func (c *conn) shut() {
+	c.dropBuffers()
+	_ = c.Close()
+	c.places.free()
+}
+
+func (c *conn) dropBuffers() {
+	if c.b != nil {
+		c.server.keep(c.b)
+		c.b = nil
+	}
+}
+
+// handOver gives the connection to net/http for the rest of its life, with what
+// was read and is not answered.
+func (c *conn) handOver() {
+	s := c.server
+	s.figures.handedOver.Add(1)
+	read := bytes.Clone(c.b.in[c.b.start:c.b.end])
+	c.dropBuffers()
+	tcp, err := c.intoNetConn()
+	if err != nil {
+		c.places.free()
+		return
+	}
+	s.handover.give(&handed{Conn: tcp, read: read, release: sync.OnceFunc(c.places.free)})
+}

@@ -1,0 +1,59 @@
+package http
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+)
+
+// handler is what net/http serves. It answers announces and scrapes too, for
+// those who ask for them in a way that is not looked at in place.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/announce", s.bencoded(announce))
+	mux.HandleFunc("/scrape", s.bencoded(scrape))
+	mux.HandleFunc("/health", s.health)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		s.figures.notFound.Add(1)
+		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
+	})
+	return mux
+}
+
+func (s *Server) bencoded(what action) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			w.Header().Set("Allow", http.MethodGet)
+			http.Error(w, "use GET", http.StatusMethodNotAllowed)
+			return
+		}
+		b := s.takeBuffers()
+		defer s.keep(b)
+		b.now = s.options.Tracker.Now()
+		remote, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be read is refused below
+		body := s.decide(r.Context(), b, question{
+			action:    what,
+			query:     r.URL.RawQuery,
+			remote:    plain(remote.Addr()),
+			forwarded: r.Header.Values("X-Forwarded-For"),
+		})
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // a client that is gone needs no answer
+	}
+}
+
+// health answers 200 as long as announces are answered. What is wrong beside
+// that is said in the text, and leaves the status alone: a supervisor that
+// restarted the tracker for it would make it worse.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if s.options.Health != nil {
+		if err := s.options.Health(); err != nil {
+			_, _ = fmt.Fprintf(w, "degraded: %v\n", err)
+			return
+		}
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+}
