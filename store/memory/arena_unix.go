@@ -15,6 +15,7 @@ func mapRegion(bytes int) []byte {
 	if err != nil {
 		panic(fmt.Sprintf("memory: %d bytes more cannot be had from the system: %v", bytes, err))
 	}
+	adviseHuge(region)
 	return region
 }
 

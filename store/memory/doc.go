@@ -3,7 +3,7 @@
 //
 // # Layout
 //
-// Torrents are spread over 1,024 shards by the first bits of their info hash. A
+// Torrents are spread over 256 shards by the first byte of their info hash. A
 // shard has one lock, and an announce takes that lock once: it records and
 // selects under it. Everything that a shard holds lies in pools of pointer-free
 // elements outside of Go's heap, and is known by number:

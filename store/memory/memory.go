@@ -12,14 +12,14 @@ import (
 )
 
 // Shards is the number of parts that a store is locked and cleaned by. The shard
-// of a torrent is the first ten bits of its info hash.
+// of a torrent is the first byte of its info hash.
 const Shards = 1 << shardBits
 
-const shardBits = 10
+const shardBits = 8
 
 // ShardOf returns the shard of a torrent.
 func ShardOf(h bittorrent.InfoHash) int {
-	return (int(h[0])<<8 | int(h[1])) >> (16 - shardBits)
+	return int(h[0]) >> (8 - shardBits)
 }
 
 // Options are the settings of a store. The zero value has no limits, keeps no

@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"encoding/binary"
+
 	"waggle/bittorrent"
 	"waggle/swarm"
 )
@@ -55,7 +57,7 @@ type family[A addresses] struct {
 	arena    *arena
 	seed     uint64
 	records  pool[record[A]]
-	details  [][]detail // nil, or in step with the chunks of records
+	details  [][]detail // nil, or in step with the pages of records
 	detailed bool
 	buckets  pool[bucket]
 	bigs     []*big
@@ -102,7 +104,7 @@ func (f *family[A]) inPages(b *big, i int) *record[A] {
 }
 
 // detail returns what is kept beside record number n; detailed must be set.
-func (f *family[A]) detail(n uint32) *detail { return &f.details[n>>chunkBits][n&(chunkLen-1)] }
+func (f *family[A]) detail(n uint32) *detail { return &f.details[n>>pageBits][n&(pageLen-1)] }
 
 // find returns where an address stands, or -1.
 func (f *family[A]) find(l *list, addr *A) int {
@@ -112,8 +114,24 @@ func (f *family[A]) find(l *list, addr *A) int {
 	if l.n == 0 {
 		return -1
 	}
+	if v4, ok := any(&f.records).(*pool[record[[6]byte]]); ok {
+		return scan4(v4.at(l.ref, int(l.n)), any(addr).(*[6]byte))
+	}
 	for i, r := range f.records.at(l.ref, int(l.n)) {
 		if r.addr == *addr {
+			return i
+		}
+	}
+	return -1
+}
+
+// scan4 is the same for IPv4, where comparing six bytes by two words is quicker
+// than by a call.
+func scan4(records []record[[6]byte], addr *[6]byte) int {
+	ip, port := binary.NativeEndian.Uint32(addr[:4]), binary.NativeEndian.Uint16(addr[4:])
+	for i := range records {
+		a := &records[i].addr
+		if binary.NativeEndian.Uint32(a[:4]) == ip && binary.NativeEndian.Uint16(a[4:]) == port {
 			return i
 		}
 	}
@@ -216,8 +234,11 @@ func (f *family[A]) cut(l *list) {
 
 func (f *family[A]) allocRecords(class uint8) uint32 {
 	n := f.records.alloc(f.arena, class)
-	for f.detailed && len(f.details) < len(f.records.chunks) {
-		f.details = append(f.details, array[detail](f.arena, chunkLen))
+	if f.detailed && len(f.details) == 0 {
+		f.details = append(f.details, nil) // as the records have it
+	}
+	for f.detailed && len(f.details) < len(f.records.memory) {
+		f.details = append(f.details, array[detail](f.arena, pageLen))
 	}
 	return n
 }

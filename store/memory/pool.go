@@ -2,13 +2,10 @@ package memory
 
 import "unsafe"
 
-// A pool takes chunks from the arena and cuts them into pages; a page holds runs
-// of one length.
+// A pool takes pages from the arena; a page holds runs of one length.
 const (
-	chunkBits = 11
-	chunkLen  = 1 << chunkBits // elements
-	pageBits  = 8
-	pageLen   = 1 << pageBits // elements
+	pageBits = 8
+	pageLen  = 1 << pageBits // elements
 )
 
 // runLens are the lengths of runs. They grow by a half up to 12 and then by about
@@ -32,13 +29,13 @@ var runClasses = func() (table [pageLen + 1]uint8) {
 }()
 
 // pool hands out runs of elements that lie side by side, by number: number i is
-// element i % chunkLen of chunk i / chunkLen. A page whose runs have all come
+// element i % pageLen of page i / pageLen. A page whose runs have all come
 // back serves another length, so a crowd of lists that grow together does not
 // leave their smaller sizes behind. Memory goes back to the system only with the
 // whole arena. The zero value is empty. Number 0 is never handed out.
 type pool[T any] struct {
-	chunks  [][]T
-	pages   []page
+	memory  [][]T                // of each page
+	pages   []page               // what is known of each
 	free    []uint32             // pages that hold nothing
 	partial [len(runLens)]uint32 // a page with a free run of this length, 0: none; more by page.next
 }
@@ -56,12 +53,12 @@ func (p *page) runs() uint16 { return uint16(pageLen / runLens[p.class]) }
 
 // at returns the n elements from number i on, which must lie within one run.
 func (p *pool[T]) at(i uint32, n int) []T {
-	from := int(i & (chunkLen - 1))
-	return p.chunks[i>>chunkBits][from : from+n]
+	from := int(i & (pageLen - 1))
+	return p.memory[i>>pageBits][from : from+n]
 }
 
 // one returns element i.
-func (p *pool[T]) one(i uint32) *T { return &p.chunks[i>>chunkBits][i&(chunkLen-1)] }
+func (p *pool[T]) one(i uint32) *T { return &p.memory[i>>pageBits][i&(pageLen-1)] }
 
 // end returns a number above all that were handed out.
 func (p *pool[T]) end() uint32 { return uint32(len(p.pages)) << pageBits }
@@ -115,17 +112,16 @@ func (p *pool[T]) linkIn(n uint32, run uint16) *uint16 {
 }
 
 func (p *pool[T]) freePage(a *arena) uint32 {
-	if len(p.free) == 0 {
-		first := uint32(len(p.pages))
-		p.chunks = append(p.chunks, array[T](a, chunkLen))
-		p.pages = append(p.pages, make([]page, chunkLen/pageLen)...)
-		for n := uint32(len(p.pages)) - 1; n >= max(first, 1); n-- { // page 0 stands for none
-			p.free = append(p.free, n)
-		}
+	if free := len(p.free); free > 0 {
+		n := p.free[free-1]
+		p.free = p.free[:free-1]
+		return n
 	}
-	n := p.free[len(p.free)-1]
-	p.free = p.free[:len(p.free)-1]
-	return n
+	if len(p.pages) == 0 { // page 0 stands for none
+		p.pages, p.memory = append(p.pages, page{}), append(p.memory, nil)
+	}
+	p.pages, p.memory = append(p.pages, page{}), append(p.memory, array[T](a, pageLen))
+	return uint32(len(p.pages) - 1)
 }
 
 func (p *pool[T]) link(n uint32) {

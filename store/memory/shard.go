@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"waggle/bittorrent"
@@ -205,34 +207,51 @@ func (v *view) Append(g swarm.Group, picks []uint32, a *swarm.Announce, r *swarm
 		first = l.ends[swarm.PartialSeed]
 	}
 	if g&1 == 0 {
-		appendPeers(&v.shard.v4, l, first, picks, v.id, a, r)
+		append4(&v.shard.v4, l, first, picks, v.id, a, &r.Peers)
 	} else {
-		appendPeers(&v.shard.v6, l, first, picks, v.id, a, r)
+		append6(&v.shard.v6, l, first, picks, v.id, a, &r.Peers)
 	}
 }
 
-// appendPeers appends the peers that stand picks behind first. id is the short
-// one of the asker.
-func appendPeers[A addresses](f *family[A], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, r *swarm.Reply) {
+// append4 appends the peers that stand picks behind first. id is the short one of
+// the asker.
+func append4(f *family[[6]byte], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, peers *bittorrent.PeerList) {
+	peers.V4 = slices.Grow(peers.V4, len(picks)*bittorrent.CompactLen4)
 	for _, pick := range picks {
 		n := f.number(l, int(first+pick))
 		record := f.records.one(n)
 		if record.id == id && f.isTwin(n, a) {
 			continue
 		}
-		switch addr := any(&record.addr).(type) {
-		case *[6]byte:
-			r.Peers.V4 = append(r.Peers.V4, addr[:]...)
-			if a.WithIDs && f.detailed {
-				r.Peers.IDs4 = append(r.Peers.IDs4, f.detail(n).id)
-			}
-		case *[18]byte:
-			r.Peers.V6 = append(r.Peers.V6, addr[:]...)
-			if a.WithIDs && f.detailed {
-				r.Peers.IDs6 = append(r.Peers.IDs6, f.detail(n).id)
-			}
+		// By two words, since appending a slice is a call.
+		at := len(peers.V4)
+		peers.V4 = peers.V4[:at+bittorrent.CompactLen4]
+		put4(peers.V4[at:], &record.addr)
+		if a.WithIDs && f.detailed {
+			peers.IDs4 = append(peers.IDs4, f.detail(n).id)
 		}
 	}
+}
+
+// append6 is append4 for IPv6.
+func append6(f *family[[18]byte], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, peers *bittorrent.PeerList) {
+	for _, pick := range picks {
+		n := f.number(l, int(first+pick))
+		record := f.records.one(n)
+		if record.id == id && f.isTwin(n, a) {
+			continue
+		}
+		peers.V6 = append(peers.V6, record.addr[:]...)
+		if a.WithIDs && f.detailed {
+			peers.IDs6 = append(peers.IDs6, f.detail(n).id)
+		}
+	}
+}
+
+func put4(dst []byte, addr *[6]byte) {
+	_ = dst[5]
+	binary.NativeEndian.PutUint32(dst, binary.NativeEndian.Uint32(addr[:4]))
+	binary.NativeEndian.PutUint16(dst[4:], binary.NativeEndian.Uint16(addr[4:]))
 }
 
 // isTwin reports whether a record whose short id is that of the asker is of the
