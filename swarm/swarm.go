@@ -123,7 +123,8 @@ type ChangeKind uint8
 
 // What may change in a store.
 const (
-	PeerPut       ChangeKind = iota // a peer came, or announced again
+	PeerPut       ChangeKind = iota // a peer came, or announced again as another kind or client
+	PeerRefreshed                   // a peer announced again: its figures and when it was seen moved on
 	PeerGone                        // a peer stopped, or expired
 	TorrentGone                     // a torrent without peers was forgotten, its completed count too
 	DownloadCount                   // a completed download was counted
@@ -134,8 +135,9 @@ const (
 type Change struct {
 	Kind       ChangeKind
 	InfoHash   bittorrent.InfoHash
-	Peer       Peer   // PeerPut: all of it; PeerGone: its address
-	Downloaded uint32 // DownloadCount: the new count
+	Peer       Peer      // PeerPut, PeerRefreshed: all of it; PeerGone: its address
+	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
+	Downloaded uint32    // DownloadCount: the new count
 }
 
 // Store keeps swarms. All methods may be called concurrently.

@@ -179,7 +179,11 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	if s.config.Store.Scheme() == "memory" {
 		return memory.New(options), nil
 	}
-	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{Memory: options, Log: s.log})
+	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{
+		Memory:       options,
+		RefreshEvery: s.config.Announce.PeerLifetime / 8, // by which a restart may lengthen it
+		Log:          s.log,
+	})
 }
 
 // health tells what is wrong although announces are answered.

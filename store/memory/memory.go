@@ -1,9 +1,11 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -139,8 +141,9 @@ func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply)
 		s.peers.Add(1)
 	}
 	s.countCompleted(sh, t, a, e.kind, was)
+	change, previous := s.putKind(sh, t, at, a, &e)
 	at = sh.put(t, at, addr, &e)
-	s.tellPut(sh, t, a, &e)
+	s.tellPut(sh, t, a, &e, change, previous)
 	return position(sh.listOf(t, addr), a.From.Is6(), at)
 }
 
@@ -161,13 +164,28 @@ func (s *Store) countCompleted(sh *shard, t *torrent, a *swarm.Announce, kind, w
 	}
 }
 
+// putKind returns what an announce does to the peer at a place, negative for a
+// new one, and when that was seen before. Without details, another client at the
+// same address is known by its key only.
+func (s *Store) putKind(sh *shard, t *torrent, at int, a *swarm.Announce, e *entry) (k swarm.ChangeKind, previous time.Time) {
+	if s.options.Changed == nil || at < 0 {
+		return swarm.PeerPut, time.Time{}
+	}
+	p := &sh.change.Peer
+	sh.peer(t, a.From.Is6(), at, p)
+	if p.Kind != e.kind || p.Key != e.key || s.options.Details && p.ID != e.id {
+		return swarm.PeerPut, time.Time{}
+	}
+	return swarm.PeerRefreshed, p.Last
+}
+
 // tellPut tells of the peer as it announced, whatever of it is kept. Only the
 // details know when it was first seen.
-func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry) {
+func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry, k swarm.ChangeKind, previous time.Time) {
 	if s.options.Changed == nil {
 		return
 	}
-	sh.change = swarm.Change{Kind: swarm.PeerPut, InfoHash: t.hash, Peer: swarm.Peer{
+	sh.change = swarm.Change{Kind: k, InfoHash: t.hash, Previous: previous, Peer: swarm.Peer{
 		ID: a.PeerID, Addr: a.Addr(), Key: a.Key, Kind: e.kind,
 		Uploaded: a.Uploaded, Downloaded: a.Downloaded, Left: a.Left,
 		First: time.Unix(int64(e.first), 0), Last: time.Unix(int64(e.last), 0),
@@ -243,12 +261,14 @@ func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 	}
 }
 
-// ShardSwarms is [Store.Swarms] for one shard.
+// ShardSwarms is [Store.Swarms] for one shard, in the order of info hashes.
 func (s *Store) ShardSwarms(ctx context.Context, shard int) iter.Seq2[swarm.Snapshot, error] {
 	return func(yield func(swarm.Snapshot, error) bool) {
 		sh := &s.shards[shard]
 		var snapshot swarm.Snapshot
-		for _, h := range sh.hashes() {
+		hashes := sh.hashes()
+		slices.SortFunc(hashes, func(a, b bittorrent.InfoHash) int { return bytes.Compare(a[:], b[:]) })
+		for _, h := range hashes {
 			if err := ctx.Err(); err != nil {
 				yield(swarm.Snapshot{}, err)
 				return

@@ -1,34 +1,35 @@
 // Package sqlite is the memory store with a journal: announces are decided in
-// memory, and what changed is written to one SQLite file behind them, in one
-// transaction a second. At start the file is read back, so that peers and
-// completed counts survive a restart. It is the default of waggle serve.
+// memory, and what changed is written to one SQLite file behind them. At start
+// the file is read back, so that peers and completed counts survive a restart. It
+// is the default of waggle serve.
 //
 // # What survives
 //
 //   - A close loses nothing.
-//   - A kill -9 loses what was announced since the last transaction: about a
-//     second.
+//   - A kill -9 loses what was announced in the last second or so. Of a peer that
+//     only announces again, its figures may be older, by Options.RefreshEvery.
 //   - A power cut may lose the last transactions, and never damages the file (WAL,
 //     synchronous=NORMAL).
 //
 // # The file
 //
-// Two tables hold what the design document of the cluster calls PEER-INFO and
-// CONTENTS: which peers, at which host and port, have which content. They are one
-// table here, contents, because all else that is known of a peer is known per
-// torrent; torrents holds completed counts. The file carries waggle's
-// application id and a version of the schema. It can be read with sqlite3 while
-// waggle runs.
+// One table, swarms, has a row for each peer of a torrent, and one for each torrent
+// with a completed count; row.go lays out their bytes. The views contents,
+// peer_info and torrents show them in words, as the design document of the
+// cluster names them, to whoever looks with sqlite3 while waggle runs. The file
+// carries waggle's application id and a version of the schema.
 //
 // A file that is damaged, of another program, of a newer waggle or in use by
 // another process is refused, and left as it is.
 //
 // # The journal
 //
-// Changes wait in 16 lanes, by the first four bits of the info hash, each
-// bounded. A lane that overflows forgets its changes, and at the next
-// transaction the torrents of that lane are written whole from memory: a slow
-// disk costs freshness on disk, never memory or an announce's time. A
-// transaction that fails, on a full disk say, is logged, and everything is
-// written whole when writing works again.
+// Changes wait in 16 lanes, by the first four bits of the info hash, each bounded.
+// The lanes are written in turn, sorted, in transactions of some hundred rows, by
+// one goroutine that rests as long as it works. A lane that overflows forgets its
+// changes, and its part of memory is written whole instead, a shard of the memory
+// store at a time, leaving alone the rows that are right already: a slow disk
+// costs freshness on disk, never memory or an announce's time. A transaction that
+// fails, on a full disk say, is logged, and everything is written whole when
+// writing works again.
 package sqlite

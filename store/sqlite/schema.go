@@ -21,27 +21,12 @@ const (
 	schemaVersion = 1
 )
 
-// schema is the whole database. Times are Unix seconds, figures bytes, kind is
-// that of swarm.Kind; host is an address in text.
+// schema is the one table; views.go shows it in words. row.go lays out what is in
+// its columns.
 const schema = `
-CREATE TABLE torrents (
-	sha1       BLOB NOT NULL PRIMARY KEY,
-	downloaded INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE contents (
-	sha1       BLOB NOT NULL,
-	host       TEXT NOT NULL,
-	port       INTEGER NOT NULL,
-	peer_id    BLOB NOT NULL,
-	key        INTEGER NOT NULL,
-	kind       INTEGER NOT NULL,
-	uploaded   INTEGER NOT NULL,
-	downloaded INTEGER NOT NULL,
-	remaining  INTEGER NOT NULL,
-	first_seen INTEGER NOT NULL,
-	last_seen  INTEGER NOT NULL,
-	PRIMARY KEY (sha1, host, port)
+CREATE TABLE swarms (
+	place BLOB NOT NULL PRIMARY KEY,
+	state BLOB NOT NULL
 ) WITHOUT ROWID, STRICT;
 `
 
@@ -70,28 +55,31 @@ func checkHeader(path string) (fresh bool, err error) {
 	case n == 0 && errors.Is(err, io.EOF):
 		return true, nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return false, fmt.Errorf("%s: %w (it is too short for any): give another path, or move the file away", path, ErrForeign)
+		return false, fmt.Errorf("%w (it is too short for any): give another path, or move the file away", ErrForeign)
 	case err != nil:
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, err
 	}
 	// SQLite's file format: the magic at 0, user_version at 60, application_id at 68.
 	if string(header[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(header[68:]) != applicationID {
-		return false, fmt.Errorf("%s: %w: give another path, or move the file away", path, ErrForeign)
+		return false, fmt.Errorf("%w: give another path, or move the file away", ErrForeign)
 	}
 	if version := binary.BigEndian.Uint32(header[60:]); version > schemaVersion {
-		return false, fmt.Errorf("%s: %w (schema %d, this one knows %d): upgrade waggle, or give another path", path, ErrNewer, version, schemaVersion)
+		return false, fmt.Errorf("%w (schema %d, this one knows %d): upgrade waggle, or give another path", ErrNewer, version, schemaVersion)
 	}
 	return false, nil
 }
 
-// openDatabase opens the file, and creates it where it is fresh.
-func openDatabase(ctx context.Context, path string, fresh bool) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
+// openToRead opens the file without changing it: what a killed process left in
+// the log is read, and stays there.
+func openToRead(path string) (*sql.DB, error) {
+	return open(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}})
+}
+
+// openToWrite opens the file, and creates it where it is fresh. The caller has
+// one connection.
+func openToWrite(ctx context.Context, path string, fresh bool) (*sql.DB, error) {
 	if fresh { // not for others to read: it says who downloads what. The -wal file inherits this.
-		f, err := os.OpenFile(absolute, os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("the database cannot be created: %w", err)
 		}
@@ -99,30 +87,35 @@ func openDatabase(ctx context.Context, path string, fresh bool) (*sql.DB, error)
 			return nil, err
 		}
 	}
-	query := url.Values{"_pragma": {
+	db, err := open(path, url.Values{"_pragma": {
 		"busy_timeout(5000)", "synchronous(NORMAL)", "temp_store(MEMORY)",
-		"cache_size(-32768)",        // 32 MiB, for rows that are written all over the tables
-		"wal_autocheckpoint(16384)", // 64 MiB, so that not every transaction ends in one
-	}}
-	slashed := "/" + strings.TrimPrefix(filepath.ToSlash(absolute), "/") // Windows: /C:/path
-	source := url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}
-	db, err := sql.Open("sqlite", source.String())
+		"cache_size(-32768)",      // 32 MiB, for rows that are written all over the table
+		"wal_autocheckpoint(512)", // 2 MiB: what is carried over at once takes a commit some milliseconds
+	}})
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1) // one writer; reading happens at start only
+	db.SetMaxOpenConns(1)
 	if fresh {
 		err = create(ctx, db)
-	} else {
-		err = checkPages(ctx, db)
 	}
 	if err == nil {
 		_, err = db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func open(path string, query url.Values) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	slashed := "/" + strings.TrimPrefix(filepath.ToSlash(absolute), "/") // Windows: /C:/path
+	source := url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}
+	return sql.Open("sqlite", source.String())
 }
 
 // create writes the schema and the marks in one transaction, before the file
@@ -134,7 +127,7 @@ func create(ctx context.Context, db *sql.DB) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	marks := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
-	if _, err := tx.ExecContext(ctx, schema+marks); err != nil {
+	if _, err := tx.ExecContext(ctx, schema+views+marks); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -154,6 +147,15 @@ func checkPages(ctx context.Context, db *sql.DB) error {
 		return damaged(errors.New(verdict))
 	}
 	return nil
+}
+
+// readError is the error of reading a file, which nothing else explains than that
+// ctx ended or the file is damaged.
+func readError(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return damaged(err)
 }
 
 func damaged(cause error) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"waggle/bittorrent"
 	"waggle/store/memory"
 	"waggle/swarm"
 )
@@ -25,27 +23,39 @@ type Options struct {
 	// Memory is for the store in memory; its Changed is the journal's.
 	Memory memory.Options
 
-	// FlushEvery is the time between transactions, and so what a kill can lose. 0:
-	// one second.
+	// FlushEvery bounds what a kill can lose. 0: one second.
 	FlushEvery time.Duration
 
+	// RefreshEvery is how often a peer is written that only announces again, in
+	// whole seconds: after a restart its figures may be older by as much, and it may
+	// stay as much longer than its lifetime. 0: with every announce.
+	RefreshEvery time.Duration
+
 	// MaxLane bounds the changes that wait in one of the 16 lanes. 0: 16,384,
-	// which at 168 bytes each is 44 MB if all are full, and as much being written.
+	// which at 101 bytes each is 26 MB if all are full, and as much being written.
 	MaxLane int
 
-	// Log is told of failed transactions, and of their end. nil: nobody is.
+	// Log is told of how far reading a large file is, of failed transactions, and
+	// of their end. nil: nobody is.
 	Log *slog.Logger
+
+	// Now is the clock at start, for when peers were seen last. nil: time.Now.
+	Now func() time.Time
 }
 
 // Store is a [swarm.Store] in memory that is kept in a file. Use [Open].
 type Store struct {
 	*memory.Store
-	db    *sql.DB
-	lock  *flock.Flock
-	lanes [lanes]lane
-	log   *slog.Logger
-	order []int32 // of the flush that is under way
-	left  int     // rows that a limit kept out of memory at start
+	db      *sql.DB
+	lock    *flock.Flock
+	log     *slog.Logger
+	now     func() time.Time
+	details bool   // rows have details
+	every   period // of Options.RefreshEvery
+	lanes   [lanes]lane
+
+	writer *writer // these two are of the flush that is under way
+	rows   []row   // of the shard that is written whole, used again
 
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -71,9 +81,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(ctx, path, o)
-	if err != nil {
-		return nil, errors.Join(err, lock.Unlock())
+	s := newStore(o)
+	if err := s.open(ctx, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.Store.Close(), lock.Unlock())
 	}
 	s.lock = lock
 	every := o.FlushEvery
@@ -82,6 +92,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	var flushing context.Context
 	flushing, s.stop = context.WithCancel(context.Background())
+	s.writer.pace = pace{hurry: flushing.Done()}
 	go s.flushEvery(flushing, every)
 	return s, nil
 }
@@ -98,18 +109,18 @@ func lockFile(path string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-func open(ctx context.Context, path string, o Options) (*Store, error) {
-	fresh, err := checkHeader(path)
-	if err != nil {
-		return nil, err
+// newStore returns a store without a file.
+func newStore(o Options) *Store {
+	s := &Store{
+		log: o.Log, now: o.Now, details: o.Memory.Details,
+		every: period(max(o.RefreshEvery/time.Second, 0)),
+		done:  make(chan struct{}),
 	}
-	db, err := openDatabase(ctx, path, fresh)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{db: db, log: o.Log, done: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
 	}
 	for i := range s.lanes {
 		s.lanes[i].max = o.MaxLane
@@ -119,21 +130,34 @@ func open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	o.Memory.Changed = s.note
 	s.Store = memory.New(o.Memory)
-	if err := s.read(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
-	}
-	if s.left > 0 {
-		s.log.Warn("the limits are smaller than what the file holds: the rest is dropped from it", "rows", s.left)
-		s.forgetLanes()
-	}
-	return s, nil
+	return s
 }
 
-// Healthy reports whether the latest transaction was written.
+// open reads the file into memory, and only then opens it to be written.
+func (s *Store) open(ctx context.Context, path string) error {
+	fresh, err := checkHeader(path)
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		if err := s.restore(ctx, path); err != nil {
+			return err
+		}
+	}
+	if s.db, err = openToWrite(ctx, path, fresh); err != nil {
+		return err
+	}
+	if s.writer, err = newWriter(ctx, s.db); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+// Healthy reports whether the file has all but the latest changes.
 func (s *Store) Healthy() bool { return !s.failing.Load() }
 
-// Close writes what is left and closes the file. What could not be written is an
-// error.
+// Close writes what is left and closes the file and the memory. What could not be
+// written is an error.
 func (s *Store) Close() error {
 	s.close.Do(func() {
 		s.stop()
@@ -142,82 +166,7 @@ func (s *Store) Close() error {
 		if err != nil {
 			err = fmt.Errorf("writing the last changes: %w", err)
 		}
-		s.closed = errors.Join(err, s.db.Close(), s.lock.Unlock())
+		s.closed = errors.Join(err, s.writer.close(), s.db.Close(), s.Store.Close(), s.lock.Unlock())
 	})
 	return s.closed
-}
-
-// read fills the memory from the file.
-func (s *Store) read(ctx context.Context) error {
-	if err := s.readPeers(ctx); err != nil {
-		return err
-	}
-	rows, err := s.db.QueryContext(ctx, "SELECT sha1, downloaded FROM torrents")
-	if err != nil {
-		return damaged(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var sha1 sql.RawBytes
-		var downloaded uint32
-		if err := rows.Scan(&sha1, &downloaded); err != nil {
-			return damaged(err)
-		}
-		if len(sha1) != len(bittorrent.InfoHash{}) {
-			return damaged(errors.New("an info hash in torrents is not of 20 bytes"))
-		}
-		if !s.RestoreDownloaded(bittorrent.InfoHash(sha1), downloaded) {
-			s.left++
-		}
-	}
-	return readError(ctx, rows.Err())
-}
-
-func (s *Store) readPeers(ctx context.Context) error {
-	rows, err := s.db.QueryContext(ctx, `SELECT sha1, host, port, peer_id, key, kind,
-		uploaded, downloaded, remaining, first_seen, last_seen FROM contents`)
-	if err != nil {
-		return damaged(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := s.readPeer(rows); err != nil {
-			return damaged(err)
-		}
-	}
-	return readError(ctx, rows.Err())
-}
-
-func readError(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return damaged(err)
-}
-
-func (s *Store) readPeer(rows *sql.Rows) error {
-	var (
-		sha1, id    sql.RawBytes
-		host        string
-		port        uint16
-		p           swarm.Peer
-		first, last int64
-	)
-	if err := rows.Scan(&sha1, &host, &port, &id, &p.Key, &p.Kind,
-		&p.Uploaded, &p.Downloaded, &p.Left, &first, &last); err != nil {
-		return err
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return err
-	}
-	if len(sha1) != len(bittorrent.InfoHash{}) || len(id) != len(bittorrent.PeerID{}) || p.Kind > swarm.Leecher {
-		return fmt.Errorf("a row of contents for %s is out of range", host)
-	}
-	p.ID, p.Addr = bittorrent.PeerID(id), netip.AddrPortFrom(ip, port)
-	p.First, p.Last = time.Unix(first, 0), time.Unix(last, 0)
-	if !s.RestorePeer(bittorrent.InfoHash(sha1), &p) {
-		s.left++
-	}
-	return nil
 }

@@ -200,12 +200,12 @@ func TestFailedTransactionIsMadeUpFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Exec("ALTER TABLE contents RENAME TO hidden"); err != nil {
+	if _, err := other.Exec("ALTER TABLE swarms RENAME TO hidden"); err != nil {
 		t.Fatal(err)
 	}
 	do(t, s, announce(1, 1))
 	waitFor(t, func() bool { return !s.Healthy() })
-	if _, err := other.Exec("ALTER TABLE hidden RENAME TO contents"); err != nil {
+	if _, err := other.Exec("ALTER TABLE hidden RENAME TO swarms"); err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Close(); err != nil {
@@ -311,12 +311,13 @@ func fill(b []byte) {
 
 func TestRowOutOfRangeIsDamage(t *testing.T) {
 	for name, statement := range map[string]string{
-		"info hash of 3 bytes":  "UPDATE contents SET sha1 = x'010203'",
-		"host that is a name":   "UPDATE contents SET host = 'example.org'",
-		"port beyond 16 bits":   "UPDATE contents SET port = 70000",
-		"kind beyond the kinds": "UPDATE contents SET kind = 9",
-		"peer id of 2 bytes":    "UPDATE contents SET peer_id = x'0102'",
-		"torrent of 1 byte":     "INSERT INTO torrents VALUES (x'01', 1)",
+		"place of 3 bytes":      "UPDATE swarms SET place = x'010203'",
+		"place of 25 bytes":     "UPDATE swarms SET place = substr(place, 1, 25)",
+		"IPv4 address in 16":    "UPDATE swarms SET place = CAST(substr(place, 1, 20) || x'00000000000000000000ffff0a0000010001' AS BLOB)",
+		"kind beyond the kinds": "UPDATE swarms SET state = CAST(x'09' || substr(state, 2) AS BLOB)",
+		"state of 2 bytes":      "UPDATE swarms SET state = x'0102'",
+		"torrent of 1 byte":     "INSERT INTO swarms VALUES (x'01', x'00000001')",
+		"count of 1 byte":       "INSERT INTO swarms VALUES (zeroblob(20), x'01')",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "waggle.db")
@@ -337,5 +338,106 @@ func TestRowOutOfRangeIsDamage(t *testing.T) {
 				t.Errorf("got %v, want ErrDamaged", err)
 			}
 		})
+	}
+}
+
+func TestDamageIsFoundWithoutTouchingTheFileOrItsLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, detailed)
+	for n := range 2000 {
+		do(t, s, announce(byte(n), n%256))
+	}
+	closeStore(t, s)
+	s = open(t, path, sqlite.Options{FlushEvery: time.Millisecond})
+	defer closeStore(t, s)
+	do(t, s, announce(1, 1))
+	waitFor(t, func() bool {
+		info, err := os.Stat(path + "-wal")
+		return err == nil && info.Size() > 0
+	})
+
+	killed := filepath.Join(t.TempDir(), "killed.db")
+	before := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if suffix == "" {
+			fill(content[8192:])
+		}
+		before[suffix] = content
+		if err := os.WriteFile(killed+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := sqlite.Open(context.Background(), killed, detailed); !errors.Is(err, sqlite.ErrDamaged) {
+		t.Fatalf("got %v, want ErrDamaged", err)
+	}
+	for suffix, want := range before {
+		if after, err := os.ReadFile(killed + suffix); err != nil || !bytes.Equal(after, want) {
+			t.Errorf("the file%s was changed (%v)", suffix, err)
+		}
+	}
+}
+
+func TestCloseLeavesNoLogBehind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	for range 2 {
+		s := open(t, path, detailed)
+		history(t, s)
+		closeStore(t, s)
+		if _, err := os.Stat(path + "-wal"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("after closing, the log is there still (%v)", err)
+		}
+	}
+}
+
+func TestInterruptedOpeningLeavesTheFileForTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, detailed)
+	history(t, s)
+	want := contents(t, s)
+	closeStore(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	interrupted := detailed
+	interrupted.Now = func() time.Time { // asked for when reading begins
+		cancel()
+		return time.Now()
+	}
+	if _, err := sqlite.Open(ctx, path, interrupted); !errors.Is(err, context.Canceled) || errors.Is(err, sqlite.ErrDamaged) {
+		t.Fatalf("got %v, want the context's end", err)
+	}
+	again := open(t, path, detailed)
+	defer closeStore(t, again)
+	wantSame(t, contents(t, again), want)
+}
+
+func TestFileShowsPeersAndContentsToPeople(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, detailed)
+	for _, from := range []string{"192.0.2.255", "2001:db8::c0:ffee"} {
+		a := announce(1, 0)
+		a.From, a.Uploaded, a.Event = netip.MustParseAddr(from), 1<<63-1, bittorrent.EventCompleted
+		do(t, s, a)
+	}
+	closeStore(t, s)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	id := "0000000000000000000000000000000000000000"
+	for query, want := range map[string]string{
+		"SELECT hex(sha1) || ' ' || downloaded FROM torrents":                               "01" + id[2:] + " 2",
+		"SELECT hex(id) || ' ' || host || ' ' || port FROM peer_info WHERE host LIKE '%.%'": id + " 192.0.2.255 6881",
+		"SELECT hex(sha1) || ' ' || hex(peer_id) || ' ' || host || ' ' || port || ' ' || kind FROM contents WHERE host LIKE '%:%'": "01" +
+			id[2:] + " " + id + " 2001:0db8:0000:0000:0000:0000:00c0:ffee 6881 seeder",
+		"SELECT key || ' ' || last_seen || ' ' || first_seen || ' ' || uploaded || ' ' || downloaded || ' ' || remaining FROM contents LIMIT 1": "4294967295 1700000000 1700000000 9223372036854775807 0 0",
+	} {
+		var got string
+		if err := db.QueryRow(query).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %q (%v), want %q", query, got, err, want)
+		}
 	}
 }
