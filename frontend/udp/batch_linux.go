@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ func (s *batchSocket) serve(p *responder) {
 		case err == nil:
 			failures = 0
 			s.answer(p, b, n)
+			runtime.Gosched() // calls that do not wait are not points where others get their turn
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, os.ErrDeadlineExceeded): // stop rang
@@ -77,12 +79,15 @@ func (s *batchSocket) answer(p *responder, b *batch, n int) {
 // refuses, for want of a route or by a rule of a firewall, does not keep back
 // those behind it.
 func (s *batchSocket) send(messages []message) (failed int) {
+	flags := unix.MSG_DONTWAIT
 	for len(messages) > 0 {
-		n, err := s.calls.send(s.fd, messages, 0)
+		n, err := s.calls.send(s.fd, messages, flags)
 		switch {
 		case err == nil:
-			messages = messages[n:]
+			messages, flags = messages[n:], unix.MSG_DONTWAIT
 		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN) && flags != 0:
+			flags = 0 // there is no room: wait for some
 		case errors.Is(err, unix.EAGAIN):
 			return failed + len(messages) // no room for all of sendPatience: the others would wait as long
 		default:

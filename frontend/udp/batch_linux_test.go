@@ -111,7 +111,8 @@ func TestOneAnswerThatCannotBeSentKeepsBackNoOther(t *testing.T) {
 		"first and last have no route":    {[]any{unix.ENETUNREACH, 4, unix.EHOSTUNREACH}, []uint32{1, 2, 3, 4}, 2},
 		"two in a row have no memory":     {[]any{1, unix.ENOBUFS, unix.ENOMEM, 3}, []uint32{0, 3, 4, 5}, 2},
 		"interrupted":                     {[]any{3, unix.EINTR, unix.EINTR, 3}, []uint32{0, 1, 2, 3, 4, 5}, 0},
-		"an interface that takes no more": {[]any{2, unix.EAGAIN}, []uint32{0, 1}, 4},
+		"room after a wait":               {[]any{2, unix.EAGAIN, 1, 3}, []uint32{0, 1, 2, 3, 4, 5}, 0},
+		"an interface that takes no more": {[]any{2, unix.EAGAIN, unix.EAGAIN}, []uint32{0, 1}, 4},
 	} {
 		p, _ := newResponder(74)
 		b := newBatch(false)
@@ -119,9 +120,14 @@ func TestOneAnswerThatCannotBeSentKeepsBackNoOther(t *testing.T) {
 			b.put(i, netip.AddrPortFrom(peer, uint16(1+i)), bittorrent.AppendUDPConnect(nil, uint32(i)))
 		}
 		var got []uint32
-		s := &batchSocket{calls: calls{send: func(_ int, messages []message, _ int) (int, error) {
+		full := false
+		s := &batchSocket{calls: calls{send: func(_ int, messages []message, flags int) (int, error) {
+			if waits := flags&unix.MSG_DONTWAIT == 0; waits != full {
+				t.Errorf("%s: a call waits: %v, where there was no room: %v", name, waits, full)
+			}
 			step := test.steps[0]
 			test.steps = test.steps[1:]
+			full = step == any(unix.EAGAIN)
 			if err, failed := step.(error); failed {
 				return 0, err
 			}

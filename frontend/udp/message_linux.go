@@ -127,8 +127,16 @@ var systemCalls = calls{
 	},
 }
 
+// multiple is a raw call where it does not wait: the scheduler, told of a call,
+// would take the processor away from a worker in the middle of a long one.
 func multiple(call uintptr, fd int, messages []message, flags int) (int, error) {
-	n, _, errno := unix.Syscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))), uintptr(len(messages)), uintptr(flags), 0, 0)
+	var n uintptr
+	var errno unix.Errno
+	if first := unsafe.SliceData(messages); flags&unix.MSG_DONTWAIT != 0 {
+		n, _, errno = unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(first)), uintptr(len(messages)), uintptr(flags), 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(call, uintptr(fd), uintptr(unsafe.Pointer(first)), uintptr(len(messages)), uintptr(flags), 0, 0)
+	}
 	if errno != 0 {
 		return 0, errno
 	}
