@@ -98,6 +98,15 @@ func ParseUDPAnnounce(packet []byte, a *AnnounceRequest) (options []byte, err er
 	return packet[UDPAnnounceLen:], nil
 }
 
+// PeekUDPAnnounce returns the torrent and the port of an announce, which need not
+// be a good one; false if it is too short for any.
+func PeekUDPAnnounce(packet []byte) (h InfoHash, port uint16, ok bool) {
+	if len(packet) < UDPAnnounceLen {
+		return h, 0, false
+	}
+	return InfoHash(packet[16:36]), binary.BigEndian.Uint16(packet[96:]), true
+}
+
 func knownLeft(left int64) int64 {
 	if left < 0 {
 		return LeftUnknown

@@ -76,8 +76,8 @@ func (s *Selector) Select(v View, asker Position, a *Announce, r *Reply) {
 	takeLeechers := min(leechers, want-takeSeeds)
 
 	c := choice{s, v, asker, a, r}
-	c.takeBoth(Seeds4, available, takeSeeds)
-	c.takeBoth(Leechers4, available, takeLeechers)
+	c.takeBoth(Seeds4, available[Seeds4], available[Seeds6], takeSeeds)
+	c.takeBoth(Leechers4, available[Leechers4], available[Leechers6], takeLeechers)
 }
 
 // choice is one selection.
@@ -89,10 +89,10 @@ type choice struct {
 	r     *Reply
 }
 
-// takeBoth selects n from the IPv4 group g and the IPv6 group behind it, from
-// each in proportion to its size, so that peers of both are equally likely.
-func (c *choice) takeBoth(g Group, available [Groups]int, n int) {
-	n4, n6 := available[g], available[g+1]
+// takeBoth selects n from the n4 peers of the IPv4 group g and the n6 of the IPv6
+// group behind it, from each in proportion to its size, so that peers of both are
+// equally likely.
+func (c *choice) takeBoth(g Group, n4, n6, n int) {
 	switch {
 	case n == 0:
 		return
@@ -129,8 +129,8 @@ func (c *choice) take(g Group, n, k int) {
 // constant time and memory a number: one from each of k equal parts of the
 // range, which is turned by a random offset first so that no number gains from
 // where the parts meet. With k of n or more it returns all, with k of 0 or less
-// none. n is below 2^31; the
-// numbers are valid until the next call.
+// none. n is below 2^31; the numbers are valid until the next call. That 2^32 is no
+// multiple of n/k favours some by less than n/k in 2^32.
 func (s *Selector) Sample(n, k int) []uint32 {
 	s.picks = s.picks[:0]
 	if k <= 0 {
@@ -146,13 +146,17 @@ func (s *Selector) Sample(n, k int) []uint32 {
 	// whole long elsewhere.
 	whole, rest := n/k, n%k
 	offset := s.below(n)
+	var chance uint64 // two draws of 32 bits
 	for from, carry := 0, 0; from < n; {
 		length := whole
 		if carry += rest; carry >= k {
 			carry -= k
 			length++
 		}
-		pick := from + s.below(length) + offset
+		if chance >>= 32; len(s.picks)%2 == 0 {
+			chance = s.random.Uint64()
+		}
+		pick := from + int(chance&(1<<32-1)*uint64(length)>>32) + offset
 		if pick >= n {
 			pick -= n
 		}

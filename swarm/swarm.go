@@ -169,6 +169,13 @@ type Store interface {
 	Close() error
 }
 
+// Warmer is a store that can look ahead.
+type Warmer interface {
+	// Warm reads what announces of peers, each to the torrent beside it, are about
+	// to read, so that the processor has it near when they do.
+	Warm(hashes []bittorrent.InfoHash, peers []netip.AddrPort)
+}
+
 // Totals is the size of a store.
 type Totals struct {
 	Torrents int // those without peers included

@@ -57,6 +57,7 @@ type Options struct {
 // Tracker decides announces. All methods may be called concurrently.
 type Tracker struct {
 	store    swarm.Store
+	warmer   swarm.Warmer // nil, or the store
 	settings atomic.Pointer[Settings]
 	options  Options
 	limiter  *limiter
@@ -77,6 +78,7 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	}
 	start := o.Now()
 	t := &Tracker{store: store, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
+	t.warmer, _ = store.(swarm.Warmer)
 	t.Apply(s)
 	return t
 }
@@ -126,6 +128,13 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	hot.told.Add(uint64(r.Peers.Len()))
 	t.pace(s, a, r)
 	return nil
+}
+
+// Warm tells the store of announces that are about to come, if it wants to know.
+func (t *Tracker) Warm(hashes []bittorrent.InfoHash, peers []netip.AddrPort) {
+	if t.warmer != nil {
+		t.warmer.Warm(hashes, peers)
+	}
 }
 
 // reachable refuses an address that nobody can be sent to. Private and loopback

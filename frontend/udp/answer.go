@@ -40,48 +40,65 @@ type responder struct {
 // publish shows the figures to other goroutines.
 func (p *responder) publish() { p.ledger.publish(p.figures) }
 
-// answerAnything is answer for what comes from the network: nothing can be sent
-// back to port 0, and a panic, which would be a fault of ours, costs the packet
-// that found it and is logged.
-func (p *responder) answerAnything(packet []byte, from netip.AddrPort, now time.Time, out []byte) (answer []byte) {
-	if from.Port() == 0 {
-		p.figures.Malformed++
-		return nil
-	}
-	defer func() {
-		if fault := recover(); fault != nil {
-			p.figures.Panics++
-			p.log.Error("a packet found a fault in waggle: please report it", "fault", fault, "stack", string(debug.Stack()))
-		}
-	}()
-	return p.answer(context.Background(), packet, from.Addr(), now, out)
+// query is a packet that is to be answered.
+type query struct {
+	header bittorrent.UDPHeader
+	packet []byte
+	from   netip.Addr // without zone, and IPv4 not in IPv6 clothes
 }
 
-// answer returns what to send back, or nil for silence. It builds the answer at
-// the beginning of out, which has [maxAnswer] bytes. from is without zone, and
-// IPv4 not in IPv6 clothes.
-func (p *responder) answer(ctx context.Context, packet []byte, from netip.Addr, now time.Time, out []byte) []byte {
+// answerAnything returns what to send back to a packet from the network, or nil
+// for silence. It builds the answer at the beginning of out, which has [maxAnswer]
+// bytes.
+func (p *responder) answerAnything(packet []byte, from netip.AddrPort, now time.Time, out []byte) []byte {
+	q, ok := p.admit(packet, from, now)
+	if !ok {
+		return nil
+	}
+	return p.answer(context.Background(), &q, now, out)
+}
+
+// survive ends a panic, which would be a fault of ours: it costs the packet that
+// found it, and is logged.
+func (p *responder) survive() {
+	if fault := recover(); fault != nil {
+		p.figures.Panics++
+		p.log.Error("a packet found a fault in waggle: please report it", "fault", fault, "stack", string(debug.Stack()))
+	}
+}
+
+// admit makes a query of a packet, and reports false where there must be
+// silence: nothing can be sent back to port 0, and nobody gets more for a packet
+// than he sent before he has shown that he receives what is sent to his address.
+func (p *responder) admit(packet []byte, from netip.AddrPort, now time.Time) (q query, ok bool) {
+	defer p.survive()
 	header, err := bittorrent.ParseUDPHeader(packet)
-	if err != nil {
+	if err != nil || from.Port() == 0 {
 		p.figures.Malformed++
-		return nil
+		return q, false
 	}
+	q = query{header: header, packet: packet, from: from.Addr()}
 	if header.Action == bittorrent.ActionConnect {
-		return p.connect(header, from, now, out)
+		return q, true
 	}
-	if !p.secret.valid(header.ConnectionID, now, from) {
+	if !p.secret.valid(header.ConnectionID, now, q.from) {
 		p.figures.BadConnection++
-		return nil
+		return q, false
 	}
-	if p.tracker.Admit(from, now) != nil {
-		return nil
-	}
-	var answer []byte
-	switch header.Action {
+	return q, p.tracker.Admit(q.from, now) == nil
+}
+
+// answer answers a query that was admitted.
+func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []byte) (answer []byte) {
+	defer p.survive()
+	var err error
+	switch q.header.Action {
+	case bittorrent.ActionConnect:
+		return p.connect(q, now, out)
 	case bittorrent.ActionAnnounce:
-		answer, err = p.answerAnnounce(ctx, header, packet, from, now, out)
+		answer, err = p.answerAnnounce(ctx, q, now, out)
 	case bittorrent.ActionScrape:
-		answer, err = p.answerScrape(ctx, header, packet, out)
+		answer, err = p.answerScrape(ctx, q, out)
 	default:
 		err = bittorrent.ErrUDPAction
 	}
@@ -90,26 +107,26 @@ func (p *responder) answer(ctx context.Context, packet []byte, from netip.Addr, 
 			return nil // BEP 15 has no word for it, and who hears nothing tries again ever more slowly
 		}
 		p.figures.Errors++
-		return bittorrent.AppendUDPError(out[:0], header.TransactionID, err.Error())
+		return bittorrent.AppendUDPError(out[:0], q.header.TransactionID, err.Error())
 	}
 	return answer
 }
 
-func (p *responder) connect(header bittorrent.UDPHeader, from netip.Addr, now time.Time, out []byte) []byte {
-	if header.ConnectionID != bittorrent.ConnectMagic {
+func (p *responder) connect(q *query, now time.Time, out []byte) []byte {
+	if q.header.ConnectionID != bittorrent.ConnectMagic {
 		p.figures.Malformed++
 		return nil
 	}
 	p.figures.Connects++
-	return bittorrent.AppendUDPConnectResponse(out[:0], header.TransactionID, p.secret.connectionID(now, from))
+	return bittorrent.AppendUDPConnectResponse(out[:0], q.header.TransactionID, p.secret.connectionID(now, q.from))
 }
 
-func (p *responder) answerAnnounce(ctx context.Context, header bittorrent.UDPHeader, packet []byte, from netip.Addr, now time.Time, out []byte) ([]byte, error) {
+func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
 	a, r := &p.announce, &p.reply
-	if _, err := bittorrent.ParseUDPAnnounce(packet, &a.AnnounceRequest); err != nil {
+	if _, err := bittorrent.ParseUDPAnnounce(q.packet, &a.AnnounceRequest); err != nil {
 		return nil, err
 	}
-	a.From, a.Now, a.Families = from, now, swarm.FamilyOf(from)
+	a.From, a.Now, a.Families = q.from, now, swarm.FamilyOf(q.from)
 
 	// Selection writes the peers to where they are sent from.
 	const head = bittorrent.UDPAnnounceResponseLen
@@ -122,12 +139,12 @@ func (p *responder) answerAnnounce(ctx context.Context, header bittorrent.UDPHea
 	if err := p.tracker.Announce(ctx, a, r); err != nil {
 		return nil, err
 	}
-	bittorrent.PutUDPAnnounceHeader(out[:head], header.TransactionID, &r.AnnounceResponse)
+	bittorrent.PutUDPAnnounceHeader(out[:head], q.header.TransactionID, &r.AnnounceResponse)
 	return out[:head+len(*peers)], nil
 }
 
-func (p *responder) answerScrape(ctx context.Context, header bittorrent.UDPHeader, packet, out []byte) ([]byte, error) {
-	hashes, err := bittorrent.AppendUDPScrapeHashes(p.hashes[:0], packet, p.maxScrape)
+func (p *responder) answerScrape(ctx context.Context, q *query, out []byte) ([]byte, error) {
+	hashes, err := bittorrent.AppendUDPScrapeHashes(p.hashes[:0], q.packet, p.maxScrape)
 	if err != nil {
 		return nil, err
 	}
@@ -135,5 +152,5 @@ func (p *responder) answerScrape(ctx context.Context, header bittorrent.UDPHeade
 	if err := p.tracker.Scrape(ctx, hashes, counts); err != nil {
 		return nil, err
 	}
-	return bittorrent.AppendUDPScrapeResponse(out[:0], header.TransactionID, counts), nil
+	return bittorrent.AppendUDPScrapeResponse(out[:0], q.header.TransactionID, counts), nil
 }

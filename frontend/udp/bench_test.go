@@ -1,10 +1,10 @@
 package udp
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"waggle/bittorrent"
@@ -14,14 +14,13 @@ import (
 // calls, in swarms of different sizes; connect is the same path without a swarm,
 // to compare with.
 func BenchmarkAnswer(b *testing.B) {
-	ctx := context.Background()
 	var out [maxAnswer]byte
 	b.Run("connect", func(b *testing.B) {
 		p, _ := newResponder(74)
 		packet := bittorrent.AppendUDPConnect(nil, 1)
 		b.ReportAllocs()
 		for b.Loop() {
-			p.answer(ctx, packet, peer, now, out[:])
+			p.answerAnything(packet, netip.AddrPortFrom(peer, 1), now, out[:])
 		}
 	})
 	for _, peers := range []int{1, 50, 1_000, 100_000} {
@@ -35,7 +34,7 @@ func BenchmarkAnswer(b *testing.B) {
 				from := address(random.IntN(peers), false)
 				binary.BigEndian.PutUint64(packet, p.secret.connectionID(now, from))
 				binary.BigEndian.PutUint16(packet[96:], uint16(1+random.IntN(2)))
-				p.answer(ctx, packet, from, now, out[:])
+				p.answerAnything(packet, netip.AddrPortFrom(from, 1), now, out[:])
 			}
 			for range peers {
 				next()

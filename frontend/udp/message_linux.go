@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -8,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/bittorrent"
 )
 
 // batchSize is the most datagrams of a system call.
@@ -26,6 +29,9 @@ type batch struct {
 	requests [batchSize]message
 	answers  [batchSize]message
 	slots    [batchSize]slot
+
+	hashes [batchSize]bittorrent.InfoHash // of the announces, for warm
+	peers  [batchSize]netip.AddrPort
 }
 
 // slot is what a request of a batch came with, and room for an answer. The
@@ -37,6 +43,9 @@ type slot struct {
 	request [maxRequest]byte
 	answer  [maxAnswer]byte
 	in, out unix.Iovec
+
+	is       query
+	admitted bool
 }
 
 // newBatch lays out the messages, with control messages if the socket has them.
@@ -62,11 +71,19 @@ func newBatch(withControl bool) *batch {
 // answer answers the first n requests, in their order, and makes room for the
 // next ones. It returns the messages to send, valid until the next call.
 func (b *batch) answer(p *responder, n int, now time.Time) []message {
+	for i := range n {
+		in, slot := &b.requests[i], &b.slots[i]
+		slot.admitted = false
+		if from := source(slot.source[:in.header.Namelen]); from.IsValid() {
+			slot.is, slot.admitted = p.admit(slot.request[:in.length], from, now)
+		}
+	}
+	b.warm(p, n)
 	answers := 0
 	for i := range n {
 		request, slot := &b.requests[i], &b.slots[i]
-		if from := source(slot.source[:request.header.Namelen]); from.IsValid() {
-			answer := p.answerAnything(slot.request[:request.length], from, now, b.slots[answers].answer[:])
+		if slot.admitted {
+			answer := p.answer(context.Background(), &slot.is, now, b.slots[answers].answer[:])
 			if answer != nil {
 				b.address(answers, i, len(answer))
 				answers++
@@ -78,6 +95,22 @@ func (b *batch) answer(p *responder, n int, now time.Time) []message {
 		}
 	}
 	return b.answers[:answers]
+}
+
+// warm tells the store of the announces of a batch.
+func (b *batch) warm(p *responder, n int) {
+	defer p.survive()
+	hashes, peers := b.hashes[:0], b.peers[:0]
+	for i := range n {
+		q := &b.slots[i].is
+		if !b.slots[i].admitted || q.header.Action != bittorrent.ActionAnnounce {
+			continue
+		}
+		if h, port, ok := bittorrent.PeekUDPAnnounce(q.packet); ok {
+			hashes, peers = append(hashes, h), append(peers, netip.AddrPortFrom(q.from, port))
+		}
+	}
+	p.tracker.Warm(hashes, peers)
 }
 
 // address sends the answer, of length bytes, to where the request came from, and

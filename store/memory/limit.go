@@ -81,5 +81,5 @@ func (sh *shard) nextTorrent() uint32 {
 		return 0
 	}
 	sh.cursor = sh.torrents.after(sh.cursor)
-	return sh.torrents.table[sh.cursor]
+	return sh.torrents.table[sh.cursor].number()
 }

@@ -206,11 +206,16 @@ func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 
 // addTorrent returns the number of a new torrent, or 0 at the limit.
 func (s *Store) addTorrent(sh *shard, h *bittorrent.InfoHash) uint32 {
-	if limit := s.options.MaxTorrents; limit > 0 && s.torrents.Load() >= int64(limit) && !s.giveUpTorrent(sh) {
+	if s.fullOfTorrents(sh) && !s.giveUpTorrent(sh) {
 		return 0
 	}
 	s.torrents.Add(1)
 	return sh.torrents.add(&s.arena, h)
+}
+
+func (s *Store) fullOfTorrents(sh *shard) bool {
+	limit := s.options.MaxTorrents
+	return limit > 0 && s.torrents.Load() >= int64(limit) || sh.torrents.full()
 }
 
 // forgetEmpty forgets a torrent that has neither peers nor a completed count.
@@ -284,9 +289,9 @@ func (sh *shard) hashes() []bittorrent.InfoHash {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	list := make([]bittorrent.InfoHash, 0, sh.torrents.count)
-	for _, n := range sh.torrents.table {
-		if n != 0 {
-			list = append(list, sh.torrents.one(n).hash)
+	for _, p := range sh.torrents.table {
+		if p != 0 {
+			list = append(list, sh.torrents.one(p.number()).hash)
 		}
 	}
 	return list

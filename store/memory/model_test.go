@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,9 @@ func TestMillionsOfOperationsAgreeWithASimpleModel(t *testing.T) {
 			now = now.Add(time.Second)
 		}
 		a := drawAnnounce(random, now)
+		if n%16 == 0 {
+			warmSome(store, random, a)
+		}
 		r.Reset()
 		_ = store.Announce(context.Background(), a, &r)
 		model.announce(a)
@@ -114,6 +118,45 @@ func TestMillionsOfOperationsAgreeWithASimpleModel(t *testing.T) {
 	}
 	if got, want := totals(t, store), (swarm.Totals{}); got != want {
 		t.Errorf("%+v are left at the end, want none", got)
+	}
+}
+
+// warmSome looks ahead to an announce among up to a hundred others, which may
+// never come.
+func warmSome(store *memory.Store, random *rand.Rand, a *swarm.Announce) {
+	hashes, peers := []bittorrent.InfoHash{a.InfoHash}, []netip.AddrPort{a.Addr()}
+	for range random.IntN(100) {
+		other := drawAnnounce(random, a.Now)
+		if random.IntN(4) == 0 {
+			other.InfoHash[3]++ // not there
+		}
+		hashes, peers = append(hashes, other.InfoHash), append(peers, other.Addr())
+	}
+	store.Warm(hashes, peers)
+}
+
+// TestLookingAheadHoldsUpNobodyForGood lets many look ahead and announce at once:
+// each waits for locks of several shards.
+func TestLookingAheadHoldsUpNobodyForGood(t *testing.T) {
+	store := memory.New(memory.Options{})
+	defer func() { _ = store.Close() }()
+	var group sync.WaitGroup
+	for worker := range uint64(8) {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(worker, 1))
+			var r swarm.Reply
+			for range 300 {
+				a := drawAnnounce(random, time.Unix(1, 0))
+				warmSome(store, random, a)
+				r.Reset()
+				_ = store.Announce(context.Background(), a, &r)
+			}
+		})
+	}
+	group.Wait()
+	left := totals(t, store).Peers
+	if expired, _ := store.Expire(context.Background(), time.Unix(2, 0)); expired != left || left == 0 {
+		t.Errorf("%d peers expired of %d", expired, left)
 	}
 }
 

@@ -7,11 +7,16 @@ import (
 	"waggle/swarm"
 )
 
-// record is what every peer takes: 16 bytes for IPv4, 28 for IPv6. A is its
-// compact address (BEP 23, BEP 7): IP and port in network order.
+// record is what answers are made of: 8 bytes for IPv4, 20 for IPv6. A is the
+// peer's compact address (BEP 23, BEP 7): IP and port in network order.
 type record[A addresses] struct {
 	addr A
 	id   uint16 // of a hash of the peer id: enough to leave a twin out
+}
+
+// stay is what is kept beside every record, apart from it since others than the
+// peer itself seldom need it.
+type stay struct {
 	key  uint32
 	last uint32 // Unix seconds
 }
@@ -57,7 +62,8 @@ type family[A addresses] struct {
 	arena    *arena
 	seed     uint64
 	records  pool[record[A]]
-	details  [][]detail // nil, or in step with the pages of records
+	stays    beside[stay]
+	details  beside[detail] // empty unless detailed
 	detailed bool
 	buckets  pool[bucket]
 	bigs     []*big
@@ -103,8 +109,11 @@ func (f *family[A]) inPages(b *big, i int) *record[A] {
 	return f.records.one(b.pages[i/pageLen] + uint32(i%pageLen))
 }
 
-// detail returns what is kept beside record number n; detailed must be set.
-func (f *family[A]) detail(n uint32) *detail { return &f.details[n>>pageBits][n&(pageLen-1)] }
+// stay returns what is kept beside record number n.
+func (f *family[A]) stay(n uint32) *stay { return f.stays.one(n) }
+
+// detail returns the rest of it; detailed must be set.
+func (f *family[A]) detail(n uint32) *detail { return f.details.one(n) }
 
 // find returns where an address stands, or -1.
 func (f *family[A]) find(l *list, addr *A) int {
@@ -140,24 +149,29 @@ func scan4(records []record[[6]byte], addr *[6]byte) int {
 
 // insert adds a peer at the end of its kind and returns where. The first of each
 // later kind moves to that kind's end to make room.
-func (f *family[A]) insert(l *list, r record[A], d *detail, k swarm.Kind) int {
+func (f *family[A]) insert(l *list, addr *A, e *entry) int {
 	f.extend(l)
 	hole := l.len() - 1
-	for s := swarm.Leecher; s > k; s-- {
+	for s := swarm.Leecher; s > e.kind; s-- {
 		hole = f.move(l, int(l.ends[s-1]), hole)
 		l.ends[s-1]++
 	}
-	n := f.number(l, hole)
-	*f.records.one(n) = r
-	if f.detailed {
-		*f.detail(n) = *d
-	}
+	f.set(f.number(l, hole), addr, e)
 	if l.isBig() {
 		b := f.bigs[l.ref]
-		f.note(b, f.hash(&r.addr), hole)
+		f.note(b, f.hash(addr), hole)
 		f.growIndex(b, l.len())
 	}
 	return hole
+}
+
+// set fills in record number n and what is beside it.
+func (f *family[A]) set(n uint32, addr *A, e *entry) {
+	*f.records.one(n) = record[A]{addr: *addr, id: shortID(&e.id)}
+	*f.stay(n) = stay{key: e.key, last: e.last}
+	if f.detailed {
+		*f.detail(n) = e.detail
+	}
 }
 
 // remove takes peer i out. The last of its kind and of each later one moves into
@@ -183,6 +197,7 @@ func (f *family[A]) move(l *list, from, hole int) int {
 	source, target := f.number(l, from), f.number(l, hole)
 	r := f.records.one(source)
 	*f.records.one(target) = *r
+	*f.stay(target) = *f.stay(source)
 	if f.detailed {
 		*f.detail(target) = *f.detail(source)
 	}
@@ -234,11 +249,9 @@ func (f *family[A]) cut(l *list) {
 
 func (f *family[A]) allocRecords(class uint8) uint32 {
 	n := f.records.alloc(f.arena, class)
-	if f.detailed && len(f.details) == 0 {
-		f.details = append(f.details, nil) // as the records have it
-	}
-	for f.detailed && len(f.details) < len(f.records.memory) {
-		f.details = append(f.details, array[detail](f.arena, pageLen))
+	f.stays.keepUp(f.arena, len(f.records.memory))
+	if f.detailed {
+		f.details.keepUp(f.arena, len(f.records.memory))
 	}
 	return n
 }
@@ -253,10 +266,9 @@ func (f *family[A]) relocate(l *list, from, to uint8) {
 
 func (f *family[A]) copyRun(to, from uint32, n int) {
 	copy(f.records.at(to, n), f.records.at(from, n))
+	copy(f.stays.at(to, n), f.stays.at(from, n))
 	if f.detailed {
-		for i := range uint32(n) {
-			*f.detail(to + i) = *f.detail(from + i)
-		}
+		copy(f.details.at(to, n), f.details.at(from, n))
 	}
 }
 

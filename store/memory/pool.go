@@ -34,11 +34,13 @@ var runClasses = func() (table [pageLen + 1]uint8) {
 // leave their smaller sizes behind. Memory goes back to the system only with the
 // whole arena. The zero value is empty. Number 0 is never handed out.
 type pool[T any] struct {
-	memory  [][]T                // of each page
+	memory  []*[pageLen]T        // of each page
 	pages   []page               // what is known of each
 	free    []uint32             // pages that hold nothing
 	partial [len(runLens)]uint32 // a page with a free run of this length, 0: none; more by page.next
 }
+
+func newPage[T any](a *arena) *[pageLen]T { return (*[pageLen]T)(array[T](a, pageLen)) }
 
 // page is what is known of pageLen elements.
 type page struct {
@@ -120,7 +122,7 @@ func (p *pool[T]) freePage(a *arena) uint32 {
 	if len(p.pages) == 0 { // page 0 stands for none
 		p.pages, p.memory = append(p.pages, page{}), append(p.memory, nil)
 	}
-	p.pages, p.memory = append(p.pages, page{}), append(p.memory, array[T](a, pageLen))
+	p.pages, p.memory = append(p.pages, page{}), append(p.memory, newPage[T](a))
 	return uint32(len(p.pages) - 1)
 }
 
@@ -144,4 +146,27 @@ func (p *pool[T]) unlink(n uint32) {
 	if g.next != 0 {
 		p.pages[g.next].previous = g.previous
 	}
+}
+
+// beside holds something for each element of a pool, by the same numbers.
+type beside[T any] []*[pageLen]T
+
+// keepUp follows a pool of so many pages.
+func (b *beside[T]) keepUp(a *arena, pages int) {
+	if len(*b) == 0 {
+		*b = append(*b, nil) // as the pool has it
+	}
+	for len(*b) < pages {
+		*b = append(*b, newPage[T](a))
+	}
+}
+
+// one returns what is beside element i.
+func (b beside[T]) one(i uint32) *T { return &b[i>>pageBits][i&(pageLen-1)] }
+
+// at returns what is beside the n elements from number i on, which must lie
+// within one run.
+func (b beside[T]) at(i uint32, n int) []T {
+	from := int(i & (pageLen - 1))
+	return b[i>>pageBits][from : from+n]
 }

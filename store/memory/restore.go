@@ -51,7 +51,7 @@ func (s *Store) restoreTorrent(sh *shard, h *bittorrent.InfoHash) uint32 {
 	if n := sh.torrents.find(h); n != 0 {
 		return n
 	}
-	if limit := s.options.MaxTorrents; limit > 0 && s.torrents.Load() >= int64(limit) {
+	if s.fullOfTorrents(sh) {
 		return 0
 	}
 	s.torrents.Add(1)

@@ -22,6 +22,7 @@ type shard struct {
 	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
 	view     view         // reused, so that selecting allocates nothing
+	touched  uint32       // by warm, which would be optimised away if nothing came of it
 	_        [64]byte     // no shard shares a cache line with the next one's lock
 }
 
@@ -102,9 +103,8 @@ func (sh *shard) put(t *torrent, at int, addr netip.AddrPort, e *entry) int {
 }
 
 func putIn[A addresses](f *family[A], l *list, addr A, at int, e *entry) int {
-	r := record[A]{addr: addr, id: shortID(&e.id), key: e.key, last: e.last}
 	if at < 0 {
-		return f.insert(l, r, &e.detail, e.kind)
+		return f.insert(l, &addr, e)
 	}
 	n := f.number(l, at)
 	if f.detailed {
@@ -112,12 +112,9 @@ func putIn[A addresses](f *family[A], l *list, addr A, at int, e *entry) int {
 	}
 	if l.kind(at) != e.kind {
 		f.remove(l, at)
-		return f.insert(l, r, &e.detail, e.kind)
+		return f.insert(l, &addr, e)
 	}
-	*f.records.one(n) = r
-	if f.detailed {
-		*f.detail(n) = e.detail
-	}
+	f.set(n, &addr, e)
 	return at
 }
 
@@ -158,9 +155,9 @@ func (sh *shard) length(t *torrent, v6 bool) int {
 // lastSeen returns when peer i of a family announced last, in Unix seconds.
 func (sh *shard) lastSeen(t *torrent, v6 bool, i int) uint32 {
 	if v6 {
-		return sh.v6.record(sh.list6(t), i).last
+		return sh.v6.stay(sh.v6.number(sh.list6(t), i)).last
 	}
-	return sh.v4.record(&t.v4, i).last
+	return sh.v4.stay(sh.v4.number(&t.v4, i)).last
 }
 
 // view is a torrent as selection sees it.
@@ -215,18 +212,67 @@ func (v *view) Append(g swarm.Group, picks []uint32, a *swarm.Announce, r *swarm
 
 // append4 appends the peers that stand picks behind first. id is the short one of
 // the asker.
+//
+// In a big list each pick is somewhere else in memory. They are looked up first,
+// then read by a loop that does nothing else, so that the processor waits for all
+// of them at once.
 func append4(f *family[[6]byte], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, peers *bittorrent.PeerList) {
 	peers.V4 = slices.Grow(peers.V4, len(picks)*bittorrent.CompactLen4)
+	var some [32]*record[[6]byte]
+	for len(picks) > 0 {
+		n := min(len(picks), len(some))
+		f.lookAt(l, first, picks[:n], some[:n])
+		twins := 0
+		for _, r := range some[:n] {
+			if r.id == id {
+				twins++
+			}
+		}
+		if twins > 0 || a.WithIDs && f.detailed {
+			append4Each(f, l, first, picks[:n], id, a, peers)
+		} else {
+			peers.V4 = appendAddrs(peers.V4, some[:n])
+		}
+		picks = picks[n:]
+	}
+}
+
+// lookAt finds the records that stand picks behind first.
+func (f *family[A]) lookAt(l *list, first uint32, picks []uint32, to []*record[A]) {
+	if l.isBig() {
+		b := f.bigs[l.ref]
+		for i, pick := range picks {
+			to[i] = f.inPages(b, int(first+pick))
+		}
+		return
+	}
+	records := f.records.at(l.ref, l.len())
+	for i, pick := range picks {
+		to[i] = &records[first+pick]
+	}
+}
+
+// appendAddrs appends addresses by two words each, since appending a slice is a
+// call. There must be room for them.
+func appendAddrs(dst []byte, records []*record[[6]byte]) []byte {
+	at, out := len(dst), dst[:len(dst)+len(records)*bittorrent.CompactLen4]
+	for _, r := range records {
+		put4(out[at:], &r.addr)
+		at += bittorrent.CompactLen4
+	}
+	return out
+}
+
+// append4Each appends peers one by one: all but twins of the asker, and with ids
+// if it wants any.
+func append4Each(f *family[[6]byte], l *list, first uint32, picks []uint32, id uint16, a *swarm.Announce, peers *bittorrent.PeerList) {
 	for _, pick := range picks {
 		n := f.number(l, int(first+pick))
-		record := f.records.one(n)
-		if record.id == id && f.isTwin(n, a) {
+		r := f.records.one(n)
+		if r.id == id && f.isTwin(n, a) {
 			continue
 		}
-		// By two words, since appending a slice is a call.
-		at := len(peers.V4)
-		peers.V4 = peers.V4[:at+bittorrent.CompactLen4]
-		put4(peers.V4[at:], &record.addr)
+		peers.V4 = append(peers.V4, r.addr[:]...)
 		if a.WithIDs && f.detailed {
 			peers.IDs4 = append(peers.IDs4, f.detail(n).id)
 		}

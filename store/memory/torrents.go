@@ -29,25 +29,50 @@ const (
 // of their numbers.
 type torrents struct {
 	pool[torrent]
-	table []uint32 // 0: empty
+	table []place
 	count int
 	seed  [2]uint64
 }
 
-// slot returns where the search for a hash begins. It is keyed, so that nobody
-// can choose hashes that fall together.
-func (t *torrents) slot(h *bittorrent.InfoHash) uint32 {
-	high, low := bits.Mul64(binary.LittleEndian.Uint64(h[4:])^t.seed[0], binary.LittleEndian.Uint64(h[12:])^t.seed[1])
-	return uint32(high^low) & uint32(len(t.table)-1)
+// place is a place of the table: a torrent's number, and above it bits of its
+// hash, so that a search looks at hardly any other torrent than its own. 0: empty.
+type place uint32
+
+const (
+	numberBits  = 24
+	maxTorrents = 1<<numberBits - pageLen // numbers of a shard
+)
+
+func (p place) number() uint32 { return uint32(p) & (1<<numberBits - 1) }
+
+func (p place) is(hash uint64) bool { return uint32(p)>>numberBits == uint32(hash>>(64-32+numberBits)) }
+
+func makePlace(n uint32, hash uint64) place {
+	return place(n | uint32(hash>>32)&^(1<<numberBits-1))
 }
+
+// hash spreads info hashes. It is keyed, so that nobody can choose some that fall
+// together.
+func (t *torrents) hash(h *bittorrent.InfoHash) uint64 {
+	high, low := bits.Mul64(binary.LittleEndian.Uint64(h[4:])^t.seed[0], binary.LittleEndian.Uint64(h[12:])^t.seed[1])
+	return high ^ low
+}
+
+// slot returns where the search for a hash begins.
+func (t *torrents) slot(hash uint64) uint32 { return uint32(hash) & uint32(len(t.table)-1) }
 
 // find returns the number of a torrent, or 0.
 func (t *torrents) find(h *bittorrent.InfoHash) uint32 {
 	if len(t.table) == 0 {
 		return 0
 	}
-	for at := t.slot(h); ; at = t.after(at) {
-		if n := t.table[at]; n == 0 || same(&t.one(n).hash, h) {
+	hash := t.hash(h)
+	for at := t.slot(hash); ; at = t.after(at) {
+		p := t.table[at]
+		if p == 0 {
+			return 0
+		}
+		if n := p.number(); p.is(hash) && same(&t.one(n).hash, h) {
 			return n
 		}
 	}
@@ -62,7 +87,11 @@ func same(a, b *bittorrent.InfoHash) bool {
 
 func (t *torrents) after(at uint32) uint32 { return (at + 1) & uint32(len(t.table)-1) }
 
-// add puts in a torrent that is not there, and returns its number.
+// full reports whether there is a number for one more torrent.
+func (t *torrents) full() bool { return t.count >= maxTorrents }
+
+// add puts in a torrent that is not there, and returns its number. It must not be
+// full.
 func (t *torrents) add(a *arena, h *bittorrent.InfoHash) uint32 {
 	if (t.count+1)*8 > len(t.table)*7 {
 		t.resize(max(8, 2*len(t.table)))
@@ -75,19 +104,20 @@ func (t *torrents) add(a *arena, h *bittorrent.InfoHash) uint32 {
 }
 
 func (t *torrents) enter(n uint32) {
-	at := t.slot(&t.one(n).hash)
+	hash := t.hash(&t.one(n).hash)
+	at := t.slot(hash)
 	for t.table[at] != 0 {
 		at = t.after(at)
 	}
-	t.table[at] = n
+	t.table[at] = makePlace(n, hash)
 }
 
 func (t *torrents) resize(size int) {
 	old := t.table
-	t.table = make([]uint32, size)
-	for _, n := range old {
-		if n != 0 {
-			t.enter(n)
+	t.table = make([]place, size)
+	for _, p := range old {
+		if p != 0 {
+			t.enter(p.number())
 		}
 	}
 }
@@ -95,12 +125,12 @@ func (t *torrents) resize(size int) {
 // delete takes out torrent n, and moves up those behind it that would not be
 // found across the gap.
 func (t *torrents) delete(n uint32) {
-	gap := t.slot(&t.one(n).hash)
-	for t.table[gap] != n {
+	gap := t.slot(t.hash(&t.one(n).hash))
+	for t.table[gap].number() != n {
 		gap = t.after(gap)
 	}
 	for at := t.after(gap); t.table[at] != 0; at = t.after(at) {
-		home := t.slot(&t.one(t.table[at]).hash)
+		home := t.slot(t.hash(&t.one(t.table[at].number()).hash))
 		if mask := uint32(len(t.table) - 1); (at-home)&mask >= (at-gap)&mask {
 			t.table[gap] = t.table[at]
 			gap = at
@@ -154,9 +184,9 @@ func unixSeconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), 1<<32
 // is zero.
 func (f *family[A]) peer(l *list, i int, out *swarm.Peer) {
 	n := f.number(l, i)
-	r := f.records.one(n)
+	stay := f.stay(n)
 	*out = swarm.Peer{
-		Addr: expand(&r.addr), Key: r.key, Kind: l.kind(i), Last: time.Unix(int64(r.last), 0),
+		Addr: expand(&f.records.one(n).addr), Key: stay.key, Kind: l.kind(i), Last: time.Unix(int64(stay.last), 0),
 	}
 	if !f.detailed {
 		if out.Kind != swarm.Seeder {
