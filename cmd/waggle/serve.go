@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +50,9 @@ SIGHUP reads the configuration again.`,
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
+
+// workers is how many goroutines answer over UDP, for each address.
+var workers = runtime.GOMAXPROCS(0)
 
 // service is everything that runs while waggle serves.
 type service struct {
@@ -137,7 +141,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if len(c.Listen.UDP)+len(c.Listen.HTTP) == 0 {
 		return errors.New("listen.udp and listen.http are both empty: name an address for one of them")
 	}
-	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Log: s.log}
+	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log}
 	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
@@ -179,9 +183,12 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	if s.config.Store.Scheme() == "memory" {
 		return memory.New(options), nil
 	}
+	// The journal has a thread that gives way to others. While it waits for its turn,
+	// or for the disk, it keeps one of Go's processors, which no worker must go without.
+	runtime.GOMAXPROCS(workers + 1)
 	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{
 		Memory:       options,
-		RefreshEvery: s.config.Announce.PeerLifetime / 8, // by which a restart may lengthen it
+		RefreshEvery: s.config.Announce.PeerLifetime / 4, // by which a restart may lengthen it
 		Log:          s.log,
 	})
 }

@@ -1,11 +1,9 @@
 package memory
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -253,12 +251,18 @@ func (s *Store) counts(h *bittorrent.InfoHash) bittorrent.ScrapeCounts {
 }
 
 // Swarms is documented at [swarm.Store]. It holds a shard's lock only while it
-// copies one torrent.
+// copies some of a torrent's peers.
 func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 	return func(yield func(swarm.Snapshot, error) bool) {
+		var snapshot swarm.Snapshot
+		buf := make([]swarm.Peer, 0, WalkStep)
 		for i := range Shards {
-			for snapshot, err := range s.ShardSwarms(ctx, i) {
-				if !yield(snapshot, err) {
+			for _, h := range s.Torrents(i) {
+				if err := ctx.Err(); err != nil {
+					yield(swarm.Snapshot{}, err)
+					return
+				}
+				if s.snapshot(h, buf, &snapshot) && !yield(snapshot, nil) {
 					return
 				}
 			}
@@ -266,55 +270,16 @@ func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 	}
 }
 
-// ShardSwarms is [Store.Swarms] for one shard, in the order of info hashes.
-func (s *Store) ShardSwarms(ctx context.Context, shard int) iter.Seq2[swarm.Snapshot, error] {
-	return func(yield func(swarm.Snapshot, error) bool) {
-		sh := &s.shards[shard]
-		var snapshot swarm.Snapshot
-		hashes := sh.hashes()
-		slices.SortFunc(hashes, func(a, b bittorrent.InfoHash) int { return bytes.Compare(a[:], b[:]) })
-		for _, h := range hashes {
-			if err := ctx.Err(); err != nil {
-				yield(swarm.Snapshot{}, err)
-				return
-			}
-			if sh.snapshot(&h, &snapshot) && !yield(snapshot, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (sh *shard) hashes() []bittorrent.InfoHash {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	list := make([]bittorrent.InfoHash, 0, sh.torrents.count)
-	for _, p := range sh.torrents.table {
-		if p != 0 {
-			list = append(list, sh.torrents.one(p.number()).hash)
-		}
-	}
-	return list
-}
-
 // snapshot copies a torrent, and reports whether it is still there.
-func (sh *shard) snapshot(h *bittorrent.InfoHash, out *swarm.Snapshot) bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	n := sh.torrents.find(h)
-	if n == 0 {
-		return false
+func (s *Store) snapshot(h bittorrent.InfoHash, buf []swarm.Peer, out *swarm.Snapshot) (ok bool) {
+	out.InfoHash, out.Peers = h, out.Peers[:0]
+	if out.Downloaded, _, ok = s.Counts(h); ok {
+		s.Walk(h, buf, func(some []swarm.Peer) bool {
+			out.Peers = append(out.Peers, some...)
+			return true
+		})
 	}
-	t := sh.torrents.one(n)
-	out.InfoHash, out.Downloaded, out.Peers = *h, t.downloaded, out.Peers[:0]
-	for _, v6 := range []bool{false, true} {
-		for i := range sh.length(t, v6) {
-			var p swarm.Peer
-			sh.peer(t, v6, i, &p)
-			out.Peers = append(out.Peers, p)
-		}
-	}
-	return true
+	return ok
 }
 
 // Totals is documented at [swarm.Store]. It never fails.

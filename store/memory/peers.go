@@ -68,6 +68,7 @@ type family[A addresses] struct {
 	buckets  pool[bucket]
 	bigs     []*big
 	freeBigs []uint32
+	tours    []*tour // walks that are under way
 }
 
 func (l *list) isBig() bool { return l.n&bigFlag != 0 }
@@ -196,6 +197,11 @@ func (f *family[A]) move(l *list, from, hole int) int {
 	}
 	source, target := f.number(l, from), f.number(l, hole)
 	r := f.records.one(source)
+	for _, t := range f.tours {
+		if t.list == l {
+			t.moved(expand(&r.addr), from, hole)
+		}
+	}
 	*f.records.one(target) = *r
 	*f.stay(target) = *f.stay(source)
 	if f.detailed {

@@ -25,10 +25,11 @@
 // # The journal
 //
 // Changes wait in 16 lanes, by the first four bits of the info hash, each bounded.
-// The lanes are written in turn, sorted, in transactions of some hundred rows, by
-// one goroutine that rests as long as it works. A lane that overflows forgets its
-// changes, and its part of memory is written whole instead, a shard of the memory
-// store at a time, leaving alone the rows that are right already: a slow disk
+// The lanes are written in turn, sorted, in transactions of some dozen rows, by one
+// goroutine that works for a quarter of the time at most, on Linux on a thread that
+// gives way to others. A lane that overflows forgets its
+// changes, and its part of memory is written whole instead, some thousand peers at a
+// time, leaving alone the rows that are right already: a slow disk
 // costs freshness on disk, never memory or an announce's time. A transaction that
 // fails, on a full disk say, is logged, and everything is written whole when
 // writing works again.

@@ -5,15 +5,18 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/store/memory"
 	"waggle/swarm"
 )
 
 // piece is about the number of rows that are compared with the file and written
-// together, when a shard is written whole. A torrent is not split for that.
+// together, when a shard is written whole: of small torrents, or of a part of a
+// big one.
 const piece = 1024
 
 // flushEvery writes until ctx ends: the lanes one after the other, each twice in
@@ -21,6 +24,8 @@ const piece = 1024
 // within that time.
 func (s *Store) flushEvery(ctx context.Context, every time.Duration) {
 	defer close(s.done)
+	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+	lowerThread()
 	turn := max(every/(2*lanes), 1)
 	ticker := time.NewTicker(turn)
 	defer ticker.Stop()
@@ -102,40 +107,95 @@ func (s *Store) flushLane(i int, limit time.Duration) error {
 func (s *Store) writeShard(shard int) error {
 	from, end := shardPlaces(shard)
 	rows := s.rows[:0]
-	for snapshot, err := range s.ShardSwarms(context.Background(), shard) {
+	defer func() { s.rows = rows[:0] }()
+	for _, h := range s.Torrents(shard) {
+		downloaded, peers, ok := s.Counts(h)
+		if !ok {
+			continue
+		}
+		if len(rows)+peers > 2*piece {
+			if err := s.writer.replace(from, h[:], rows); err != nil {
+				return err
+			}
+			from, rows = h[:], rows[:0]
+		}
+		rows = appendTorrent(rows, &h, downloaded)
+		var err error
+		if peers > 2*piece {
+			from, rows, err = s.writeParts(from, rows, &h, peers)
+		} else {
+			rows = s.appendPeers(rows, &h, nil, nil)
+		}
 		if err != nil {
 			return err
 		}
-		rows = s.appendRows(rows, &snapshot)
-		if len(rows) < piece {
-			continue
-		}
-		to := above(snapshot.InfoHash[:])
-		if err := s.writer.replace(from, to, rows); err != nil {
-			return err
-		}
-		from, rows = to, rows[:0]
-	}
-	if cap(rows) <= 16*piece { // else it was a torrent of a size that is not kept in store
-		s.rows = rows
 	}
 	return s.writer.replace(from, end, rows)
 }
 
-// appendRows appends the rows of a torrent.
-func (s *Store) appendRows(rows []row, snapshot *swarm.Snapshot) []row {
-	if snapshot.Downloaded > 0 {
-		rows = append(rows, row{})
-		r := &rows[len(rows)-1]
-		r.atTorrent(&snapshot.InfoHash)
-		r.setDownloaded(snapshot.Downloaded)
+// appendTorrent appends the row of a torrent, if it has one.
+func appendTorrent(rows []row, h *bittorrent.InfoHash, downloaded uint32) []row {
+	if downloaded == 0 {
+		return rows
 	}
-	for i := range snapshot.Peers {
-		rows = append(rows, row{})
-		r := &rows[len(rows)-1]
-		r.atPeer(&snapshot.InfoHash, snapshot.Peers[i].Addr)
-		r.setPeer(&snapshot.Peers[i], s.details, s.every)
+	var r row
+	r.atTorrent(h)
+	r.setDownloaded(downloaded)
+	return append(rows, r)
+}
+
+// writeParts writes a big torrent in parts, by addresses, so that it takes no more
+// memory than a piece does. It goes through all peers for each part. rows are
+// those before the torrent's peers, from a place on; it returns what is left to be
+// written, and from where.
+func (s *Store) writeParts(from []byte, rows []row, h *bittorrent.InfoHash, peers int) ([]byte, []row, error) {
+	for _, bound := range s.bounds(h, peers) {
+		rows = s.appendPeers(rows, h, from, bound)
+		if err := s.writer.replace(from, bound, rows); err != nil {
+			return nil, nil, err
+		}
+		from, rows = bound, rows[:0]
 	}
+	return from, s.appendPeers(rows, h, from, nil), nil
+}
+
+// bounds returns places that divide a torrent of so many peers into parts of about
+// a piece each, judging by some of the peers.
+func (s *Store) bounds(h *bittorrent.InfoHash, peers int) (bounds [][]byte) {
+	parts := peers / piece
+	var some []row
+	n, each := 0, max(peers/(parts*8), 1)
+	s.Walk(*h, s.peers, func(of []swarm.Peer) bool {
+		for ; n < len(of); n += each {
+			some = append(some, row{})
+			some[len(some)-1].atPeer(h, of[n].Addr)
+		}
+		n -= len(of)
+		return true
+	})
+	slices.SortFunc(some, func(a, b row) int { return compareRows(&a, &b) })
+	for part := 1; part < parts; part++ {
+		if at := part * len(some) / parts; at > 0 && compareRows(&some[at], &some[at-1]) != 0 {
+			bounds = append(bounds, bytes.Clone(some[at].key()))
+		}
+	}
+	return bounds
+}
+
+// appendPeers appends the rows of a torrent's peers from one place up to another;
+// nil: from the first, or up to the last.
+func (s *Store) appendPeers(rows []row, h *bittorrent.InfoHash, from, to []byte) []row {
+	var at row
+	s.Walk(*h, s.peers, func(some []swarm.Peer) bool {
+		for i := range some {
+			at.atPeer(h, some[i].Addr)
+			if bytes.Compare(at.key(), from) >= 0 && (to == nil || bytes.Compare(at.key(), to) < 0) {
+				at.setPeer(h, &some[i], s.details, s.every)
+				rows = append(rows, at)
+			}
+		}
+		return true
+	})
 	return rows
 }
 

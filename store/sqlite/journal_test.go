@@ -1,13 +1,16 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,8 +142,8 @@ func TestRewriteOfATorrentThatBreaksOffLeavesEachPeerOldOrNew(t *testing.T) {
 	defer closeStore(t, s)
 	announceTo(t, s, 1, peers, 1)
 	flush(t, s)
-	fails := `CREATE TEMP TRIGGER fails BEFORE UPDATE ON main.swarms
-		WHEN hex(substr(new.place, 21, 4)) = '0A000102' BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`
+	fails := fmt.Sprintf(`CREATE TEMP TRIGGER fails BEFORE UPDATE ON main.swarms
+		WHEN hex(substr(new.place, 21, 4)) = '0A00%04X' BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`, maxTransaction+2)
 	if _, err := s.writer.conn.ExecContext(context.Background(), fails); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +167,38 @@ func TestRewriteOfATorrentThatBreaksOffLeavesEachPeerOldOrNew(t *testing.T) {
 	defer closeStore(t, whole)
 	if got := uploads(t, whole); got[2] != peers {
 		t.Errorf("peers by what they uploaded: %v, want all to be new", got)
+	}
+}
+
+// TestBigTorrentIsWrittenWholeInParts has small torrents on both sides of a big
+// one, so that all that belongs to neither must stay out of its parts.
+func TestBigTorrentIsWrittenWholeInParts(t *testing.T) {
+	const peers = 7*piece + 5
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := openQuiet(t, path, details)
+	defer closeStore(t, s)
+	for round, n := range []int{peers, peers / 2, 3 * piece} {
+		for _, torrent := range []byte{1, 2, 3} {
+			announceTo(t, s, torrent, 3, round)
+		}
+		announceTo(t, s, 2, n, round)
+		for n < peers {
+			stop := swarm.Announce{From: netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), Now: time.Unix(1_700_000_000, 0)}
+			stop.InfoHash, stop.Port, stop.Event = bittorrent.InfoHash{2, 7}, 6881, bittorrent.EventStopped
+			_ = s.Announce(context.Background(), &stop, new(swarm.Reply))
+			n++
+		}
+		s.forgetLanes()
+		flush(t, s)
+		killed := crash(t, path, details)
+		if got, want := uploads(t, killed), uploads(t, s); !maps.Equal(got, want) {
+			t.Errorf("round %d: the file has %v, want %v", round, got, want)
+		}
+		closeStore(t, killed)
+	}
+	parts := s.bounds(&bittorrent.InfoHash{2, 7}, 3*piece)
+	if len(parts) != 2 || !slices.IsSortedFunc(parts, bytes.Compare) {
+		t.Errorf("parts of %d peers begin at %x", 3*piece, parts)
 	}
 }
 
@@ -247,8 +282,8 @@ func TestJournalRestsAfterASliceOfWorkUnlessItHurries(t *testing.T) {
 			t.Errorf("within a slice it rests for %v", got)
 		}
 		p.began = time.Now().Add(-slice)
-		if got := rests(); got != slice {
-			t.Errorf("after a slice it rests for %v, want %v", got, slice)
+		if got := rests(); got != rest {
+			t.Errorf("after a slice it rests for %v, want %v", got, rest)
 		}
 		close(hurry)
 		p.began = time.Now().Add(-slice)
@@ -279,23 +314,41 @@ func TestLongReadingIsReported(t *testing.T) {
 func TestPeriodsEndBeforeTheNextBegins(t *testing.T) {
 	const last = 1<<32 - 1
 	for _, test := range []struct {
-		every      period
-		time, want uint32
+		every             period
+		shift, time, want uint32
 	}{
-		{0, 1234, 1234},
-		{1, 1234, 1234},
-		{600, 0, 599},
-		{600, 599, 599},
-		{600, 600, 1199},
-		{600, last, last},
-		{last, last - 1, last - 1},
+		{0, 7, 1234, 1234},
+		{1, 7, 1234, 1234},
+		{600, 0, 0, 599},
+		{600, 0, 599, 599},
+		{600, 0, 600, 1199},
+		{600, 1, 599, 1198},
+		{600, 1, 598, 598},
+		{600, 599, 0, 0},
+		{600, last, 0, 599 - last%600},
+		{600, 0, last, last},
+		{600, last, last, last},
+		{last, 0, last - 1, last - 1},
 	} {
-		if got := test.every.end(test.time); got != test.want {
+		if got := test.every.end(test.time, test.shift); got != test.want {
 			t.Errorf("the period of %d s that %d lies in ends at %d, want %d", test.every, test.time, got, test.want)
 		}
 	}
-	if period(0).same(time.Unix(5, 0), time.Unix(5, 0)) {
+	if period(0).same(time.Unix(5, 0), time.Unix(5, 0), 0) {
 		t.Error("without a period every announce is written")
+	}
+}
+
+func TestPeersOfATorrentAreNotAllWrittenAtOnce(t *testing.T) {
+	ends := map[uint32]int{}
+	for n := range 6000 {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 6881)
+		ends[period(60).end(1_700_000_000, shiftOf(&bittorrent.InfoHash{1}, addr))]++
+	}
+	for end, n := range ends {
+		if n > 200 {
+			t.Errorf("%d of 6,000 periods of 60 s end at %d", n, end)
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ type lane struct {
 // note is called under the lock of a shard of the memory store. A peer that has
 // been written in the period of its announce is not written again.
 func (s *Store) note(c *swarm.Change) {
-	if c.Kind == swarm.PeerRefreshed && s.every.same(c.Previous, c.Peer.Last) {
+	if c.Kind == swarm.PeerRefreshed && s.every.same(c.Previous, c.Peer.Last, shiftOf(&c.InfoHash, c.Peer.Addr)) {
 		return
 	}
 	shard := memory.ShardOf(c.InfoHash)
@@ -47,7 +47,7 @@ func (s *Store) fill(r *row, c *swarm.Change) {
 	switch c.Kind {
 	case swarm.PeerPut, swarm.PeerRefreshed:
 		r.atPeer(&c.InfoHash, c.Peer.Addr)
-		r.setPeer(&c.Peer, s.details, s.every)
+		r.setPeer(&c.InfoHash, &c.Peer, s.details, s.every)
 	case swarm.PeerGone:
 		r.atPeer(&c.InfoHash, c.Peer.Addr)
 	case swarm.DownloadCount:

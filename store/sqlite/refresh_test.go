@@ -14,8 +14,13 @@ import (
 	"waggle/swarm"
 )
 
-// begin is the first second of a period of ten minutes.
-var begin = time.Unix(1_700_000_400-1_700_000_400%600, 0)
+// begin is the first second of a period of ten minutes of the peer that
+// announce(1, 1) is.
+var begin = func() time.Time {
+	a := announce(1, 1)
+	const near = 1_700_000_400
+	return time.Unix(near-(near+int64(sqlite.ShiftOf(&a.InfoHash, a.Addr())))%600, 0)
+}()
 
 // coarse are options of a store that writes mere refreshes every ten minutes, and
 // of a clock at start.

@@ -151,7 +151,7 @@ func (r *restoring) row(place, state []byte) error {
 		return err
 	}
 	r.setLast(&p, until)
-	if unixSeconds(until) < r.store.every.end(unixSeconds(p.Last)) {
+	if unixSeconds(until) < r.store.every.end(unixSeconds(p.Last), shiftOf(&h, p.Addr)) {
 		r.stale.Store(true)
 	}
 	if !r.store.RestorePeer(h, &p) {

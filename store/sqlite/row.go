@@ -72,13 +72,13 @@ func (r *row) setDownloaded(n uint32) {
 	r.stateLen = stateTorrent
 }
 
-// setPeer fills in a peer's state, with its details or without.
-func (r *row) setPeer(p *swarm.Peer, details bool, every period) {
+// setPeer fills in the state of a peer of a torrent, with its details or without.
+func (r *row) setPeer(h *bittorrent.InfoHash, p *swarm.Peer, details bool, every period) {
 	last := unixSeconds(p.Last)
 	state := append(r.state[:0], byte(p.Kind))
 	state = binary.BigEndian.AppendUint32(state, p.Key)
 	state = binary.BigEndian.AppendUint32(state, last)
-	state = binary.BigEndian.AppendUint32(state, every.end(last))
+	state = binary.BigEndian.AppendUint32(state, every.end(last, shiftOf(h, p.Addr)))
 	state = append(state, p.ID[:]...)
 	if details {
 		state = binary.BigEndian.AppendUint32(state, unixSeconds(p.First))
@@ -135,19 +135,28 @@ func readPeer(place, state []byte, p *swarm.Peer) (until time.Time, err error) {
 
 func unixSeconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), 1<<32-1)) }
 
-// period is the length of the spans, in seconds since 1970, in which a peer that
-// only announces again is written once. 0: every announce is written.
+// period is the length, in seconds, of the spans in which a peer that only
+// announces again is written once. 0: every announce is written. They begin at
+// other times for other peers, by a shift, so that not all are written at once.
 type period uint32
 
 // end returns the last second of the period that t lies in.
-func (p period) end(t uint32) uint32 {
+func (p period) end(t, shift uint32) uint32 {
 	if p == 0 {
 		return t
 	}
-	return uint32(min(uint64(t)-uint64(t)%uint64(p)+uint64(p)-1, 1<<32-1))
+	within := (uint64(t) + uint64(shift)) % uint64(p)
+	return uint32(min(uint64(t)+uint64(p)-1-within, 1<<32-1))
 }
 
 // same reports whether two times lie in one period.
-func (p period) same(a, b time.Time) bool {
-	return p > 0 && p.end(unixSeconds(a)) == p.end(unixSeconds(b))
+func (p period) same(a, b time.Time, shift uint32) bool {
+	return p > 0 && p.end(unixSeconds(a), shift) == p.end(unixSeconds(b), shift)
+}
+
+// shiftOf returns the shift of the periods of a peer of a torrent.
+func shiftOf(h *bittorrent.InfoHash, addr netip.AddrPort) uint32 {
+	ip := addr.Addr().As16()
+	mixed := (binary.LittleEndian.Uint64(h[12:])^binary.LittleEndian.Uint64(ip[8:]))*0x9e3779b97f4a7c15 + uint64(addr.Port())
+	return uint32((mixed ^ mixed>>32) * 0xbf58476d1ce4e5b9 >> 32)
 }

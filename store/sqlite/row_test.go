@@ -23,13 +23,13 @@ func TestRowsKeepAllThatIsKnownOfAPeer(t *testing.T) {
 	for _, want := range peers {
 		var r row
 		r.atPeer(&h, want.Addr)
-		r.setPeer(&want, true, 600)
+		r.setPeer(&h, &want, true, 600)
 		var got swarm.Peer
 		until, err := readPeer(r.key(), r.value(), &got)
 		if err != nil || got != want || bittorrent.InfoHash(r.key()) != h {
 			t.Errorf("read %+v (%v), want %+v", got, err, want)
 		}
-		if end := period(600).end(unixSeconds(want.Last)); unixSeconds(until) != end {
+		if end := period(600).end(unixSeconds(want.Last), shiftOf(&h, want.Addr)); unixSeconds(until) != end {
 			t.Errorf("unwritten until %v, want %d", until, end)
 		}
 	}
@@ -39,7 +39,7 @@ func TestRowsWithoutDetailsKeepWhoIsThere(t *testing.T) {
 	for _, p := range peers {
 		var r row
 		r.atPeer(&bittorrent.InfoHash{}, p.Addr)
-		r.setPeer(&p, false, 0)
+		r.setPeer(&bittorrent.InfoHash{}, &p, false, 0)
 		var got swarm.Peer
 		if _, err := readPeer(r.key(), r.value(), &got); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func FuzzReadPeer(f *testing.F) {
 		var r row
 		r.atPeer(&bittorrent.InfoHash{5}, peers[i].Addr)
 		for _, details := range []bool{false, true} {
-			r.setPeer(&peers[i], details, 0)
+			r.setPeer(&bittorrent.InfoHash{5}, &peers[i], details, 0)
 			f.Add(bytes.Clone(r.key()), bytes.Clone(r.value()))
 		}
 	}
@@ -68,7 +68,7 @@ func FuzzReadPeer(f *testing.F) {
 		h := bittorrent.InfoHash(place)
 		var r row
 		r.atPeer(&h, p.Addr)
-		r.setPeer(&p, len(state) == stateDetails, 0)
+		r.setPeer(&h, &p, len(state) == stateDetails, 0)
 		copy(r.state[9:], state[9:13]) // until when it is unwritten is not the peer's
 		if !bytes.Equal(r.key(), place) || !bytes.Equal(r.value(), state) {
 			t.Errorf("%x %x was read as %+v, and written as %x %x", place, state, p, r.key(), r.value())

@@ -54,8 +54,9 @@ type Store struct {
 	every   period // of Options.RefreshEvery
 	lanes   [lanes]lane
 
-	writer *writer // these two are of the flush that is under way
-	rows   []row   // of the shard that is written whole, used again
+	writer *writer      // these three are of the flush that is under way
+	rows   []row        // of a shard that is written whole
+	peers  []swarm.Peer // of one of its torrents
 
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -114,6 +115,7 @@ func newStore(o Options) *Store {
 	s := &Store{
 		log: o.Log, now: o.Now, details: o.Memory.Details,
 		every: period(max(o.RefreshEvery/time.Second, 0)),
+		peers: make([]swarm.Peer, 0, memory.WalkStep),
 		done:  make(chan struct{}),
 	}
 	if s.log == nil {

@@ -13,7 +13,7 @@ import (
 
 // maxTransaction is the number of rows after which a transaction is committed and
 // another begun. Each may be on a page of its own, which the commit writes.
-const maxTransaction = 256
+const maxTransaction = 64
 
 // rowsAtOnce is the number of rows of the longer of the statements that put rows.
 const rowsAtOnce = 16
@@ -201,9 +201,13 @@ func (w *writer) compare(from, to []byte, rows []row) (changed []row, err error)
 	return changed, there.Err()
 }
 
-// slice is how long the journal works before it rests for as long, so that
-// announces never wait for it longer than that.
-const slice = time.Millisecond
+// slice is how long the journal works before it rests for three times as long: it
+// takes a quarter of a processor at most, and announces that wait for that
+// processor do not wait for long.
+const (
+	slice = 500 * time.Microsecond
+	rest  = 3 * slice
+)
 
 // pace is the rhythm of work and rest. The zero value does not rest.
 type pace struct {
@@ -216,7 +220,7 @@ func (p *pace) step() {
 	if p.hurry == nil || time.Since(p.began) < slice {
 		return
 	}
-	p.rest(slice)
+	p.rest(rest)
 }
 
 // rest waits for a time, and begins to work again.

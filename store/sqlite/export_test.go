@@ -1,0 +1,4 @@
+package sqlite
+
+// ShiftOf is shiftOf.
+var ShiftOf = shiftOf
