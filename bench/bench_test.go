@@ -141,6 +141,22 @@ func TestEachRequestIsAnsweredAndCounted(t *testing.T) {
 	}
 }
 
+func TestSpoofedPacketsAreSentBesideAndNotAnswered(t *testing.T) {
+	s := serve(t, "127.0.0.1")
+	o := few()
+	o.Rate, o.Spoofed, o.Workers = 20_000, 40_000, 2
+	r := mustRun(t, o, s.udp)
+	round := &r.Results[0].Rounds[0]
+	wantAnswered(t, round, 5_000)
+	wantPeers(t, s, 2_000)
+	if round.Spoofed == 0 || r.Results[0].Median.Spoofed != round.Spoofed {
+		t.Errorf("%d packets were spoofed, %d in the median", round.Spoofed, r.Results[0].Median.Spoofed)
+	}
+	if got := s.tracker.Figures(); got.Announces != 7_000 {
+		t.Errorf("the tracker counted %+v", got)
+	}
+}
+
 func TestPeersPerAnswerIsWhatTheTrackerTold(t *testing.T) {
 	for _, protocol := range []string{"udp", "http"} {
 		s := serve(t, "127.0.0.1")

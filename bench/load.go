@@ -81,6 +81,7 @@ func (l *load) measuring(round int) phase {
 		duration:  o.Duration,
 		announces: o.Announces,
 		rate:      o.Rate / float64(o.Workers),
+		spoofed:   o.Spoofed / float64(o.Workers),
 		scrape:    o.Distribution.ScrapeEach,
 		window:    o.Window,
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	Announces int64         // in a round at most; 0: until Duration
 	Rounds    int           // of each target, in turn; 0: one
 	Rate      float64       // announces a second; 0: a closed loop, as fast as answers come
+	Spoofed   float64       // UDP: announces a second, beside these, whose connection id nobody has been given; 0: none
 
 	Workers int           // threads that load; 0: one
 	Sockets int           // source addresses of a worker, at least; over UDP a socket each; 0: four
@@ -80,6 +81,8 @@ func (o Options) Check() error {
 		return errors.New("durations and numbers of announces must not be negative")
 	case !(o.Rate >= 0) || o.Rate > 1e9:
 		return fmt.Errorf("a rate of %v announces a second: want 0 to 1e9", o.Rate)
+	case !(o.Spoofed >= 0) || o.Spoofed > 1e9:
+		return fmt.Errorf("a rate of %v spoofed packets a second: want 0 to 1e9", o.Spoofed)
 	case !(o.Churn >= 0 && o.Churn <= 1):
 		return fmt.Errorf("a churn of %v: want 0 to 1", o.Churn)
 	}

@@ -15,6 +15,7 @@ type phase struct {
 	duration  time.Duration // 0: until the scripts or the announces end
 	announces int64         // of this worker; 0: no limit
 	rate      float64       // announces a second of this worker; 0: closed loop
+	spoofed   float64       // UDP: spoofed packets a second of this worker
 	scrape    int           // one for so many announces; 0: none
 	window    int           // UDP: requests under way on a socket
 	stop      *atomic.Bool  // set when it should end early

@@ -25,6 +25,7 @@ type Report struct {
 	Sources          int      `json:"sources"`   // groups of peers: source addresses, where there are several
 	UnderWay         int      `json:"under_way"` // requests at a time at most
 	Connections      string   `json:"connections,omitempty"`
+	Spoofed          float64  `json:"spoofed"` // packets a second meant to be sent beside, with bad connection ids
 	Churn            float64  `json:"churn"`
 	Results          []Result `json:"results"`         // of each target
 	Ratio            *Ratio   `json:"ratio,omitempty"` // of the first target to the second
@@ -64,6 +65,7 @@ type Round struct {
 	Timeouts         int64            `json:"timeouts"` // requests that were not answered in time
 	Late             int64            `json:"late"`     // answers after that, or to nothing
 	Unsent           int64            `json:"unsent"`   // announces of an open loop that were due and never sent
+	Spoofed          int64            `json:"spoofed,omitempty"`
 	Failures         map[string]int64 `json:"failures,omitempty"`
 	GeneratorCPU     float64          `json:"generator_cpu_seconds"`
 	ServerCPU        float64          `json:"server_cpu_seconds,omitempty"`
@@ -129,6 +131,7 @@ func (t *tally) round(u used) Round {
 		Timeouts:         t.timeouts,
 		Late:             t.late,
 		Unsent:           t.unsent,
+		Spoofed:          t.spoofed,
 		Failures:         t.failures,
 		GeneratorCPU:     u.generator.Seconds(),
 	}
@@ -172,6 +175,7 @@ func medians(rounds []Round) (m Round) {
 		m.Timeouts += r.Timeouts
 		m.Late += r.Late
 		m.Unsent += r.Unsent
+		m.Spoofed += r.Spoofed
 		for said, n := range r.Failures {
 			m.Failures[said] += n
 		}

@@ -207,6 +207,7 @@ func (r *run) finish(ctx context.Context) *Report {
 	p.Distribution, p.Torrents, p.Peers = o.Distribution.Name, o.Distribution.Torrents, o.Distribution.Peers
 	p.Seeders, p.NumWant, p.ScrapeEach = o.Distribution.Seeders, o.Distribution.NumWant, o.Distribution.ScrapeEach
 	p.TorrentsWithPeer, p.Seed, p.Churn = r.population.Live(), o.Seed, o.Churn
+	p.Spoofed = o.Spoofed
 	p.Mode, p.Rate = "closed loop", o.Rate
 	if o.Rate > 0 {
 		p.Mode = "open loop"

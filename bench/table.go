@@ -39,6 +39,9 @@ func (r *Report) summary() string {
 	if r.Rate > 0 {
 		loop += fmt.Sprintf(" at %s announces/s", comma(r.Rate))
 	}
+	if r.Spoofed > 0 {
+		loop += fmt.Sprintf(" beside %s spoofed packets/s", comma(r.Spoofed))
+	}
 	if r.Connections != "" {
 		loop += ", connections " + r.Connections
 	}

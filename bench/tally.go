@@ -16,6 +16,7 @@ type tally struct {
 	timeouts  int64 // not answered in time
 	late      int64 // answers that nobody waited for any more
 	unsent    int64 // announces that were due, and never sent
+	spoofed   int64 // packets sent beside, to be dropped
 	failures  map[string]int64
 	latency   *hdrhistogram.Histogram // nanoseconds
 	began     int64
@@ -72,6 +73,7 @@ func (t *tally) add(other *tally) {
 	t.timeouts += other.timeouts
 	t.late += other.late
 	t.unsent += other.unsent
+	t.spoofed += other.spoofed
 	for said, n := range other.failures {
 		t.failures[said] += n
 	}

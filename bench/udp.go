@@ -126,10 +126,28 @@ func (w *udpWorker) turn(p *phase) (heard int, err error) {
 			return heard, err
 		}
 	}
+	if err := w.spoof(p, now); err != nil {
+		return heard, err
+	}
 	w.sending(now)
 	w.lose(now)
 	w.publish()
 	return heard, nil
+}
+
+// spoof sends what is due of announces with a connection id that nobody has been
+// given, by all sockets in turn. Nothing should come back.
+func (w *udpWorker) spoof(p *phase, now int64) error {
+	if p.spoofed == 0 || w.pace.over(now) {
+		return nil
+	}
+	due := int64(float64(now-w.pace.start) * p.spoofed / float64(time.Second))
+	l := w.lanes[int(w.tally.spoofed/datagram.Batch)%len(w.lanes)]
+	for ; w.tally.spoofed < due && w.out.Len() < datagram.Batch; w.tally.spoofed++ {
+		w.announce.Port = 1
+		w.out.End(bittorrent.AppendUDPAnnounce(w.out.Begin(), l.connection+1, 0, &w.announce, ""))
+	}
+	return w.flush(l)
 }
 
 func (w *udpWorker) wait(now int64) error {

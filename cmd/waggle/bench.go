@@ -55,11 +55,13 @@ meant to be sent.` + benchLoadHelp,
 		Example: `  waggle bench udp udp://127.0.0.1:6969 --pid $(pidof waggle)
   waggle bench udp udp://127.0.0.1:6969 --against echo --rounds 5 --duration 10s
   waggle bench udp udp://127.0.0.1:6969 --rate 50000 --distribution aquatic --json
+  waggle bench udp udp://127.0.0.1:6969 --rate 50000 --spoofed 100000
   waggle bench udp udp://127.0.0.1:6969 --pid $(pidof waggle) --soak`,
 		Args: oneArgument("the URL of a tracker"),
 		RunE: func(cmd *cobra.Command, args []string) error { return l.run(cmd, args[0]) },
 	}
 	l.addFlags(cmd.Flags())
+	cmd.Flags().Float64Var(&l.options.Spoofed, "spoofed", 0, "packets a second to send beside, with connection ids that nobody was given")
 	cmd.Flags().IntVar(&l.options.Window, "window", 0, "requests under way on a socket (default 32, and 4096 with --rate)")
 	return cmd
 }
