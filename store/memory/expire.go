@@ -9,18 +9,31 @@ import (
 // of microseconds.
 const expireStep = 4096
 
+// After so many steps, some tenths of a millisecond, it rests for longer than that,
+// so that on a machine of one core announces come first.
+const (
+	stepsAtOnce = 8
+	expireRest  = time.Millisecond
+)
+
 // Expire is documented at [swarm.Store]. It holds a shard's lock for some
 // thousand peers at a time, and fails only where ctx ends. A peer that moves
 // within its torrent in between may be missed until the next call.
 func (s *Store) Expire(ctx context.Context, before time.Time) (int, error) {
-	total := 0
+	total, looked := 0, 0
 	for i := range s.shards {
 		e := expiry{store: s, shard: &s.shards[i], before: unixSeconds(before)}
 		for more := true; more; {
+			if looked >= stepsAtOnce*expireStep {
+				looked = 0
+				time.Sleep(expireRest)
+			}
 			if err := ctx.Err(); err != nil {
 				return total + e.expired, err
 			}
-			more = e.step()
+			var n int
+			n, more = e.step()
+			looked += n
 		}
 		total += e.expired
 	}
@@ -41,14 +54,15 @@ type expiry struct {
 	within  bool // a family: left is set
 }
 
-// step looks at the next peers, and reports whether there are more.
-func (e *expiry) step() bool {
+// step looks at the next peers, and reports at how many and whether there are
+// more. A torrent counts as one or two.
+func (e *expiry) step() (looked int, more bool) {
 	sh := e.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for budget := expireStep; budget > 0; budget-- {
+	for ; looked < expireStep; looked++ {
 		if e.torrent >= sh.torrents.end() {
-			return false
+			return looked, false
 		}
 		if !sh.torrents.is(e.torrent) {
 			e.nextTorrent()
@@ -56,7 +70,7 @@ func (e *expiry) step() bool {
 		}
 		e.look()
 	}
-	return true
+	return looked, true
 }
 
 // look looks at one peer, or goes on to the next family or torrent.

@@ -113,11 +113,10 @@ func (t *torrents) enter(n uint32) {
 }
 
 func (t *torrents) resize(size int) {
-	old := t.table
 	t.table = make([]place, size)
-	for _, p := range old {
-		if p != 0 {
-			t.enter(p.number())
+	for n := uint32(pageLen); n < t.end(); n++ { // one behind the other in memory, as the table has them not
+		if t.is(n) {
+			t.enter(n)
 		}
 	}
 }

@@ -144,8 +144,8 @@ func appendTorrent(rows []row, h *bittorrent.InfoHash, downloaded uint32) []row 
 	return append(rows, r)
 }
 
-// writeParts writes a big torrent in parts, by addresses, so that it takes no more
-// memory than a piece does. It goes through all peers for each part. rows are
+// writeParts writes a big torrent in parts, by addresses, so that it takes little
+// more memory than a piece does. It goes through all peers for each part. rows are
 // those before the torrent's peers, from a place on; it returns what is left to be
 // written, and from where.
 func (s *Store) writeParts(from []byte, rows []row, h *bittorrent.InfoHash, peers int) ([]byte, []row, error) {
@@ -159,10 +159,14 @@ func (s *Store) writeParts(from []byte, rows []row, h *bittorrent.InfoHash, peer
 	return from, s.appendPeers(rows, h, from, nil), nil
 }
 
+// maxParts is the most parts of a torrent, each of which takes a walk through all
+// its peers.
+const maxParts = 64
+
 // bounds returns places that divide a torrent of so many peers into parts of about
-// a piece each, judging by some of the peers.
+// a piece each, or of more if it is that big, judging by some of the peers.
 func (s *Store) bounds(h *bittorrent.InfoHash, peers int) (bounds [][]byte) {
-	parts := peers / piece
+	parts := min(peers/piece, maxParts)
 	var some []row
 	n, each := 0, max(peers/(parts*8), 1)
 	s.Walk(*h, s.peers, func(of []swarm.Peer) bool {
@@ -194,6 +198,7 @@ func (s *Store) appendPeers(rows []row, h *bittorrent.InfoHash, from, to []byte)
 				rows = append(rows, at)
 			}
 		}
+		s.writer.pace.step()
 		return true
 	})
 	return rows
