@@ -70,7 +70,7 @@ func readAnswer(b []byte, ended bool) (a httpAnswer, used int, err error) {
 	case size > maxBody:
 		return a, 0, errTooLarge
 	case len(body) >= size:
-		a.body = body[:size]
+		a.body = bytes.TrimSuffix(body[:size], lineEnd) // with which aquatic ends an answer
 		return a, head + len(headEnd) + size, nil
 	case ended:
 		return a, 0, errCut

@@ -18,6 +18,7 @@ func TestAnswerIsReadFromItsHeaders(t *testing.T) {
 	}{
 		"with a length":        {text: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nd0eHTTP", body: "d0e", rest: "HTTP"},
 		"in any case":          {text: "HTTP/1.1 200 OK\r\nX: y\r\ncONTENT-lENGTH:3\r\n\r\nd0e", body: "d0e"},
+		"ending its line":      {text: "HTTP/1.1 200 OK\r\nContent-Length:    5  \r\n\r\nd0e\r\nHTTP", body: "d0e", rest: "HTTP"},
 		"of no length":         {text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 		"that closes":          {text: "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx", body: "x", last: true},
 		"of HTTP/1.0":          {text: "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", body: "x", last: true},
