@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,6 +16,7 @@ import (
 // CreateOptions says what to make a torrent of. Path is all that must be given.
 type CreateOptions struct {
 	Path         string     // file or folder to share
+	Version      Version    // V1, V2 or Hybrid; default: V1
 	Name         string     // what the torrent is called; default: the last part of Path
 	PieceLength  int64      // bytes: a power of two, 16 KiB to 128 MiB; default: PieceLengthFor all files
 	Announce     [][]string // tracker URLs, in tiers (BEP 12)
@@ -29,7 +28,8 @@ type CreateOptions struct {
 	CreationDate time.Time // told to the second; zero: not told
 
 	// Workers is how many pieces are hashed at a time, and how many files may be
-	// open; default: runtime.GOMAXPROCS. Each takes 256 KiB of memory.
+	// open; default: runtime.GOMAXPROCS. Each takes 256 KiB of memory, of version 2
+	// up to twice that.
 	Workers int
 
 	// Progress, if not nil, is told the bytes hashed so far and the bytes of all
@@ -44,6 +44,9 @@ func (o *CreateOptions) Check() error {
 	if o.Path == "" {
 		return errors.New("no path: name the file or folder to share")
 	}
+	if o.Version > Hybrid {
+		return fmt.Errorf("version %d is none of 1, 2 and hybrid", o.Version)
+	}
 	if o.Name != "" {
 		if err := checkName(o.Name); err != nil {
 			return fmt.Errorf("name: %w", err)
@@ -52,15 +55,8 @@ func (o *CreateOptions) Check() error {
 	if n := o.PieceLength; n != 0 && (n < minPieceLength || n > maxPieceLength || n&(n-1) != 0) {
 		return fmt.Errorf("piece size: %d bytes is not a power of two from 16 KiB to 128 MiB", n)
 	}
-	for _, tier := range o.Announce {
-		if len(tier) == 0 {
-			return errors.New("announce: a tier names no tracker")
-		}
-		for _, u := range tier {
-			if err := CheckTrackerURL(u); err != nil {
-				return err
-			}
-		}
+	if err := checkTiers(o.Announce); err != nil {
+		return err
 	}
 	for _, u := range o.WebSeeds {
 		if err := checkURL(u, "http", "https", "ftp"); err != nil {
@@ -71,45 +67,6 @@ func (o *CreateOptions) Check() error {
 		if !utf8.ValidString(s) {
 			return fmt.Errorf("%q is not UTF-8", s)
 		}
-	}
-	return nil
-}
-
-// CheckTrackerURL returns nil if u can be announced to: an absolute URL with a
-// host and one of the schemes udp (BEP 15), http, https (BEP 3), ws and wss (as
-// WebTorrent does). UDP has no default port, so it needs one.
-func CheckTrackerURL(u string) error {
-	if err := checkURL(u, "udp", "http", "https", "ws", "wss"); err != nil {
-		return fmt.Errorf("tracker: %w", err)
-	}
-	if parsed, _ := url.Parse(u); parsed.Scheme == "udp" && parsed.Port() == "" {
-		return fmt.Errorf("tracker: %q: a udp tracker needs a port, such as udp://%s:6969", u, parsed.Host)
-	}
-	return nil
-}
-
-func checkURL(u string, schemes ...string) error {
-	parsed, err := url.Parse(u)
-	if err != nil {
-		return fmt.Errorf("%q is not a URL: %w", u, errors.Unwrap(err))
-	}
-	known := false
-	for _, scheme := range schemes {
-		known = known || parsed.Scheme == scheme
-	}
-	if !known {
-		return fmt.Errorf("%q: want a URL that begins with one of %s", u, strings.Join(schemes, "://, ")+"://")
-	}
-	if parsed.Hostname() == "" {
-		return fmt.Errorf("%q names no host", u)
-	}
-	if port := parsed.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return fmt.Errorf("%q: port %s is not one of 1 to 65535", u, port)
-		}
-	}
-	if strings.ContainsAny(u, " \t") {
-		return fmt.Errorf("%q has a space in it; write %%20", u)
 	}
 	return nil
 }
@@ -126,8 +83,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// Create makes a .torrent of version 1 and returns its bytes, which [Parse]
-// accepts. The same files and options give the same bytes, on any system.
+// Create makes a .torrent and returns its bytes, which [Parse] accepts. The same
+// files and options give the same bytes, on any system. Every file is read once,
+// also for a hybrid.
 //
 // A folder gives all regular files in it, at any depth, hidden ones too, sorted
 // by the parts of their paths. A symbolic link to a file within the folder is
@@ -136,6 +94,10 @@ func checkName(name string) error {
 // being out of it wherever it leads. So are sockets, pipes, devices, and names
 // that are not UTF-8 or have a backslash in them. Path itself may be a link.
 // Nothing is left out in silence but empty folders, which a torrent cannot hold.
+//
+// Version 2 and hybrids have files in up to 59 folders within each other, as
+// bencode is read that deep; and a folder whose one file is of the torrent's
+// name is refused, as it would be read as that file (BEP 52).
 //
 // A file that changes its size or time of modification, or is replaced, before
 // Create returns is an error that names it. When ctx is cancelled Create returns
@@ -150,29 +112,47 @@ func Create(ctx context.Context, o CreateOptions) ([]byte, error) {
 		return nil, err
 	}
 	defer tree.Close()
-	if o.Name == "" {
-		if o.Name, err = nameOf(o.Path); err != nil {
-			return nil, err
-		}
+	if err := o.setDefaults(tree); err != nil {
+		return nil, err
 	}
-	if o.PieceLength == 0 {
-		o.PieceLength = PieceLengthFor(tree.total)
+	if err := checkPaths(tree, &o); err != nil {
+		return nil, err
 	}
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+	pieces := newLayout(tree, &o)
+	if err := pieces.check(); err != nil {
+		return nil, err
 	}
-	pieces, err := hashPieces(ctx, tree, &o)
+	hashes, err := hashPieces(ctx, pieces, &o)
 	if err != nil {
 		return nil, err
 	}
 	if err := tree.checkUnchanged(ctx); err != nil {
 		return nil, err
 	}
-	b := appendMetainfo(nil, &o, appendInfo(nil, &o, tree, pieces))
+	b := appendMetainfo(nil, &o, pieces, hashes)
 	if len(b) > MaxFileSize {
 		return nil, fmt.Errorf("%s: its .torrent would be larger than %d MiB; make several of parts of it", o.Path, MaxFileSize>>20)
 	}
 	return b, nil
+}
+
+// setDefaults gives the options that were left out their values.
+func (o *CreateOptions) setDefaults(t *tree) (err error) {
+	if o.Name == "" {
+		if o.Name, err = nameOf(o.Path); err != nil {
+			return err
+		}
+	}
+	if o.Version == 0 {
+		o.Version = V1
+	}
+	if o.PieceLength == 0 {
+		o.PieceLength = PieceLengthFor(t.total)
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	return nil
 }
 
 // nameOf returns the last part of a path, which may be ".".
@@ -188,79 +168,29 @@ func nameOf(path string) (string, error) {
 	return name, nil
 }
 
-// appendMetainfo appends the dictionary around info, with sorted keys.
-func appendMetainfo(dst []byte, o *CreateOptions, info []byte) []byte {
-	dst = append(dst, 'd')
-	if len(o.Announce) > 0 {
-		dst = appendField(dst, "announce", o.Announce[0][0])
-	}
-	if len(o.Announce) > 1 || len(o.Announce) == 1 && len(o.Announce[0]) > 1 {
-		dst = bittorrent.AppendString(dst, "announce-list")
-		dst = append(dst, 'l')
-		for _, tier := range o.Announce {
-			dst = appendList(dst, tier)
+// maxParts is how many parts a path of version 2 may have: each is a dictionary
+// within that of the part before, and above the first and below the last are four.
+const maxParts = bittorrent.MaxBencodeDepth - 4
+
+// checkPaths refuses, before time goes into hashing, files whose paths Parse
+// would refuse.
+func checkPaths(t *tree, o *CreateOptions) error {
+	list := &fileList{}
+	for _, f := range t.files {
+		if len(f.path) > maxPathLength {
+			return fmt.Errorf("%s: its path in the torrent is longer than %d bytes; shorten it", t.show(f.path), maxPathLength)
 		}
-		dst = append(dst, 'e')
-	}
-	dst = appendField(dst, "comment", o.Comment)
-	dst = appendField(dst, "created by", o.CreatedBy)
-	if !o.CreationDate.IsZero() {
-		dst = bittorrent.AppendString(dst, "creation date")
-		dst = bittorrent.AppendInt(dst, o.CreationDate.Unix())
-	}
-	dst = bittorrent.AppendString(dst, "info")
-	dst = append(dst, info...)
-	if len(o.WebSeeds) > 0 {
-		dst = bittorrent.AppendString(dst, "url-list")
-		dst = appendList(dst, o.WebSeeds)
-	}
-	return append(dst, 'e')
-}
-
-// appendInfo appends the info dictionary, with sorted keys.
-func appendInfo(dst []byte, o *CreateOptions, t *tree, pieces []byte) []byte {
-	dst = append(dst, 'd')
-	if t.isFolder() {
-		dst = bittorrent.AppendString(dst, "files")
-		dst = append(dst, 'l')
-		for _, f := range t.files {
-			dst = append(dst, 'd')
-			dst = bittorrent.AppendString(dst, "length")
-			dst = bittorrent.AppendInt(dst, f.stat.Size())
-			dst = bittorrent.AppendString(dst, "path")
-			dst = appendList(dst, strings.Split(f.path, "/"))
-			dst = append(dst, 'e')
+		if o.Version != V1 && strings.Count(f.path, "/") >= maxParts {
+			return fmt.Errorf("%s: lies in more than %d folders within each other, and version 2 has room for no more; "+
+				"move it up, or make a torrent of version 1", t.show(f.path), maxParts-1)
 		}
-		dst = append(dst, 'e')
-	} else {
-		dst = bittorrent.AppendString(dst, "length")
-		dst = bittorrent.AppendInt(dst, t.total)
+		if err := list.add(f.path, f.stat.Size()); err != nil {
+			return fmt.Errorf("%s: %w", t.path, err)
+		}
 	}
-	dst = appendField(dst, "name", o.Name)
-	dst = bittorrent.AppendString(dst, "piece length")
-	dst = bittorrent.AppendInt(dst, o.PieceLength)
-	dst = bittorrent.AppendString(dst, "pieces")
-	dst = bittorrent.AppendBytes(dst, pieces)
-	if o.Private {
-		dst = bittorrent.AppendString(dst, "private")
-		dst = bittorrent.AppendInt(dst, 1)
+	if o.Version != V1 && t.isFolder() && len(t.files) == 1 && t.files[0].path == o.Name {
+		return fmt.Errorf("%s: a torrent %q of version 2 with nothing but a file of that name is read as the file alone; "+
+			"share the file itself, or give the torrent another name", t.path, o.Name)
 	}
-	dst = appendField(dst, "source", o.Source)
-	return append(dst, 'e')
-}
-
-// appendField appends a key and a string, nothing if the string is empty.
-func appendField(dst []byte, key, value string) []byte {
-	if value == "" {
-		return dst
-	}
-	return bittorrent.AppendString(bittorrent.AppendString(dst, key), value)
-}
-
-func appendList(dst []byte, list []string) []byte {
-	dst = append(dst, 'l')
-	for _, s := range list {
-		dst = bittorrent.AppendString(dst, s)
-	}
-	return append(dst, 'e')
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -417,96 +416,30 @@ func TestWrongCreateOptionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestTooManyPiecesAskForALargerSize(t *testing.T) {
+func TestTooManyPiecesAskForALargerSizeBeforeHashing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sparse")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(f.Truncate((maxPieces+1)*minPieceLength), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	_, err = Create(t.Context(), CreateOptions{Path: path, PieceLength: minPieceLength})
-	if err == nil || !strings.Contains(err.Error(), "give a larger piece size") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestWriteNewLeavesWhatIsThere(t *testing.T) {
-	folder := t.TempDir()
-	path := filepath.Join(folder, "a.torrent")
-	if err := WriteNew(path, []byte("first")); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteNew(path, []byte("second")); !errors.Is(err, fs.ErrExist) || !strings.HasPrefix(err.Error(), path+": is there already") {
-		t.Errorf("error %v", err)
-	}
-	wantFiles(t, folder, map[string]string{"a.torrent": "first"})
-}
-
-func TestReplaceKeepsThePermissions(t *testing.T) {
-	folder := t.TempDir()
-	path := filepath.Join(folder, "a.torrent")
-	for _, mode := range []fs.FileMode{0o600, 0o666} {
-		if err := errors.Join(Replace(path, []byte("old")), os.Chmod(path, mode), Replace(path, []byte("new"))); err != nil {
+	for _, tt := range []struct {
+		version Version
+		pieces  int64
+		want    string
+	}{
+		{V1, maxPieces + 1, "2097152 is the limit; give a larger piece size"},
+		{V2, maxPieces + 1, "2097152 is the limit; give a larger piece size"},
+		{Hybrid, MaxFileSize/52 + 1, "larger than 64 MiB; give a larger piece size"},
+	} {
+		f, err := os.Create(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if stat, err := os.Stat(path); err != nil || stat.Mode() != mode {
-			t.Errorf("%v, %v; want %v", stat.Mode(), err, mode)
+		if err := errors.Join(f.Truncate(tt.pieces*minPieceLength), f.Close()); err != nil {
+			t.Fatal(err)
 		}
-	}
-	wantFiles(t, folder, map[string]string{"a.torrent": "new"})
-}
-
-func TestWriteThatFailsLeavesNoHalfFile(t *testing.T) {
-	folder := t.TempDir()
-	target := filepath.Join(folder, "target")
-	if err := os.Mkdir(target, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, write := range []func(string, []byte) error{WriteNew, Replace} {
-		if err := write(target, []byte("x")); err == nil || !strings.HasPrefix(err.Error(), target+": ") {
-			t.Errorf("onto a folder: error %v", err)
-		}
-		absent := filepath.Join(folder, "absent", "a.torrent")
-		if err := write(absent, []byte("x")); err == nil || !strings.Contains(err.Error(), "make it first") {
-			t.Errorf("into an absent folder: error %v", err)
-		}
-	}
-	wantFiles(t, folder, map[string]string{"target": ""})
-}
-
-// wantFiles checks the names and contents of all that is in a folder.
-func wantFiles(t *testing.T, folder string, want map[string]string) {
-	t.Helper()
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	have := map[string]string{}
-	for _, entry := range entries {
-		b, _ := os.ReadFile(filepath.Join(folder, entry.Name())) // "" of a folder
-		have[entry.Name()] = string(b)
-	}
-	if !reflect.DeepEqual(have, want) {
-		t.Errorf("in the folder is %q, want %q", have, want)
-	}
-}
-
-func BenchmarkCreate(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "sparse")
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	const size = 256 << 20
-	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(size)
-	for b.Loop() {
-		if _, err := Create(b.Context(), CreateOptions{Path: path}); err != nil {
-			b.Fatal(err)
+		_, err = Create(t.Context(), CreateOptions{
+			Path: path, PieceLength: minPieceLength, Version: tt.version,
+			Progress: func(int64, int64) { t.Fatal("hashing has begun") },
+		})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("version %v: error %v, want one with %q", tt.version, err, tt.want)
 		}
 	}
 }

@@ -15,7 +15,8 @@
 //
 // Torrents of version 1 (BEP 3), of version 2 (BEP 52) and of both at once
 // (hybrid), with announce lists (BEP 12), web seeds (BEP 19), the private flag
-// (BEP 27) and padding files (BEP 47). [Create] makes version 1.
+// (BEP 27) and padding files (BEP 47). [Create] makes
+// all of these.
 //
 // A torrent comes from a stranger. What it says of files is checked before
 // anyone acts on it: no path leads out of the torrent's folder, none is there
@@ -29,16 +30,20 @@
 //
 // It is the hash of the bytes of the info dictionary as they stand in the file,
 // in whatever order its maker wrote the keys. [Metainfo.Info] hands out these
-// bytes, so that a file with other trackers can be written around them and stay
-// the same torrent.
+// bytes, and [WithTrackers] writes a file with other trackers around them, which
+// is the same torrent.
 //
 // # The parts
 //
 //	metainfo.go     Parse and Read, and what a .torrent says
 //	files.go        its list of files, of either version, and the rules for paths
-//	create.go       Create, its options, and the encoding
+//	create.go       Create and its options
 //	tree.go         the files under a path on disk: which, in which order, whether they stay as they are
+//	layout.go       how they make pieces, by version
 //	pieces.go       hashing them on all cores; the table of piece sizes
+//	merkle.go       hash trees of version 2
+//	encode.go       the bytes of a .torrent
+//	trackers.go     other trackers in a .torrent that is there; what is a tracker's URL
 //	write.go        putting a file in place whole or not at all
 //	magnet.go       magnet links
 package torrent

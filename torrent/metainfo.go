@@ -112,15 +112,25 @@ func (m *Metainfo) Trackers() [][]string {
 // Read reads the .torrent file at path. It refuses folders, devices and what is
 // larger than [MaxFileSize]. Errors begin with the path.
 func Read(path string) (*Metainfo, error) {
-	b, err := readFile(path)
+	b, err := ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	m, err := Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
+}
+
+// ReadFile returns the bytes of the .torrent file at path, without a look at what
+// they say. It refuses what [Read] refuses. Errors begin with the path.
+func ReadFile(path string) ([]byte, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
 }
 
 func readFile(path string) ([]byte, error) {

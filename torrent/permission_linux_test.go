@@ -48,9 +48,9 @@ func TestWhatMayNotBeReadIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer tree.Close()
-		reader := &pieceReader{tree: tree, report: func(int) {}, buffer: make([]byte, 1)}
-		_, err = reader.hash(t.Context(), 0, 1)
-		wantForbidden(t, err, "open/private")
+		l := newLayout(tree, &CreateOptions{Version: V1, PieceLength: minPieceLength})
+		reader := newPieceReader(l, func(int) {})
+		wantForbidden(t, reader.hash(t.Context(), 0, &pieceHashes{v1: make([]byte, 20)}), "open/private")
 	})
 }
 
@@ -59,4 +59,48 @@ func wantForbidden(t *testing.T, err error, path string) {
 	if err == nil || !strings.HasPrefix(err.Error(), path+": this user may not read it") {
 		t.Errorf("error %v, want one that names %s", err, path)
 	}
+}
+
+func TestReplacedAndKeptFilesHaveTheOwnerOfTheOldOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.torrent")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // others own all that they make, before and after
+		if err := os.Chown(path, 65534, 65533); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := ownerOf(t, path)
+	backup, err := Backup(path, []byte("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, backup} {
+		if have := ownerOf(t, name); have != want {
+			t.Errorf("%s has owner and group %v, want %v", name, have, want)
+		}
+	}
+	wantFiles(t, filepath.Dir(path), map[string]string{"a.torrent": "new", "a.torrent.bak": "old"})
+}
+
+func ownerOf(t *testing.T, path string) (owner [2]uint32) {
+	t.Helper()
+	var stat syscall.Stat_t
+	if err := syscall.Stat(path, &stat); err != nil {
+		t.Fatal(err)
+	}
+	return [2]uint32{stat.Uid, stat.Gid}
+}
+
+func TestBackupThatFailsLeavesNothing(t *testing.T) {
+	folder := t.TempDir()
+	absent := filepath.Join(folder, "absent")
+	if _, err := Backup(absent, nil); err == nil || !strings.HasPrefix(err.Error(), absent+": no such file") {
+		t.Errorf("error %v", err)
+	}
+	wantFiles(t, folder, map[string]string{})
 }

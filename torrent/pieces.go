@@ -3,11 +3,12 @@ package torrent
 import (
 	"context"
 	"crypto/sha1"
+	"crypto/sha256"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -55,29 +56,33 @@ func pieceCount(total, length int64) int64 {
 	return (total-1)/length + 1
 }
 
-// hashPieces returns the SHA-1 of each piece, end to end. Each worker takes the
-// next piece that nobody has, so they read files about in order.
-func hashPieces(ctx context.Context, t *tree, o *CreateOptions) ([]byte, error) {
-	count := pieceCount(t.total, o.PieceLength)
-	if count > maxPieces {
-		return nil, fmt.Errorf("%s: pieces of %d bytes would be %d, and %d is the limit; give a larger piece size",
-			t.path, o.PieceLength, count, maxPieces)
+// pieceHashes holds what was hashed, piece by piece.
+type pieceHashes struct {
+	v1 []byte // SHA-1 of each, end to end; nil for version 2
+	v2 []node // the root of the hash tree over each; nil for version 1
+}
+
+// hashPieces hashes all pieces, for both versions in one reading. Each worker
+// takes the next piece that nobody has, so they read files about in order.
+func hashPieces(ctx context.Context, l *layout, o *CreateOptions) (*pieceHashes, error) {
+	hashes := &pieceHashes{}
+	if o.Version != V2 {
+		hashes.v1 = make([]byte, l.count*sha1.Size)
 	}
-	hashes := make([]byte, count*sha1.Size)
-	report := reporter(t.total, o.Progress)
+	if o.Version != V1 {
+		hashes.v2 = make([]node, l.count)
+	}
+	report := reporter(l.tree.total, o.Progress)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(int64(o.Workers), count) {
+	for range min(int64(o.Workers), l.count) {
 		group.Go(func() error {
-			r := &pieceReader{tree: t, report: report, buffer: make([]byte, min(readSize, o.PieceLength))}
+			r := newPieceReader(l, report)
 			defer r.Close()
-			for piece := next.Add(1) - 1; piece < count; piece = next.Add(1) - 1 {
-				start := piece * o.PieceLength
-				sum, err := r.hash(ctx, start, min(start+o.PieceLength, t.total))
-				if err != nil {
+			for piece := next.Add(1) - 1; piece < l.count; piece = next.Add(1) - 1 {
+				if err := r.hash(ctx, piece, hashes); err != nil {
 					return err
 				}
-				copy(hashes[piece*sha1.Size:], sum)
 			}
 			return nil
 		})
@@ -105,34 +110,78 @@ func reporter(total int64, progress func(hashed, total int64)) func(n int) {
 // pieceReader hashes pieces for one goroutine. It keeps open the file that it
 // read last, as the next piece is mostly in the same one.
 type pieceReader struct {
+	layout *layout
 	tree   *tree
 	report func(n int)
 	buffer []byte
-	sum    hash.Hash
-	file   *os.File // nil at first
-	index  int      // of file in the tree
+	sum    hash.Hash // SHA-1 of the piece so far
+	leaves []node    // of its hash tree, so far
+	file   *os.File  // nil at first
+	index  int       // of file in the tree
 }
 
-// hash returns the SHA-1 of the bytes from offset start to end; it is good until
-// the next call.
-func (r *pieceReader) hash(ctx context.Context, start, end int64) ([]byte, error) {
-	if r.sum == nil {
-		r.sum = sha1.New()
+func newPieceReader(l *layout, report func(n int)) *pieceReader {
+	return &pieceReader{
+		layout: l, tree: l.tree, report: report,
+		buffer: make([]byte, min(readSize, l.pieceLength)),
+		sum:    sha1.New(),
 	}
+}
+
+// hash reads a piece and puts what it hashes to among the others.
+func (r *pieceReader) hash(ctx context.Context, number int64, hashes *pieceHashes) error {
 	r.sum.Reset()
-	for start < end {
+	r.leaves = r.leaves[:0]
+	piece := r.layout.piece(number)
+	for at := piece.start; at < piece.end; {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		n, err := r.read(start, end)
+		n, err := r.read(at, piece.end)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		r.sum.Write(r.buffer[:n])
+		r.add(r.buffer[:n])
 		r.report(n)
-		start += int64(n)
+		at += int64(n)
 	}
-	return r.sum.Sum(nil), nil
+	if r.layout.version != V2 {
+		if err := r.addZeros(ctx, piece.zeros); err != nil {
+			return err
+		}
+		copy(hashes.v1[number*sha1.Size:], r.sum.Sum(nil))
+	}
+	if r.layout.version != V1 {
+		hashes.v2[number] = merkleRoot(r.leaves, piece.leaves, node{})
+	}
+	return nil
+}
+
+// add hashes the next bytes of a piece. In version 2 a piece is of one file, so
+// that they are whole blocks but at the file's end.
+func (r *pieceReader) add(b []byte) {
+	if r.layout.version != V2 {
+		r.sum.Write(b)
+	}
+	if r.layout.version != V1 {
+		for block := range slices.Chunk(b, blockSize) {
+			r.leaves = append(r.leaves, sha256.Sum256(block))
+		}
+	}
+}
+
+// addZeros hashes padding, for SHA-1 alone.
+func (r *pieceReader) addZeros(ctx context.Context, n int64) error {
+	clear(r.buffer[:min(int64(len(r.buffer)), n)])
+	for n > 0 {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		zeros := r.buffer[:min(int64(len(r.buffer)), n)]
+		r.sum.Write(zeros)
+		n -= int64(len(zeros))
+	}
+	return nil
 }
 
 // read fills the buffer with bytes of one file, from offset start up to end.

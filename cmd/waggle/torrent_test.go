@@ -91,6 +91,31 @@ func TestTorrentCreateObeysItsFlags(t *testing.T) {
 	}
 }
 
+func TestTorrentCreateMakesTheVersionAskedForAndShowPrintsBothHashes(t *testing.T) {
+	inFolder(t, map[string]string{"image.iso": "contents"})
+	for _, format := range []torrent.Version{torrent.V1, torrent.V2, torrent.Hybrid} {
+		name := format.String() + ".torrent"
+		created, _, err := runTorrent(t.Context(), "create", "image.iso", "-a", "udp://a.example:1", "-o", name, "--version", format.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, _, err := runTorrent(t.Context(), "show", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := mustRead(t, name)
+		v1, v2 := m.InfoHashV1.String(), m.InfoHashV2.String()
+		for _, text := range []string{created, shown} {
+			if m.Version != format || strings.Contains(text, v1) != (format != torrent.V2) || strings.Contains(text, v2) != (format != torrent.V1) {
+				t.Errorf("version %v is told as\n%s", m.Version, text)
+			}
+		}
+		if !strings.Contains(created, m.InfoHash().String()) {
+			t.Errorf("the hash that trackers know is not in %q", created)
+		}
+	}
+}
+
 func TestTorrentCommandLineThatIsWrongIsAUsageError(t *testing.T) {
 	inFolder(t, map[string]string{"a": "a"})
 	for _, tt := range []struct {
@@ -110,6 +135,12 @@ func TestTorrentCommandLineThatIsWrongIsAUsageError(t *testing.T) {
 		{"create a -a udp://a.example:1 --name ..", "another folder"},
 		{"create a -a udp://a.example:1 --web-seed x", "web seed"},
 		{"create a --no-such-flag", "unknown flag"},
+		{"create a -a udp://a.example:1 --version 3", `"3" is none of 1, 2 and hybrid`},
+		{"announce", "no file; name .torrent files"},
+		{"announce a.torrent", "no tracker; name one with -a"},
+		{"announce a.torrent -a a.example", "begins with one of"},
+		{"announce a.torrent -a udp://a.example:1, ", "begins with one of"},
+		{"announce a.torrent --remove -a udp://a.example:1", "give one of the two"},
 		{"show", "wants one argument, a .torrent file, and has 0"},
 		{"show --no-such-flag", "unknown flag"},
 	} {
