@@ -29,11 +29,14 @@ type Config struct {
 	// How often clients announce, and how many peers they are told.
 	Announce Announce `key:"announce"`
 
-	// What is kept of torrents and their peers.
+	// Which torrents are served, and what is kept of them and their peers.
 	Torrents Torrents `key:"torrents"`
 
 	// Whose word is believed, and who is not held to a rate.
 	Access Access `key:"access"`
+
+	// Who may use the console and its API.
+	Console Console `key:"console"`
 
 	// What waggle spends at most. Where 0 is allowed it means no limit. A number may be written
 	// 20M, 5k or 1_000; k, M and G are thousands, millions and thousand millions.
@@ -51,8 +54,8 @@ type Listen struct {
 	// Addresses of the HTTP tracker protocol (BEP 3), with scrape and /health.
 	HTTP []Address `key:"http" default:":6969"`
 
-	// Address of the console, which shows figures and profiles to this machine only. off turns it
-	// off.
+	// Address of the console, which has the API, figures and profiles. It must be one of this machine
+	// alone, unless console.token_file is set. off turns it off.
 	Console OptionalAddress `key:"console" default:"127.0.0.1:6970"`
 }
 
@@ -70,6 +73,11 @@ type Announce struct {
 	// time is never forgotten.
 	PeerLifetime time.Duration `key:"peer_lifetime" default:"45m" range:"2s..168h"`
 
+	// How long a client is told to wait that asks for a torrent which is not served. That is one that
+	// is not listed, where torrents.mode is listed, or was deactivated. It is told a tenth more or less
+	// here too.
+	PassiveInterval time.Duration `key:"passive_interval" default:"5m" range:"1s..24h"`
+
 	// How many peers a client is told that does not say how many it wants. At most max_numwant.
 	Numwant int `key:"numwant" default:"50" range:"0..1000"`
 
@@ -78,8 +86,24 @@ type Announce struct {
 	MaxNumwant int `key:"max_numwant" default:"200" range:"0..1000"`
 }
 
-// Torrents says what is kept of torrents and their peers.
+// Torrents says which torrents are served, and what is kept of them and their peers.
 type Torrents struct {
+	// Which torrents are served. With open that is any that somebody announces, with listed only those
+	// in the directory and those that were uploaded. Either way it is none that was deactivated, or is
+	// denied.
+	Mode string `key:"mode" default:"open" oneof:"open,listed"`
+
+	// Folder of .torrent files that are listed. It is watched: a file that is added, changed or
+	// removed takes effect at once. Empty for none.
+	Directory Path `key:"directory" default:""`
+
+	// File of torrents that are refused: an info hash in hexadecimal on each line, and # before
+	// comments. It is read again with the configuration. Empty for none.
+	Deny Path `key:"deny" default:""`
+
+	// Bytes of the largest .torrent file that is taken.
+	MaxUpload Count `key:"max_upload" default:"16M" range:"1k..64M"`
+
 	// Whether to keep more of a peer than its address. That is its id, what it transferred and has
 	// left, and when it was first seen. Without, a peer takes some 25 bytes of memory instead of
 	// 75, and answers that are not compact have no peer ids.
@@ -96,6 +120,15 @@ type Access struct {
 	// address, such as that of a large NAT or a proxy that does not name its clients. This machine
 	// itself, by its loopback addresses, is never limited.
 	UnlimitedNetworks []netip.Prefix `key:"unlimited_networks" default:""`
+}
+
+// Console says who may use the console and its API.
+type Console struct {
+	// File of one line, the token of the API. A client must show it to change anything, and to read
+	// anything from another machine; then listen.console may be any address. Others than its owner and
+	// group must not be able to read the file. Without a token this machine may do everything, and no
+	// other anything. Empty for none.
+	TokenFile Path `key:"token_file" default:""`
 }
 
 // Limits says what waggle spends at most; 0 is no limit.

@@ -32,6 +32,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[Address]():         newKind("host:port", "an address such as [::1]:6969 or ", ":6969", parseAddress),
 	reflect.TypeFor[OptionalAddress](): newKind("host:port", "off, or an address such as ", "127.0.0.1:6970", parseOptionalAddress),
 	reflect.TypeFor[netip.Prefix]():    newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
+	reflect.TypeFor[Path]():            newKind("path", "a path such as ", "/etc/waggle/denied.txt", parsePath),
 	reflect.TypeFor[StoreURL]():        newKind("URL", "memory: or a URL such as ", "sqlite:waggle-data/waggle.db", parseStoreURL),
 }
 
@@ -57,6 +58,12 @@ func format(value reflect.Value) string {
 }
 
 func parseString(text string) (string, error) { return text, nil }
+
+// Path is the path of a file or folder, relative to the working directory unless it begins with a
+// slash; empty for none.
+type Path string
+
+func parsePath(text string) (Path, error) { return Path(text), nil }
 
 func parseBool(text string) (bool, error) {
 	switch text {

@@ -86,6 +86,7 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		a := netip.AddrFrom16(b).Unmap()
 		return netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits")).Masked()
 	}), 0, 3)
+	folder := rapid.Map(rapid.StringMatching(`|[^\pC]{1,20}`), func(s string) Path { return Path(s) })
 	path := rapid.StringMatching(`sqlite:[^\pC/?#][^\pC?#]{0,20}[^\pC/?#]`)
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -97,6 +98,11 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Announce.PeerLifetime = duration(max(2*time.Second, c.Announce.Interval+c.Announce.Interval/10+1), 168*time.Hour).Draw(t, "peer_lifetime")
 		c.Announce.MaxNumwant = rapid.IntRange(0, 1000).Draw(t, "max_numwant")
 		c.Announce.Numwant = rapid.IntRange(0, c.Announce.MaxNumwant).Draw(t, "numwant")
+		c.Announce.PassiveInterval = duration(time.Second, 24*time.Hour).Draw(t, "passive_interval")
+		c.Torrents.Mode = rapid.SampledFrom([]string{"open", "listed"}).Draw(t, "mode")
+		c.Torrents.Directory, c.Torrents.Deny = folder.Draw(t, "directory"), folder.Draw(t, "deny")
+		c.Torrents.MaxUpload = 1000 + count.Draw(t, "max_upload")%63_999_001
+		c.Console.TokenFile = folder.Draw(t, "token_file")
 		c.Access.TrustedProxies = prefixes.Draw(t, "trusted_proxies")
 		c.Access.UnlimitedNetworks = prefixes.Draw(t, "unlimited_networks")
 		c.Limits = Limits{

@@ -10,17 +10,50 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
+	"waggle/bittorrent"
+	"waggle/catalog"
 	"waggle/frontend"
+	"waggle/swarm"
+	"waggle/torrent"
 )
 
 // Options are the settings of a console.
 type Options struct {
-	Figures func() any   // what /figures shows, as JSON
-	Log     *slog.Logger // nil: none
+	Figures func() any // what /figures shows, as JSON
+	Version string     // of waggle
+
+	// Token is what a client must show to change anything, or to read from another
+	// machine. "": this machine may do everything, and no other anything.
+	Token string
+
+	// Catalog and Swarms are what the API shows of torrents and their peers. Without
+	// a catalogue, the API has figures and version only.
+	Catalog *catalog.Catalog
+	Swarms  Swarms
+
+	// MaxUpload bounds a .torrent, in bytes. 0, and at most: [torrent.MaxFileSize].
+	MaxUpload int64
+
+	Log *slog.Logger // nil: none
+}
+
+// Swarms are the peers that the tracker knows, by torrent. All methods may be
+// called concurrently, and hold up announces for some microseconds at a time.
+type Swarms interface {
+	// Torrents returns the info hashes that begin with a byte, in their order.
+	Torrents(first int) []bittorrent.InfoHash
+
+	// Counts returns the completed downloads of a torrent and how many peers it has;
+	// ok is false where it is not known.
+	Counts(h bittorrent.InfoHash) (downloaded uint32, peers int, ok bool)
+
+	// Walk shows all peers of a torrent, some at a time, in no order. It ends early
+	// where see returns false, and says so. The peers are see's until it returns. buf
+	// is memory that it may use.
+	Walk(h bittorrent.InfoHash, buf []swarm.Peer, see func([]swarm.Peer) bool) bool
 }
 
 // Console answers from [Listen] to Close.
@@ -29,35 +62,42 @@ type Console struct {
 	server    http.Server
 	serving   sync.WaitGroup
 	closeOnce func() error
+
+	handling sync.RWMutex // read by each request, until it has ended
+	closed   bool
 }
 
 // ErrPublic says that an address is not of this machine alone.
-var ErrPublic = errors.New("the console asks for no credential, so it must listen on a loopback address such as 127.0.0.1:6970: correct listen.console")
+var ErrPublic = errors.New("without a token the console must listen on a loopback address such as 127.0.0.1:6970: set console.token_file, or correct listen.console")
 
-// Listen begins to answer on an address (host:port), which must be a loopback
-// one: [ErrPublic].
+// Listen begins to answer on an address (host:port). Without a token it must be a
+// loopback one: [ErrPublic].
 func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxUpload <= 0 || o.MaxUpload > torrent.MaxFileSize {
+		o.MaxUpload = torrent.MaxFileSize
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, frontend.ListenError("console", address, err)
 	}
-	if !l.Addr().(*net.TCPAddr).AddrPort().Addr().IsLoopback() {
+	if o.Token == "" && !l.Addr().(*net.TCPAddr).AddrPort().Addr().IsLoopback() {
 		return nil, errors.Join(fmt.Errorf("console %s: %w", address, ErrPublic), l.Close())
 	}
 	c := &Console{listener: l}
 	c.closeOnce = sync.OnceValue(c.close)
 	c.server = http.Server{
-		Handler:           forLoopbackOnly(handler(&o)),
+		Handler:           c.counted(newGuard(o.Token).protect(handler(&o))),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	c.serving.Go(func() {
-		if err := c.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := c.server.Serve(newLimited(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			o.Log.Error("the console stopped answering: restart waggle", "error", err)
 		}
 	})
@@ -67,46 +107,52 @@ func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 // Addr returns the address that is listened on.
 func (c *Console) Addr() netip.AddrPort { return c.listener.Addr().(*net.TCPAddr).AddrPort() }
 
-// Close stops answering at once: a profile that is being taken is cut off.
+// Close stops answering at once: what is under way, such as a profile that is being
+// taken, is cut off. It returns when nothing uses the options any more.
 func (c *Console) Close() error { return c.closeOnce() }
 
 func (c *Console) close() error {
-	err := c.server.Close()
+	err := c.server.Close() // ends the contexts of requests, too
 	c.serving.Wait()
+	c.handling.Lock()
+	defer c.handling.Unlock()
+	c.closed = true
 	return err
 }
+
+// counted lets Close wait for requests, so that nothing is used after it.
+func (c *Console) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.handling.RLock()
+		defer c.handling.RUnlock()
+		if !c.closed {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+const welcome = `waggle
+
+/api/v1/         torrents, transfers and peers; /api/v1/openapi.json describes it
+/figures         what the tracker did since it began, as JSON
+/debug/pprof/    profiles, for go tool pprof
+`
 
 func handler(o *Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = fmt.Fprint(w, "waggle\n\n/figures         what the tracker did since it began, as JSON\n/debug/pprof/    profiles, for go tool pprof\n")
+		_, _ = fmt.Fprint(w, welcome)
 	})
 	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(o.Figures()) // whoever asked is gone
 	})
+	mux.Handle("/api/", inTime(newAPI(o)))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
-}
-
-// forLoopbackOnly refuses requests for another host's name, which a browser sends
-// when that name was made to mean this machine.
-func forLoopbackOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			http.Error(w, "this console answers at its loopback address only", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

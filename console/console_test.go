@@ -29,7 +29,7 @@ func listen(t *testing.T) string {
 	return c.Addr().String()
 }
 
-func get(t *testing.T, url, host string) (int, string) {
+func getAs(t *testing.T, url, host string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -51,7 +51,7 @@ func get(t *testing.T, url, host string) (int, string) {
 
 func TestFiguresAreJSON(t *testing.T) {
 	address := listen(t)
-	status, body := get(t, "http://"+address+"/figures", address)
+	status, body := getAs(t, "http://"+address+"/figures", address)
 	var figures map[string]int
 	if err := json.Unmarshal([]byte(body), &figures); status != 200 || err != nil || figures["announces"] != 7 {
 		t.Errorf("status %d, %q, %v", status, body, err)
@@ -61,7 +61,7 @@ func TestFiguresAreJSON(t *testing.T) {
 func TestHeapAndCPUProfilesAreReachable(t *testing.T) {
 	address := listen(t)
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=1", "/debug/pprof/profile?seconds=1"} {
-		if status, body := get(t, "http://"+address+path, address); status != 200 || body == "" {
+		if status, body := getAs(t, "http://"+address+path, address); status != 200 || body == "" {
 			t.Errorf("%s: status %d, %d bytes", path, status, len(body))
 		}
 	}
@@ -70,7 +70,7 @@ func TestHeapAndCPUProfilesAreReachable(t *testing.T) {
 func TestRequestForAnotherHostIsRefused(t *testing.T) {
 	address := listen(t)
 	for host, want := range map[string]int{address: 200, "localhost:1": 200, "[::1]:1": 200, "evil.example": 403, "evil.example:6970": 403, "192.0.2.1": 403} {
-		if status, _ := get(t, "http://"+address+"/figures", host); status != want {
+		if status, _ := getAs(t, "http://"+address+"/figures", host); status != want {
 			t.Errorf("host %s: status %d, want %d", host, status, want)
 		}
 	}

@@ -7,10 +7,15 @@
 //
 //  1. limit: does its address ask too often ([Tracker.Admit]);
 //  2. reach: may this address be told to others at all;
-//  3. shed: are all announces together too many;
-//  4. the store: record and select, in one step;
-//  5. pace: the interval, with jitter, so that a crowd that came together does
+//  3. gate: is the torrent served, passive or denied ([Gate], [Denied]);
+//  4. shed: are all announces together too many;
+//  5. the store: record and select, in one step;
+//  6. pace: the interval, with jitter, so that a crowd that came together does
 //     not come back together, and longer where there are too many.
+//
+// A client that asks for a torrent which is passive, because it is not listed or
+// was deactivated, is told of nobody and comes back after the passive interval;
+// it is not stored.
 //
 // Settings can be replaced while announces are under way ([Tracker.Apply]).
 package tracker

@@ -15,6 +15,9 @@ type Figures struct {
 	Told      uint64 // peers told to others
 	Expired   uint64 // peers forgotten because they were silent
 
+	Denied  uint64 // announces refused because their torrent is denied
+	Passive uint64 // announces answered without peers because their torrent is not served
+
 	Limited    uint64 // requests refused because their address sent too many
 	Shed       uint64 // announces refused because all together were too many
 	Lengthened uint64 // announces answered with a longer interval, to have fewer of them
@@ -27,15 +30,15 @@ type figures struct {
 	hot [hotPlaces]hotFigures
 
 	scrapes, refused, failed, expired atomic.Uint64
-	limited, shed, lengthened         atomic.Uint64
+	limited, shed, lengthened, denied atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
 }
 
 const hotPlaces = 64
 
 type hotFigures struct {
-	announces, told atomic.Uint64
-	_               [48]byte
+	announces, told, passive atomic.Uint64
+	_                        [40]byte
 }
 
 func (f *figures) at(h *bittorrent.InfoHash) *hotFigures { return &f.hot[h[len(h)-1]%hotPlaces] }
@@ -47,6 +50,7 @@ func (t *Tracker) Figures() Figures {
 		Refused:    t.figures.refused.Load(),
 		Failed:     t.figures.failed.Load(),
 		Expired:    t.figures.expired.Load(),
+		Denied:     t.figures.denied.Load(),
 		Limited:    t.figures.limited.Load(),
 		Shed:       t.figures.shed.Load(),
 		Lengthened: t.figures.lengthened.Load(),
@@ -54,6 +58,7 @@ func (t *Tracker) Figures() Figures {
 	for i := range t.figures.hot {
 		f.Announces += t.figures.hot[i].announces.Load()
 		f.Told += t.figures.hot[i].told.Load()
+		f.Passive += t.figures.hot[i].passive.Load()
 	}
 	return f
 }

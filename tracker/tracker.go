@@ -21,6 +21,17 @@ type Settings struct {
 	NumWant      int32         // peers told to a client that does not say how many
 	MaxNumWant   int32         // peers told to a client that wants more
 
+	// PassiveInterval is Interval for torrents that are not served; 0: Interval.
+	PassiveInterval time.Duration
+
+	// Listed serves the torrents alone that the gate has as active. Without, any is
+	// served that the gate has not as inactive.
+	Listed bool
+
+	// Denied are torrents that are refused, whatever the gate has. It must not be
+	// changed any more.
+	Denied Denied
+
 	// AddressRate is how many announces and scrapes a second one address may send,
 	// ten seconds' worth of them at once; 0: any number. Of IPv6, 64 bits count as
 	// an address. Unlimited are the networks that this is not for; loopback never
@@ -43,11 +54,14 @@ const (
 	ErrStore   bittorrent.Error = "the tracker cannot reach its store: try again later"
 )
 
-// Options are where time and chance come from. The zero value takes the real
-// ones.
+// Options are what a tracker is made with. The zero value takes the real time and
+// chance, and has no list of torrents.
 type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Random func() float64   // at least 0 and below 1, called concurrently; nil: math/rand/v2
+
+	// Gate knows which torrents are listed; nil: none is.
+	Gate Gate
 
 	// Addresses is how many addresses are held to Settings.AddressRate at a time, in
 	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
@@ -58,6 +72,7 @@ type Options struct {
 type Tracker struct {
 	store    swarm.Store
 	warmer   swarm.Warmer // nil, or the store
+	gate     Gate         // nil: no torrent is listed
 	settings atomic.Pointer[Settings]
 	options  Options
 	limiter  *limiter
@@ -77,7 +92,7 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 		o.Addresses = 1 << 16
 	}
 	start := o.Now()
-	t := &Tracker{store: store, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
+	t := &Tracker{store: store, gate: o.Gate, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
 	t.warmer, _ = store.(swarm.Warmer)
 	t.Apply(s)
 	return t
@@ -85,6 +100,9 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 
 // Apply replaces the settings. Announces under way end with the old ones.
 func (t *Tracker) Apply(s Settings) {
+	if s.PassiveInterval <= 0 {
+		s.PassiveInterval = s.Interval
+	}
 	t.settings.Store(&s)
 	t.limiter.apply(s.AddressRate, s.Unlimited)
 }
@@ -117,6 +135,14 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		t.figures.refused.Add(1)
 		return err
 	}
+	standing := t.standing(s, &a.InfoHash)
+	switch standing {
+	case denied:
+		t.figures.denied.Add(1)
+		return ErrDenied
+	case passive:
+		return t.wait(ctx, s, a, r)
+	}
 	if err := t.shed(s, a); err != nil {
 		t.figures.shed.Add(1)
 		return err
@@ -124,6 +150,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	a.NumWant = s.places(a)
 	if err := t.store.Announce(ctx, a, r); err != nil {
 		return t.storeFailed(err)
+	}
+	if standing == listed {
+		t.tell(a)
 	}
 	hot.told.Add(uint64(r.Peers.Len()))
 	t.pace(s, a, r)
@@ -180,8 +209,7 @@ func (t *Tracker) shed(s *Settings, a *swarm.Announce) error {
 // pace sets when to announce again. A client must not be told to come back before
 // it may.
 func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
-	factor := 1 - jitter + 2*jitter*t.options.Random()
-	r.Interval, r.MinInterval = max(time.Duration(float64(s.Interval)*factor), s.MinInterval), s.MinInterval
+	r.Interval, r.MinInterval = max(t.jittered(s.Interval), s.MinInterval), s.MinInterval
 	if s.Rate == 0 || a.Event == bittorrent.EventStopped {
 		return
 	}
@@ -197,13 +225,18 @@ func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
 	}
 }
 
-// Scrape fills in counts, which is as long as hashes. The error is a
-// [bittorrent.Error].
+func (t *Tracker) jittered(interval time.Duration) time.Duration {
+	return time.Duration(float64(interval) * (1 - jitter + 2*jitter*t.options.Random()))
+}
+
+// Scrape fills in counts, which is as long as hashes. What is not served has
+// zeros. The error is a [bittorrent.Error].
 func (t *Tracker) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error {
 	t.figures.scrapes.Add(1)
 	if err := t.store.Scrape(ctx, hashes, counts); err != nil {
 		return t.storeFailed(err)
 	}
+	t.hide(hashes, counts)
 	return nil
 }
 

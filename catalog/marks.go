@@ -1,0 +1,156 @@
+package catalog
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"waggle/bittorrent"
+)
+
+// marks are when a transfer started and completed, in Unix nanoseconds; 0 is not
+// yet. Announces write them without a lock.
+type marks struct {
+	hash                          bittorrent.InfoHash
+	firstStarted, lastStarted     atomic.Int64
+	firstCompleted, lastCompleted atomic.Int64
+
+	waiting atomic.Bool // to be written
+	next    *marks      // of those that wait
+}
+
+func newMarks(t *Transfer) *marks {
+	m := &marks{hash: t.InfoHash}
+	m.firstStarted.Store(unixNano(t.FirstStarted))
+	m.lastStarted.Store(unixNano(t.LastStarted))
+	m.firstCompleted.Store(unixNano(t.FirstCompleted))
+	m.lastCompleted.Store(unixNano(t.LastCompleted))
+	return m
+}
+
+// fill writes the marks into t.
+func (m *marks) fill(t *Transfer) {
+	t.FirstStarted = fromUnixNano(m.firstStarted.Load())
+	t.LastStarted = fromUnixNano(m.lastStarted.Load())
+	t.FirstCompleted = fromUnixNano(m.firstCompleted.Load())
+	t.LastCompleted = fromUnixNano(m.lastCompleted.Load())
+}
+
+func mark(first, last *atomic.Int64, now int64) {
+	first.CompareAndSwap(0, now)
+	for {
+		old := last.Load()
+		if old >= now || last.CompareAndSwap(old, now) {
+			return
+		}
+	}
+}
+
+// Started tells of an announce with the event started. It is for an active torrent;
+// of others nothing is noted. It takes no lock, allocates nothing, and is written
+// to the store within a second or so.
+func (c *Catalog) Started(h *bittorrent.InfoHash, now time.Time) {
+	if s := c.index.find(h); s != nil && s.active {
+		m := s.entry.marks
+		mark(&m.firstStarted, &m.lastStarted, now.UnixNano())
+		c.behind.add(m)
+	}
+}
+
+// Completed tells of an announce with the event completed, as [Catalog.Started] does
+// of one with started.
+func (c *Catalog) Completed(h *bittorrent.InfoHash, now time.Time) {
+	if s := c.index.find(h); s != nil && s.active {
+		m := s.entry.marks
+		mark(&m.firstCompleted, &m.lastCompleted, now.UnixNano())
+		c.behind.add(m)
+	}
+}
+
+// behind has the marks that wait to be written: a stack to which anyone adds, and
+// from which one takes all.
+type behind struct{ head atomic.Pointer[marks] }
+
+func (b *behind) add(m *marks) {
+	if m.waiting.Load() || m.waiting.Swap(true) {
+		return
+	}
+	for {
+		m.next = b.head.Load()
+		if b.head.CompareAndSwap(m.next, m) {
+			return
+		}
+	}
+}
+
+// take returns all that wait; they may be added again from then on.
+func (b *behind) take() (waiting []*marks) {
+	for m := b.head.Swap(nil); m != nil; {
+		next := m.next // is another's when m no longer waits
+		m.waiting.Store(false)
+		waiting = append(waiting, m)
+		m = next
+	}
+	return waiting
+}
+
+// writeBehind writes what waits until ctx ends. It takes a quarter of one core at
+// most: where very many torrents start at a time, they are written less often.
+func (c *Catalog) writeBehind(ctx context.Context) {
+	next := time.NewTimer(writeEvery)
+	defer next.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		began := time.Now()
+		err := c.flush(ctx)
+		next.Reset(max(writeEvery, 3*time.Since(began)))
+		switch {
+		case err == nil && failing:
+			c.o.Log.Info("starts and completions of torrents are written again")
+			failing = false
+		case err != nil && !failing && ctx.Err() == nil:
+			c.o.Log.Error("starts and completions of torrents cannot be written; they are kept in memory until they can", "error", err)
+			failing = true
+		}
+	}
+}
+
+// flushStep is how many records are written in one transaction, for which edits
+// wait.
+const flushStep = 512
+
+// flush writes what waits. What could not be written waits again.
+func (c *Catalog) flush(ctx context.Context) error {
+	for waiting := c.behind.take(); len(waiting) > 0; {
+		n := min(flushStep, len(waiting))
+		if err := c.write(ctx, waiting[:n]); err != nil {
+			for _, m := range waiting {
+				c.behind.add(m)
+			}
+			return err
+		}
+		waiting = waiting[n:]
+	}
+	return nil
+}
+
+func (c *Catalog) write(ctx context.Context, waiting []*marks) error {
+	c.edit.Lock()
+	defer c.edit.Unlock()
+	var changes []Change
+	for _, m := range waiting {
+		// Where the period has ended meanwhile the history has them.
+		if e := c.index.get(&m.hash); e != nil && e.marks == m {
+			changes = append(changes, Change{Record: e.snapshot()})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return c.o.Store.Apply(ctx, changes)
+}

@@ -1,0 +1,141 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"waggle/catalog"
+	"waggle/console/client"
+)
+
+// root is where the API begins.
+const root = "/api/v1"
+
+// api answers what is below [root].
+type api struct {
+	huma      huma.API
+	mux       *http.ServeMux
+	catalog   *catalog.Catalog
+	swarms    Swarms
+	maxUpload int64
+	uploads   chan struct{} // places for them
+	walks     chan struct{} // places for them
+	log       *slog.Logger
+}
+
+func newAPI(o *Options) *api {
+	a := &api{
+		mux: http.NewServeMux(), catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
+		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
+	}
+	a.huma = humago.New(a.mux, description(o.Version))
+	a.addAbout(o)
+	if o.Catalog != nil {
+		a.addTorrents()
+		a.addTransfers()
+		a.addPeers()
+	}
+	a.addDescription()
+	return a
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		w = plainly{w, r.URL.Path}
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// description is the frame of the OpenAPI document. huma's own pages are left out:
+// they would load scripts from elsewhere.
+func description(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:   "waggle",
+				Version: version,
+				Description: "Torrents, transfers and peers of a BitTorrent tracker. Lists have pages: " +
+					"`next` of a page is the `cursor` of the one after it. Errors are problem details (RFC 9457). " +
+					"Where console.token_file is set, what changes something needs its token, and so does everything from another machine.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "The token of console.token_file."},
+				},
+			},
+			// Either the token or nothing: which, says the configuration.
+			Security: []map[string][]string{{"token": {}}, {}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	}
+}
+
+// addDescription serves the OpenAPI document of all that was added before.
+func (a *api) addDescription() {
+	document := a.huma.OpenAPI()
+	for path, form := range map[string]struct {
+		media string
+		text  func() ([]byte, error)
+	}{
+		"/openapi.json": {"application/openapi+json", func() ([]byte, error) { return json.Marshal(document) }},
+		"/openapi.yaml": {"application/openapi+yaml", document.YAML},
+	} {
+		text := sync.OnceValues(form.text)
+		a.mux.HandleFunc("GET "+root+path, func(w http.ResponseWriter, _ *http.Request) {
+			b, err := text()
+			if err != nil {
+				writeProblem(w, http.StatusInternalServerError, err.Error())
+				return
+			}
+			w.Header().Set("Content-Type", form.media)
+			_, _ = w.Write(b) // whoever asked is gone
+		})
+	}
+}
+
+// operation is one that has a path below root, and errors beside those that any
+// operation may have.
+func operation(method, path, id, summary string, errors ...int) huma.Operation {
+	return huma.Operation{
+		Method: method, Path: root + path, OperationID: id, Summary: summary,
+		Errors: append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity),
+	}
+}
+
+// answer is an answer in JSON.
+type answer[T any] struct{ Body T }
+
+// ByHash is a request for one torrent. It is exported for huma, which does not look
+// into what is embedded and not exported.
+type ByHash struct {
+	Hash string `path:"hash" doc:"Info hash, in hexadecimal." pattern:"^[0-9a-fA-F]{40}$" patternDescription:"40 hexadecimal digits"`
+}
+
+// ByPage is a request for a part of a list, exported as ByHash is.
+type ByPage struct {
+	Cursor string `query:"cursor" maxLength:"2048" doc:"The next of the page before; left out for the first page."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Entries in a page, at most."`
+}
+
+func (a *api) addAbout(o *Options) {
+	huma.Register(a.huma, operation(http.MethodGet, "/version", "get-version", "What answers"),
+		func(context.Context, *struct{}) (*answer[client.Version], error) {
+			return &answer[client.Version]{client.Version{Name: "waggle", Version: o.Version}}, nil
+		})
+	huma.Register(a.huma, operation(http.MethodGet, "/figures", "get-figures", "What the tracker did since it began"),
+		func(context.Context, *struct{}) (*answer[any], error) {
+			return &answer[any]{o.Figures()}, nil
+		})
+}

@@ -1,0 +1,7 @@
+package console
+
+// For tests.
+const (
+	MaxConnections = maxConnections
+	UploadsAtOnce  = uploadsAtOnce
+)

@@ -1,0 +1,181 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"waggle/bittorrent"
+	"waggle/console/client"
+	"waggle/swarm"
+)
+
+func (a *api) addPeers() {
+	huma.Register(a.huma, operation(http.MethodGet, "/peers", "list-peers", "List the peers of all torrents, by torrent and address"), a.allPeers)
+	huma.Register(a.huma, operation(http.MethodGet, "/transfers/{hash}/peers", "list-peers-of-transfer", "List the peers of a transfer, or of a torrent that is not listed, by address",
+		http.StatusNotFound), a.peersOf)
+}
+
+type peersRequest struct {
+	ByHash
+	ByPage
+}
+
+func (a *api) peersOf(ctx context.Context, in *peersRequest) (*answer[client.PeerPage], error) {
+	after, err := parsePlace(in.Cursor)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	hashes, err := a.swarmsOf(in.hash())
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	if err := a.takeWalk(ctx); err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	defer a.freeWalk()
+	first := firstPeers{after: after.addr, limit: in.Limit + 1}
+	for _, h := range hashes {
+		if err := a.look(ctx, h, &first); err != nil {
+			return nil, a.failed(ctx, err)
+		}
+	}
+	return answerPeers(first.list(), in.Limit), nil
+}
+
+// swarmsOf returns the hashes under which a torrent has peers. One that is not
+// listed may have some, too; the error is [catalog.ErrUnknown] if it has none.
+func (a *api) swarmsOf(h bittorrent.InfoHash) ([]bittorrent.InfoHash, error) {
+	t, err := a.catalog.Get(h)
+	if err == nil {
+		return t.InfoHashes(), nil
+	}
+	if _, _, known := a.swarms.Counts(h); known {
+		return []bittorrent.InfoHash{h}, nil
+	}
+	return nil, err
+}
+
+// allPeers goes through the torrents in the order of their hashes, which is that in
+// which the store has them.
+func (a *api) allPeers(ctx context.Context, in *ByPage) (*answer[client.PeerPage], error) {
+	after, err := parsePlace(in.Cursor)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	if err := a.takeWalk(ctx); err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	defer a.freeWalk()
+	var found []foundPeer
+	for b := int(after.hash[0]); b <= 0xff && len(found) <= in.Limit; b++ {
+		for _, h := range a.swarms.Torrents(b) {
+			first := firstPeers{limit: in.Limit + 1 - len(found)}
+			switch compareHashes(h, after.hash) {
+			case -1:
+				continue
+			case 0:
+				first.after = after.addr
+			}
+			if err := a.look(ctx, h, &first); err != nil {
+				return nil, a.failed(ctx, err)
+			}
+			if found = append(found, first.list()...); len(found) > in.Limit {
+				break
+			}
+		}
+	}
+	return answerPeers(found, in.Limit), nil
+}
+
+// look shows the peers of a torrent to first. The error is that of ctx.
+func (a *api) look(ctx context.Context, h bittorrent.InfoHash, first *firstPeers) error {
+	a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+		first.see(h, peers)
+		return ctx.Err() == nil
+	})
+	return ctx.Err()
+}
+
+// answerPeers makes a page of peers, of which one more than the limit may be there.
+func answerPeers(found []foundPeer, limit int) *answer[client.PeerPage] {
+	page := client.PeerPage{Peers: make([]client.Peer, min(len(found), limit))}
+	for i := range page.Peers {
+		page.Peers[i] = peerOf(&found[i])
+	}
+	if len(found) > limit {
+		last := &found[limit-1]
+		page.Next = place{hash: last.hash, addr: last.Addr}.String()
+	}
+	return &answer[client.PeerPage]{page}
+}
+
+// foundPeer is a peer and its torrent.
+type foundPeer struct {
+	swarm.Peer
+	hash bittorrent.InfoHash
+}
+
+// firstPeers picks of many peers, in any order, those with the lowest addresses
+// after a given one. It holds twice as many as it is to pick.
+type firstPeers struct {
+	after netip.AddrPort // the zero one is before all others
+	limit int            // at least 1
+	last  netip.AddrPort // once there are enough: the highest of them
+	found []foundPeer
+}
+
+func (f *firstPeers) see(h bittorrent.InfoHash, peers []swarm.Peer) {
+	for i := range peers {
+		addr := peers[i].Addr
+		if addr.Compare(f.after) <= 0 || f.last.IsValid() && addr.Compare(f.last) > 0 {
+			continue
+		}
+		f.found = append(f.found, foundPeer{peers[i], h})
+		if len(f.found) >= 2*f.limit {
+			f.cut()
+		}
+	}
+}
+
+// cut leaves the lowest. Of a peer that is in both swarms of a hybrid torrent it
+// leaves one.
+func (f *firstPeers) cut() {
+	slices.SortStableFunc(f.found, func(a, b foundPeer) int { return a.Addr.Compare(b.Addr) })
+	f.found = slices.CompactFunc(f.found, func(a, b foundPeer) bool { return a.Addr == b.Addr })
+	if len(f.found) >= f.limit {
+		f.found = f.found[:f.limit]
+		f.last = f.found[f.limit-1].Addr
+	}
+}
+
+func (f *firstPeers) list() []foundPeer {
+	f.cut()
+	return f.found
+}
+
+func peerOf(f *foundPeer) client.Peer {
+	p := client.Peer{
+		InfoHash: f.hash, Address: f.Addr.String(), Kind: f.Kind.String(),
+		Uploaded: f.Uploaded, Downloaded: f.Downloaded, FirstSeen: seen(f.First), LastSeen: seen(f.Last),
+	}
+	if f.ID != (bittorrent.PeerID{}) {
+		p.Client, p.ID = clientName(f.ID), f.ID.String()
+	}
+	if f.Left != bittorrent.LeftUnknown {
+		p.Left = new(f.Left)
+	}
+	return p
+}
+
+// seen returns a time of a peer, or zero where it is not known.
+func seen(t time.Time) time.Time {
+	if t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return t.UTC()
+}

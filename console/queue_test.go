@@ -1,0 +1,35 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"waggle/catalog"
+	"waggle/console/client"
+)
+
+func TestUploadThatFindsNoPlaceIsAskedToComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := catalog.Open(t.Context(), catalog.Options{Store: catalog.NewMemory(1 << 20)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		a := newAPI(&Options{Catalog: c, MaxUpload: 1 << 20})
+		for range uploadsAtOnce {
+			a.uploads <- struct{}{}
+		}
+		began := time.Now()
+		r := httptest.NewRequest(http.MethodPost, root+"/torrents?file=a.torrent", strings.NewReader("x"))
+		r.Header.Set("Content-Type", client.MediaType)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != client.ProblemType || time.Since(began) != uploadWait {
+			t.Errorf("after %v: %d %s", time.Since(began), w.Code, w.Body)
+		}
+	})
+}

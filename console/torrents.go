@@ -1,0 +1,180 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"waggle/bittorrent"
+	"waggle/catalog"
+	"waggle/console/client"
+	"waggle/torrent"
+)
+
+func (a *api) addTorrents() {
+	huma.Register(a.huma, a.uploadOperation(), a.upload)
+	huma.Register(a.huma, operation(http.MethodGet, "/torrents", "list-torrents", "List torrents, by name"), a.listTorrents)
+	fetch := operation(http.MethodGet, "/torrents/{hash}", "get-torrent", "Fetch a .torrent", http.StatusNotFound, http.StatusGone)
+	fetch.Responses = map[string]*huma.Response{"200": {
+		Description: "The .torrent",
+		Content:     map[string]*huma.MediaType{client.MediaType: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}}
+	huma.Register(a.huma, fetch, a.fetch)
+	huma.Register(a.huma, operation(http.MethodDelete, "/torrents/{hash}", "delete-torrent",
+		"Forget a torrent, and remove its file from the directory", http.StatusNotFound), a.delete)
+}
+
+func (a *api) uploadOperation() huma.Operation {
+	o := operation(http.MethodPost, "/torrents", "upload-torrent", "Upload a .torrent, which is active at once",
+		http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusServiceUnavailable, http.StatusInsufficientStorage)
+	o.DefaultStatus = http.StatusCreated
+	o.BodyReadTimeout = uploadTime
+	o.MaxBodyBytes = a.maxUpload + 1 // huma refuses what is as large as this
+	o.Middlewares = huma.Middlewares{a.queueUpload}
+	o.Responses = map[string]*huma.Response{"409": {
+		Description: "The torrent is known already",
+		Content: map[string]*huma.MediaType{client.ProblemType: {
+			Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, duplicateType),
+		}},
+	}}
+	return o
+}
+
+// queueUpload keeps a request waiting until there is a place for its body in memory.
+func (a *api) queueUpload(ctx huma.Context, next func(huma.Context)) {
+	// An error of WriteErr means that whoever asked is gone.
+	if r, _ := humago.Unwrap(ctx); r.ContentLength > a.maxUpload {
+		_ = huma.WriteErr(a.huma, ctx, http.StatusRequestEntityTooLarge, tooLarge(a.maxUpload))
+		return
+	}
+	select {
+	case a.uploads <- struct{}{}:
+		defer func() { <-a.uploads }()
+		next(ctx)
+	case <-time.After(uploadWait):
+		_ = huma.WriteErr(a.huma, ctx, http.StatusServiceUnavailable, "others are uploading now: try again")
+	case <-ctx.Context().Done():
+	}
+}
+
+func tooLarge(limit int64) string {
+	return fmt.Sprintf("a .torrent may have %d bytes (torrents.max_upload): make it with larger pieces", limit)
+}
+
+type uploadRequest struct {
+	File        string `query:"file" required:"true" doc:"What to call the .torrent, such as image.iso.torrent."`
+	ContentType string `header:"Content-Type" hidden:"true"`
+	RawBody     []byte `contentType:"application/x-bittorrent"`
+}
+
+type uploadAnswer struct {
+	Location string `header:"Location" doc:"Path of the transfer."`
+	Body     client.Transfer
+}
+
+func (a *api) upload(ctx context.Context, in *uploadRequest) (*uploadAnswer, error) {
+	media, _, _ := mime.ParseMediaType(in.ContentType)
+	if media != client.MediaType {
+		return nil, huma.Error415UnsupportedMediaType("send the bytes of the .torrent as Content-Type: " + client.MediaType)
+	}
+	// huma uses the memory of the body again.
+	t, err := a.catalog.Add(ctx, in.File, bytes.Clone(in.RawBody))
+	if errors.Is(err, catalog.ErrDuplicate) {
+		return nil, a.duplicate(in.RawBody, err)
+	}
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	transfer, err := a.transfer(ctx, &t)
+	if err != nil {
+		return nil, err
+	}
+	return &uploadAnswer{Location: root + "/transfers/" + t.InfoHash.String(), Body: transfer}, nil
+}
+
+// duplicate returns the problem of a torrent that is known.
+func (a *api) duplicate(metainfo []byte, err error) error {
+	d := &Duplicate{ErrorModel: huma.ErrorModel{
+		Status: http.StatusConflict, Title: http.StatusText(http.StatusConflict), Detail: err.Error(),
+	}}
+	m, err := torrent.Parse(metainfo)
+	if err != nil {
+		return d
+	}
+	for _, h := range m.InfoHashes() {
+		if t, err := a.catalog.Get(h); err == nil {
+			d.InfoHash = t.InfoHash
+			break
+		}
+	}
+	return d
+}
+
+func (a *api) listTorrents(_ context.Context, in *ByPage) (*answer[client.TorrentPage], error) {
+	transfers, next, err := a.catalog.List(in.Cursor, in.Limit, nil)
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error())
+	}
+	page := client.TorrentPage{Torrents: make([]client.Torrent, len(transfers)), Next: next}
+	for i := range transfers {
+		page.Torrents[i] = torrentOf(&transfers[i])
+	}
+	return &answer[client.TorrentPage]{page}, nil
+}
+
+type fetchAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Body        []byte
+}
+
+func (a *api) fetch(ctx context.Context, in *ByHash) (*fetchAnswer, error) {
+	h := in.hash()
+	t, err := a.catalog.Get(h)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	b, err := a.catalog.Torrent(ctx, h)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	return &fetchAnswer{
+		ContentType: client.MediaType,
+		Disposition: mime.FormatMediaType("attachment", map[string]string{"filename": t.File}),
+		Body:        b,
+	}, nil
+}
+
+func (a *api) delete(ctx context.Context, in *ByHash) (*struct{}, error) {
+	if err := a.catalog.Delete(ctx, in.hash()); err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	return nil, nil
+}
+
+func (in *ByHash) hash() bittorrent.InfoHash {
+	h, _ := bittorrent.ParseInfoHash(in.Hash) // huma has checked its pattern
+	return h
+}
+
+func torrentOf(t *catalog.Transfer) client.Torrent {
+	return client.Torrent{
+		InfoHash: t.InfoHash, Name: t.Name, File: t.File, Size: t.Size, Version: t.Version.String(),
+		Private: t.Private, Source: t.Source.String(), Active: t.Active(),
+	}
+}
+
+func timesOf(t *catalog.Transfer) client.Times {
+	return client.Times{
+		Registered: t.Registered, FirstStarted: t.FirstStarted, LastStarted: t.LastStarted,
+		FirstCompleted: t.FirstCompleted, LastCompleted: t.LastCompleted, Deactivated: t.Deactivated,
+	}
+}
