@@ -10,6 +10,10 @@ BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
 GOLANGCI_VERSION := v2.15.0
 
+# What package peer's library would have of C and C++, which nothing here uses.
+NO_C := nosqlite,disable_libutp
+export GOFLAGS := -tags=$(NO_C)
+
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
@@ -21,7 +25,7 @@ LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:
 .PHONY: run build test test-long bench lint fuzz setup setup-long clean
 
 run:
-	go run ./cmd/waggle serve
+	CGO_ENABLED=0 go run ./cmd/waggle serve
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(BIN)/waggle ./cmd/waggle
@@ -31,7 +35,7 @@ test: setup
 	go test -race -timeout 10m ./...
 
 test-long: setup setup-long
-	go test -race -timeout 60m -tags long ./...
+	go test -race -timeout 60m -tags long,$(NO_C) ./...
 	go test -race -tags portable ./frontend/http
 	$(MAKE) fuzz
 

@@ -69,6 +69,8 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"peers_told", now.Tracker.Told, last.Tracker.Told},
 		{"scrapes", now.Tracker.Scrapes, last.Tracker.Scrapes},
 		{"refused", now.Tracker.Refused, last.Tracker.Refused},
+		{"denied", now.Tracker.Denied, last.Tracker.Denied},
+		{"passive", now.Tracker.Passive, last.Tracker.Passive},
 		{"limited", now.Tracker.Limited, last.Tracker.Limited},
 		{"shed", now.Tracker.Shed, last.Tracker.Shed},
 		{"lengthened", now.Tracker.Lengthened, last.Tracker.Lengthened},

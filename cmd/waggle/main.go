@@ -1,6 +1,7 @@
 // Command waggle is a BitTorrent tracker, and what belongs to one: it serves,
-// and makes and shows torrents. Each command has a file of its own here, which
-// wires the packages together and decides nothing.
+// passes files on, tells of what a running tracker serves, and makes torrents.
+// Each command has a file of its own here, which wires the packages together and
+// decides nothing.
 package main
 
 import (
@@ -57,7 +58,8 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newTorrentCommand(), newConfigCommand(), newBenchCommand())
+	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(),
+		newTorrentCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"waggle/catalog"
 	"waggle/config"
 	"waggle/console"
 	"waggle/frontend/http"
@@ -38,9 +39,10 @@ func newServeCommand() *cobra.Command {
 Every setting is a flag, an environment variable and a key of the file that
 --config names, in this order of precedence; "waggle config print" explains each.
 SIGTERM and Ctrl-C end what is under way, write what is in memory and stop.
-SIGHUP reads the configuration again.`,
+SIGHUP reads the configuration and torrents.deny again.`,
 		Example: `  waggle serve
   waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
+  waggle serve --torrents-mode listed --torrents-directory /srv/torrents
   WAGGLE_ANNOUNCE_INTERVAL=10m waggle serve --config waggle.yaml`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +66,9 @@ type service struct {
 	udp     *udp.Server
 	http    *http.Server
 	console *console.Console
+
+	catalog      *catalog.Catalog
+	catalogStore catalog.Store
 }
 
 // serve runs a tracker until ctx ends.
@@ -99,7 +104,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.store.Close())
+	err = errors.Join(err, s.closeCatalog(), s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -119,8 +124,8 @@ func setLevel(level *slog.LevelVar, c config.Log) {
 	_ = level.UnmarshalText([]byte(c.Level)) // config has checked it
 }
 
-// start opens the store and the frontends. If one fails, what was opened is
-// closed.
+// start opens the store, the catalogue and the frontends. If one fails, what was
+// opened is closed.
 func (s *service) start(ctx context.Context) (err error) {
 	began := time.Now()
 	if s.store, err = s.openStore(ctx); err != nil {
@@ -129,11 +134,26 @@ func (s *service) start(ctx context.Context) (err error) {
 	if totals, err := s.store.Totals(ctx); err == nil && totals.Torrents > 0 {
 		s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
 	}
-	s.tracker = tracker.New(s.store, settings(s.config), tracker.Options{Addresses: int(s.config.Limits.Addresses)})
-	if err := s.listen(ctx); err != nil {
-		return errors.Join(err, s.closeFrontends(), s.store.Close())
+	if err := s.serveTorrents(ctx); err != nil {
+		return errors.Join(err, s.stop())
 	}
 	return nil
+}
+
+// serveTorrents opens all that needs the store.
+func (s *service) serveTorrents(ctx context.Context) (err error) {
+	settings := settings(s.config)
+	if settings.Denied, err = denied(s.config); err != nil {
+		return err
+	}
+	if err := s.openCatalog(ctx); err != nil {
+		return err
+	}
+	s.tracker = tracker.New(s.store, settings, tracker.Options{
+		Addresses: int(s.config.Limits.Addresses),
+		Gate:      s.catalog,
+	})
+	return s.listen(ctx)
 }
 
 func (s *service) listen(ctx context.Context) (err error) {
@@ -156,11 +176,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if err != nil || c.Listen.Console == "" {
 		return err
 	}
-	s.console, err = console.Listen(ctx, string(c.Listen.Console), console.Options{
-		Figures: func() any { return s.figures() },
-		Log:     s.log,
-	})
-	return err
+	return s.listenConsole(ctx)
 }
 
 func texts(addresses []config.Address) []string {
@@ -201,17 +217,21 @@ func (s *service) health() error {
 	return nil
 }
 
+// settings returns what the configuration says of announces, but for the torrents
+// that are denied.
 func settings(c config.Config) tracker.Settings {
 	a := c.Announce
 	return tracker.Settings{
-		Interval:     a.Interval,
-		MinInterval:  a.MinInterval,
-		PeerLifetime: a.PeerLifetime,
-		NumWant:      int32(a.Numwant),
-		MaxNumWant:   int32(a.MaxNumwant),
-		AddressRate:  int(c.Limits.AnnouncesPerSecondPerAddress),
-		Unlimited:    c.Access.UnlimitedNetworks,
-		Rate:         int(c.Limits.AnnouncesPerSecond),
+		Interval:        a.Interval,
+		MinInterval:     a.MinInterval,
+		PeerLifetime:    a.PeerLifetime,
+		PassiveInterval: a.PassiveInterval,
+		NumWant:         int32(a.Numwant),
+		MaxNumWant:      int32(a.MaxNumwant),
+		Listed:          c.Torrents.Mode == "listed",
+		AddressRate:     int(c.Limits.AnnouncesPerSecondPerAddress),
+		Unlimited:       c.Access.UnlimitedNetworks,
+		Rate:            int(c.Limits.AnnouncesPerSecond),
 	}
 }
 
@@ -231,23 +251,29 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.store.Close())
+	return errors.Join(s.closeFrontends(), s.closeCatalog(), s.store.Close())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
 func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	loaded, err := config.Load(flags, environ)
+	var refused tracker.Denied
+	if err == nil {
+		refused, err = denied(loaded.Config)
+	}
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
 		return
 	}
-	s.apply(loaded.Config)
+	s.apply(loaded.Config, refused)
 	s.log.Info("configuration reloaded")
 }
 
 // apply puts into force what can change while running, and says what cannot.
-func (s *service) apply(c config.Config) {
-	s.tracker.Apply(settings(c))
+func (s *service) apply(c config.Config, refused tracker.Denied) {
+	settings := settings(c)
+	settings.Denied = refused
+	s.tracker.Apply(settings)
 	s.http.Trust(c.Access.TrustedProxies)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
@@ -256,7 +282,8 @@ func (s *service) apply(c config.Config) {
 	}{
 		{"listen", s.config.Listen, c.Listen},
 		{"store", s.config.Store, c.Store},
-		{"torrents", s.config.Torrents, c.Torrents},
+		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
+		{"console", s.config.Console, c.Console},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 	} {
@@ -272,6 +299,12 @@ func sizes(l config.Limits) config.Limits {
 	return l
 }
 
+// lasting returns what cannot change while running.
+func lasting(t config.Torrents) config.Torrents {
+	t.Mode, t.Deny = "", ""
+	return t
+}
+
 // printAddresses tells where clients reach the tracker, and that it is ready.
 func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 	totals, err := s.store.Totals(ctx)
@@ -283,7 +316,7 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {
-		_, _ = fmt.Fprintf(w, "console (this machine only): http://%s\n", s.console.Addr())
+		_, _ = fmt.Fprintf(w, "%s: http://%s\n", s.consoleName(), s.console.Addr())
 	}
 	_, _ = fmt.Fprintf(w, "ready: %d peers of %d torrents in %s; Ctrl-C stops\n", totals.Peers, totals.Torrents, s.config.Store)
 	return err

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waggle/bittorrent"
+	"waggle/console/client"
+)
+
+func newPeersCommand() *cobra.Command {
+	var f consoleFlags
+	cmd := &cobra.Command{
+		Use:   "peers [NAME|HASH]",
+		Short: "Print the peers of a running tracker",
+		Long: `Print the peers of a running tracker: those of one torrent, or of all. NAME is
+that of a transfer, or of its .torrent file; HASH may be of any torrent that has
+peers.`,
+		Example: `  waggle peers
+  waggle peers image.iso
+  waggle peers 0123456789abcdef0123456789abcdef01234567 --json`,
+		Args: atMostOne("the name of a transfer or an info hash"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			peers, err := findPeers(cmd.Context(), c, args)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(cmd.OutOrStdout(), peers)
+			}
+			return printPeers(cmd.OutOrStdout(), peers, time.Now())
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+// findPeers returns the peers of the torrents that an argument names, or of all
+// without one.
+func findPeers(ctx context.Context, c *client.Client, args []string) ([]client.Peer, error) {
+	if len(args) == 0 {
+		return c.AllPeers(ctx)
+	}
+	if h, err := bittorrent.ParseInfoHash(args[0]); err == nil {
+		return c.Peers(ctx, h)
+	}
+	transfers, err := findTransfers(ctx, c, args)
+	peers := []client.Peer{}
+	for i := range transfers {
+		if err == nil {
+			var more []client.Peer
+			more, err = c.Peers(ctx, transfers[i].InfoHash)
+			peers = append(peers, more...)
+		}
+	}
+	return peers, err
+}
+
+func printPeers(w io.Writer, peers []client.Peer, now time.Time) error {
+	var t bytes.Buffer
+	fmt.Fprintln(&t, "address\tkind\tuploaded\tdownloaded\tleft\tknown for\tseen before\tinfo hash\t  client")
+	for i := range peers {
+		p := &peers[i]
+		left := "-"
+		if p.Left != nil {
+			left = iec(*p.Left)
+		}
+		name := p.Client
+		if name == "" {
+			name = p.ID
+		}
+		fmt.Fprintf(&t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\t  %s\n", p.Address, p.Kind, iec(p.Uploaded), iec(p.Downloaded), left,
+			ago(p.FirstSeen, now), ago(p.LastSeen, now), p.InfoHash, printable(name))
+	}
+	return printAligned(w, &t)
+}

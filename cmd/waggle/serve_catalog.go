@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"waggle/catalog"
+	"waggle/config"
+	"waggle/console"
+	"waggle/console/client"
+	"waggle/torrent"
+	"waggle/tracker"
+)
+
+// catalogFile lies beside the file of the store.
+const catalogFile = "catalog.db"
+
+// memoryOfTorrents bounds the .torrent files of a catalogue in memory, in bytes.
+const memoryOfTorrents = 256 << 20
+
+// openCatalog opens the catalogue and what keeps it.
+func (s *service) openCatalog(ctx context.Context) (err error) {
+	if s.config.Store.Scheme() == "memory" {
+		s.catalogStore = catalog.NewMemory(memoryOfTorrents)
+	} else {
+		path := filepath.Join(filepath.Dir(s.config.Store.Path()), catalogFile)
+		if s.catalogStore, err = catalog.OpenSQLite(ctx, path); err != nil {
+			return err
+		}
+	}
+	s.catalog, err = catalog.Open(ctx, catalog.Options{
+		Store:     s.catalogStore,
+		Directory: string(s.config.Torrents.Directory),
+		MaxBytes:  maxUpload(s.config),
+		Log:       s.log,
+	})
+	if err != nil {
+		return errors.Join(err, s.catalogStore.Close())
+	}
+	return nil
+}
+
+func (s *service) closeCatalog() error {
+	if s.catalog == nil {
+		return nil
+	}
+	return errors.Join(s.catalog.Close(), s.catalogStore.Close())
+}
+
+// maxUpload is the size of the largest .torrent, in bytes.
+func maxUpload(c config.Config) int64 { return min(int64(c.Torrents.MaxUpload), torrent.MaxFileSize) }
+
+// denied reads the torrents that are refused.
+func denied(c config.Config) (tracker.Denied, error) {
+	path := string(c.Torrents.Deny)
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("torrents.deny: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	list, err := tracker.ReadDenied(f)
+	if err != nil {
+		return nil, fmt.Errorf("torrents.deny: %s: %w", path, err)
+	}
+	return list, nil
+}
+
+func (s *service) listenConsole(ctx context.Context) (err error) {
+	swarms, ok := s.store.(console.Swarms)
+	if !ok {
+		return fmt.Errorf("the console cannot show what is in %s", s.config.Store)
+	}
+	options := console.Options{
+		Figures:   func() any { return s.figures() },
+		Version:   version,
+		Catalog:   s.catalog,
+		Swarms:    swarms,
+		MaxUpload: maxUpload(s.config),
+		Log:       s.log,
+	}
+	if path := string(s.config.Console.TokenFile); path != "" {
+		if options.Token, err = client.ReadToken(path); err != nil {
+			return fmt.Errorf("console.token_file: %w", err)
+		}
+	}
+	s.console, err = console.Listen(ctx, string(s.config.Listen.Console), options)
+	return err
+}
+
+func (s *service) consoleName() string {
+	if s.config.Console.TokenFile == "" {
+		return "console (this machine only)"
+	}
+	return "console (others need the token)"
+}

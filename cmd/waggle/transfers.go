@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"waggle/bittorrent"
+	"waggle/console/client"
+)
+
+// consoleFlags say which tracker to ask, and how to print what it answers.
+type consoleFlags struct {
+	url       string
+	tokenFile string
+	json      bool
+}
+
+func (f *consoleFlags) add(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&f.url, "console", "http://127.0.0.1:6970", "`URL` of the tracker's console")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token of the console, where it wants one")
+	flags.BoolVar(&f.json, "json", false, "print JSON, as the API has it")
+}
+
+// client returns a client of the console. Whoever has it closes it.
+func (f *consoleFlags) client() (*client.Client, error) {
+	token := ""
+	if f.tokenFile != "" {
+		var err error
+		if token, err = client.ReadToken(f.tokenFile); err != nil {
+			return nil, err
+		}
+	}
+	c, err := client.New(f.url, token)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--console: %w", err)}
+	}
+	return c, nil
+}
+
+func newTransfersCommand() *cobra.Command {
+	var f consoleFlags
+	cmd := &cobra.Command{
+		Use:   "transfers [NAME|HASH]",
+		Short: "Print the transfers of a running tracker",
+		Long: `Print the transfers of a running tracker: the torrents that are listed there, how
+many peers each has, and how much of it those have. NAME is that of the torrent
+or of its .torrent file.`,
+		Example: `  waggle transfers
+  waggle transfers image.iso --json
+  waggle transfers --console https://tracker.example:6970 --token-file token.txt`,
+		Args: atMostOne("the name or info hash of a transfer"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			transfers, err := findTransfers(cmd.Context(), c, args)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(cmd.OutOrStdout(), transfers)
+			}
+			return printTransfers(cmd.OutOrStdout(), transfers)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+// findTransfers returns the transfers that an argument names, or all without one.
+func findTransfers(ctx context.Context, c *client.Client, args []string) ([]client.Transfer, error) {
+	if len(args) == 0 {
+		return c.Transfers(ctx)
+	}
+	named, err := c.Named(ctx, args[0])
+	if err != nil || len(named) > 0 {
+		return named, err
+	}
+	h, err := bittorrent.ParseInfoHash(args[0])
+	if err != nil {
+		return nil, fmt.Errorf("the tracker has no transfer %s; \"waggle transfers\" lists all", printable(args[0]))
+	}
+	t, err := c.Transfer(ctx, h)
+	return []client.Transfer{t}, err
+}
+
+func printTransfers(w io.Writer, transfers []client.Transfer) error {
+	var t bytes.Buffer
+	fmt.Fprintln(&t, "peers\tseeders\tleechers\tdone\tdownloads\tsize\tstate\tinfo hash\t  name")
+	for i := range transfers {
+		transfer := &transfers[i]
+		state := "active"
+		if !transfer.Active {
+			state = "inactive"
+		}
+		fmt.Fprintf(&t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\t  %s\n",
+			commas(transfer.Peers), commas(transfer.Seeders), commas(transfer.Leechers), percentage(transfer.Progress),
+			humanize.Comma(int64(min(transfer.Downloaded, math.MaxInt64))), iec(transfer.Size), state, transfer.InfoHash, printable(transfer.Name))
+	}
+	return printAligned(w, &t)
+}
+
+// printAligned writes lines of cells that end in tabs, to the right but for the last.
+func printAligned(w io.Writer, lines io.WriterTo) error {
+	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, err := lines.WriteTo(aligned)
+	return errors.Join(err, aligned.Flush())
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+func commas(n int) string { return humanize.Comma(int64(n)) }
+
+// percentage rounds down, so that 100 % is all.
+func percentage(share float64) string { return fmt.Sprintf("%.1f %%", math.Floor(share*1000)/10) }
+
+// ago writes how long ago a time was, in whole seconds.
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return max(now.Sub(t), 0).Truncate(time.Second).String()
+}
+
+// atMostOne refuses, as wrong usage, a command line with more than one argument;
+// what says what it stands for.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= 1 {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes one argument at most, %s, and has %d; see %[1]s --help", cmd.CommandPath(), what, len(args))}
+	}
+}
