@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,9 @@ type limiter struct {
 	seed  maphash.Seed
 	sets  []bucketSet // 2^n
 	rule  atomic.Pointer[rule]
+
+	// Of those that find an address not remembered at the same time, one remembers it.
+	newcomers [64]sync.Mutex
 }
 
 // rule is what may change while the limiter runs.
@@ -81,16 +85,18 @@ func (l *limiter) allows(ip netip.Addr, now time.Time) bool {
 // take reports whether the bucket holds the cost, and takes it out if so.
 func (l *limiter) take(ip netip.Addr, now, cost ticks) bool {
 	hash := l.hash(ip)
-	set := &l.sets[hash&uint64(len(l.sets)-1)]
+	n := hash & uint64(len(l.sets)-1)
+	set := &l.sets[n]
 	tag := max(1, hash>>tickBits) // 0 is an empty place
 	for {
-		spent := ticks(0)
 		place, old := set.find(tag)
-		if place != nil {
-			spent = old.spent(now)
-		} else {
-			place, old = set.quietest(now)
+		if place == nil {
+			if l.remember(n, tag, now+cost, now) {
+				return true
+			}
+			continue
 		}
+		spent := old.spent(now)
 		if spent+cost > ticksOf(burst) {
 			return false
 		}
@@ -98,6 +104,21 @@ func (l *limiter) take(ip netip.Addr, now, cost ticks) bool {
 			return true
 		}
 	}
+}
+
+// remember puts a bucket that will be full at a time into set n. It reports false
+// where it has to be tried again: another did so, or took out of the bucket that
+// should have given way.
+func (l *limiter) remember(n, tag uint64, full, now ticks) bool {
+	mu := &l.newcomers[n%uint64(len(l.newcomers))]
+	mu.Lock()
+	defer mu.Unlock()
+	set := &l.sets[n]
+	if place, _ := set.find(tag); place != nil {
+		return false
+	}
+	place, old := set.quietest(now)
+	return place.CompareAndSwap(uint64(old), uint64(newBucket(tag, full)))
 }
 
 // hash spreads addresses so that nobody can choose some that fall together. IPv6
