@@ -135,9 +135,9 @@ func openWhole(b []byte, path string) (*Data, error) {
 	}
 	folder, base := real, "."
 	if !d.meta.Folder {
-		folder, base = filepath.Split(real)
+		folder, base = filepath.Dir(real), filepath.Base(real)
 	}
-	dir, err := os.OpenRoot(filepath.Clean(folder + string(filepath.Separator)))
+	dir, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("the data of %q: %w", d.meta.Name, err)
 	}
