@@ -32,7 +32,8 @@ func (s *service) figures() figures {
 func (s *service) logFigures(ctx context.Context) {
 	ticker := time.NewTicker(figuresEvery)
 	defer ticker.Stop()
-	last, since := s.figures(), time.Now()
+	var last figures // none yet: what was announced before this goroutine ran counts too
+	since := time.Now()
 	for {
 		ended := false
 		select {
