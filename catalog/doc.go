@@ -56,5 +56,5 @@
 //	name.go        names of .torrent files
 //	store.go       what a store keeps
 //	memory.go      a store that keeps nothing over a restart
-//	sqlite.go      a store in a file; schema.go its tables, and which files are refused
+//	sqlite.go      a store in a file; schema.go its tables, and how it is opened
 package catalog

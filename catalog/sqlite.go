@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -34,25 +32,15 @@ var _ Store = (*SQLite)(nil)
 // The folder is created where it is missing. Beside the file, and as long as it is
 // open, lies path.lock, which keeps a second process out.
 //
-// Errors are [ErrForeign], [ErrNewer], [ErrDamaged], [ErrInUse], or one of the
-// operating system; each names the path and the remedy.
+// Errors are [sqlitefile.ErrForeign], [sqlitefile.ErrNewer], [sqlitefile.ErrDamaged],
+// [sqlitefile.ErrInUse], or one of the operating system; each names the path and the
+// remedy.
 func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, fmt.Errorf("the folder of the catalogue: %w", err)
-	}
-	lock := flock.New(path + ".lock")
-	locked, err := lock.TryLock()
+	lock, err := fileKind.Lock(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s.lock: %w", path, err)
+		return nil, err
 	}
-	if !locked {
-		return nil, fmt.Errorf("%s: %w: stop that one, or give this one a catalogue of its own", path, ErrInUse)
-	}
-	fresh, err := checkHeader(path)
-	var db *sql.DB
-	if err == nil {
-		db, err = openFile(ctx, path, fresh)
-	}
+	db, err := openFile(ctx, path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), lock.Unlock())
 	}
@@ -124,14 +112,14 @@ func (s *SQLite) Records(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		rows, err := s.db.QueryContext(ctx, "SELECT "+recordNames+" FROM transfers")
 		if err != nil {
-			yield(Record{}, readError(ctx, err))
+			yield(Record{}, fileKind.ReadError(ctx, err))
 			return
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			r, err := scanRecord(rows)
 			if err != nil {
-				yield(Record{}, readError(ctx, err))
+				yield(Record{}, fileKind.ReadError(ctx, err))
 				return
 			}
 			if !yield(r, nil) {
@@ -139,7 +127,7 @@ func (s *SQLite) Records(ctx context.Context) iter.Seq2[Record, error] {
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(Record{}, readError(ctx, err))
+			yield(Record{}, fileKind.ReadError(ctx, err))
 		}
 	}
 }
@@ -225,7 +213,7 @@ func (s *SQLite) Torrent(ctx context.Context, h bittorrent.InfoHash) ([]byte, er
 		return nil, ErrUnknown
 	}
 	if err != nil {
-		return nil, readError(ctx, err)
+		return nil, fileKind.ReadError(ctx, err)
 	}
 	return b, nil
 }
@@ -239,7 +227,7 @@ func (s *SQLite) History(ctx context.Context, before int64, limit int) (page []P
 	rows, err := s.db.QueryContext(ctx, "SELECT number, "+transferNames+
 		" FROM history WHERE number < ? ORDER BY number DESC LIMIT ?", before, limit+1)
 	if err != nil {
-		return nil, 0, readError(ctx, err)
+		return nil, 0, fileKind.ReadError(ctx, err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -248,13 +236,13 @@ func (s *SQLite) History(ctx context.Context, before int64, limit int) (page []P
 		}
 		var row row
 		if err := rows.Scan(append([]any{&last}, row.targets()...)...); err != nil {
-			return nil, 0, readError(ctx, err)
+			return nil, 0, fileKind.ReadError(ctx, err)
 		}
 		t, err := row.transfer()
 		if err != nil {
-			return nil, 0, readError(ctx, err)
+			return nil, 0, fileKind.ReadError(ctx, err)
 		}
 		page = append(page, Period{t})
 	}
-	return page, 0, readError(ctx, rows.Err())
+	return page, 0, fileKind.ReadError(ctx, rows.Err())
 }

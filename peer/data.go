@@ -14,6 +14,7 @@ import (
 
 	"github.com/anacrolix/torrent/metainfo"
 
+	"waggle/sqlitefile"
 	"waggle/torrent"
 )
 
@@ -47,8 +48,8 @@ func (d *Data) Close() error { return d.files.close() }
 // pieces, which nobody else may have open. If NAME is there already it is taken
 // for the download itself, and nothing in it will be changed.
 //
-// Errors are [torrent.ErrMalformed], [ErrInUse], [ErrForeign], [ErrNewer] and
-// those of the file system; each says what to do.
+// Errors are [torrent.ErrMalformed], [sqlitefile.ErrInUse], [sqlitefile.ErrForeign],
+// [sqlitefile.ErrNewer] and those of the file system; each says what to do.
 func OpenPart(ctx context.Context, b []byte, folder string) (*Data, error) {
 	d, l, err := newData(b)
 	if err != nil {
@@ -94,7 +95,7 @@ func OpenWhole(ctx context.Context, b []byte, path string) (*Data, error) {
 	if err == nil {
 		err = d.openTable(ctx, tablePath(filepath.Dir(place), filepath.Base(place)))
 	}
-	if errors.Is(err, ErrInUse) {
+	if errors.Is(err, sqlitefile.ErrInUse) {
 		return nil, errors.Join(err, d.files.close())
 	}
 	if err != nil {

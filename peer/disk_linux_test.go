@@ -3,10 +3,11 @@ package peer
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"waggle/internal/nobody"
 )
 
 // helperDisk is how many bytes the helper's folder has room for.
@@ -47,41 +48,14 @@ func lastLine(b []byte) string {
 	return lines[len(lines)-1]
 }
 
-// asNobody runs f as a user that owns nothing, also where the tests run as root.
-// On Linux each thread has its own file system user.
-func asNobody(t *testing.T, f func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		f()
-		return
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := syscall.Setfsuid(65534); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setfsuid(0); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	f()
-}
-
 func TestFolderThatMayNotBeWrittenToIsNamedAndStaysEmpty(t *testing.T) {
 	b := create(t, aFile(t, pieceLength))
-	to := t.TempDir()
-	if err := os.Chmod(to, 0o555); err != nil {
+	t.Chdir(t.TempDir()) // a relative path, as the folders above are closed to others
+	const to = "closed"
+	if err := os.Mkdir(to, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	for dir := to; dir != filepath.Dir(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
-		if stat, err := os.Stat(dir); err == nil && dir != to && stat.Mode().Perm()&0o001 == 0 {
-			if err := os.Chmod(dir, stat.Mode().Perm()|0o011); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	asNobody(t, func() {
+	nobody.Run(t, func() {
 		_, err := OpenPart(t.Context(), b, to)
 		if err == nil || !strings.Contains(err.Error(), to+": this user may not write there") {
 			t.Errorf("error %v, want one that names %s", err, to)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"waggle/sqlitefile"
 	"waggle/swarm"
 	"waggle/torrent"
 )
@@ -165,8 +166,8 @@ func TestOnlyOneFetchesToAPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenPart(t.Context(), b, to); !errors.Is(err, ErrInUse) {
-		t.Errorf("error %v, want %v", err, ErrInUse)
+	if _, err := OpenPart(t.Context(), b, to); !errors.Is(err, sqlitefile.ErrInUse) {
+		t.Errorf("error %v, want %v", err, sqlitefile.ErrInUse)
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/bittorrent"
+	"waggle/sqlitefile"
 )
 
 // Environment of the helper: this binary, as a process that can be killed.
@@ -271,6 +274,31 @@ func TestDamagedTableIsBegunAnew(t *testing.T) {
 	}
 }
 
+func TestTableWithAFaultThatSQLiteOnlyTellsOfIsBegunAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".image.bin.waggle")
+	reopen := func() (damaged bool) {
+		t.Helper()
+		table, damaged, err := openTable(t.Context(), path, bittorrent.InfoHash{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := table.close(); err != nil {
+			t.Fatal(err)
+		}
+		return damaged
+	}
+	if reopen() {
+		t.Error("a new table is damaged")
+	}
+	flip(t, path, 39) // of the number of free pages
+	if !reopen() {
+		t.Error("the fault was not seen")
+	}
+	if reopen() {
+		t.Error("the table was not begun anew")
+	}
+}
+
 func TestForeignFileInTheTablesPlaceIsLeftAlone(t *testing.T) {
 	b := create(t, aFile(t, pieceLength))
 	to := t.TempDir()
@@ -278,8 +306,8 @@ func TestForeignFileInTheTablesPlaceIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("mine ", 100)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenPart(t.Context(), b, to); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v, want %v and the path", err, ErrForeign)
+	if _, err := OpenPart(t.Context(), b, to); !errors.Is(err, sqlitefile.ErrForeign) || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v, want %v and the path", err, sqlitefile.ErrForeign)
 	}
 	if have, _ := os.ReadFile(path); len(have) != 500 {
 		t.Error("the file was changed")

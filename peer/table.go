@@ -3,25 +3,32 @@ package peer
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
-
-	sqlite "modernc.org/sqlite" // without cgo
 
 	"waggle/bittorrent"
+	"waggle/sqlitefile"
 )
 
-// What marks a file as such a table, in the header that SQLite keeps for it.
-const (
-	applicationID = 0x57616750 // "WagP"
-	schemaVersion = 1
-)
+// fileKind is what marks a file as such a table, and how it is opened: for this
+// process alone, until it closes it or ends.
+var fileKind = sqlitefile.Kind{
+	Name:          "table of pieces",
+	ApplicationID: 0x57616750, // "WagP"
+	Version:       1,
+	Schema:        schema,
+	Parameters: url.Values{
+		"_pragma": {"locking_mode(EXCLUSIVE)", "synchronous(NORMAL)", "temp_store(MEMORY)"},
+		"_txlock": {"exclusive"},
+	},
+	IfForeign: "move it away, and all is hashed again",
+	IfNewer:   "upgrade waggle, or move it away",
+	IfDamaged: "move it away, and all is hashed again",
+	IfInUse:   "only one can fetch or seed it here; wait for that one, or stop it",
+}
 
 // schema has CHUNK as seed document 003 draws it: sha1 is the info hash, offset
 // that of a finished piece. FILE is how its files were left, in bytes and in
@@ -45,14 +52,6 @@ CREATE TABLE PEER (
 ) WITHOUT ROWID, STRICT;
 `
 
-// Errors that say why a table is refused. They come wrapped, with the path and
-// what to do.
-var (
-	ErrForeign = errors.New("not a table of pieces of waggle")
-	ErrNewer   = errors.New("written by a newer waggle")
-	ErrInUse   = errors.New("in use by another process")
-)
-
 // table is the table of finished pieces of one torrent, in a file that this
 // process alone has open.
 type table struct {
@@ -73,104 +72,28 @@ func tablePath(folder, name string) string {
 // openTable opens or creates the table at path. A damaged one is made anew, and
 // damaged says so: all that it can cost is hashing.
 func openTable(ctx context.Context, path string, h bittorrent.InfoHash) (t *table, damaged bool, err error) {
-	fresh, err := checkTable(path)
-	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", path, err)
-	}
-	t = &table{path: path, sha1: h.String()}
-	err = t.open(ctx, fresh)
-	if err != nil && !fresh && isDamage(err) {
+	db, err := openFile(ctx, path)
+	if errors.Is(err, sqlitefile.ErrDamaged) {
+		damaged = true
 		if err = os.Remove(path); err == nil {
-			damaged, err = true, t.open(ctx, true)
+			db, err = openFile(ctx, path)
 		}
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: %w", path, err)
 	}
-	return t, damaged, nil
+	return &table{db: db, path: path, sha1: h.String()}, damaged, nil
 }
 
-// checkTable looks at a file's first bytes and changes nothing.
-func checkTable(path string) (fresh bool, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
-	}
+func openFile(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := fileKind.Open(ctx, path)
 	if err != nil {
-		return false, err
+		return nil, withoutPath(err)
 	}
-	defer func() { _ = f.Close() }()
-	var header [100]byte
-	if n, err := io.ReadFull(f, header[:]); n == 0 && errors.Is(err, io.EOF) {
-		return true, nil
+	if err := fileKind.CheckPages(ctx, db, "1"); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	// SQLite's file format: the magic at 0, user_version at 60, application_id at 68.
-	if string(header[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(header[68:]) != applicationID {
-		return false, fmt.Errorf("%w: move it away, and all is hashed again", ErrForeign)
-	}
-	if version := binary.BigEndian.Uint32(header[60:]); version > schemaVersion {
-		return false, fmt.Errorf("%w (schema %d, this one knows %d): upgrade waggle, or move it away", ErrNewer, version, schemaVersion)
-	}
-	return false, nil
-}
-
-// Codes of SQLite's that are looked for.
-const (
-	sqliteBusy    = 5
-	sqliteLocked  = 6
-	sqliteCorrupt = 11
-	sqliteNotADB  = 26
-)
-
-func isDamage(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == sqliteCorrupt || e.Code()&0xff == sqliteNotADB)
-}
-
-func isBusy(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == sqliteBusy || e.Code()&0xff == sqliteLocked)
-}
-
-// open takes the file for this process alone: SQLite's exclusive locking keeps
-// the lock until the end, and a kill gives it back.
-func (t *table) open(ctx context.Context, fresh bool) error {
-	absolute, err := filepath.Abs(t.path)
-	if err != nil {
-		return err
-	}
-	if fresh { // not for others to read: it says what is downloaded. The journal's file inherits this.
-		f, err := os.OpenFile(t.path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return withoutPath(err)
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	slashed := "/" + strings.TrimPrefix(filepath.ToSlash(absolute), "/") // Windows: /C:/path
-	query := url.Values{"_pragma": {"locking_mode(EXCLUSIVE)", "synchronous(NORMAL)", "temp_store(MEMORY)"}, "_txlock": {"exclusive"}}
-	source := url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}
-	if t.db, err = sql.Open("sqlite", source.String()); err != nil {
-		return err
-	}
-	t.db.SetMaxOpenConns(1)
-	err = t.update(ctx, func(tx *sql.Tx) error {
-		if !fresh {
-			var rows string
-			return tx.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&rows)
-		}
-		marks := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
-		_, err := tx.ExecContext(ctx, marks+schema)
-		return err
-	})
-	if isBusy(err) {
-		err = fmt.Errorf("%w: only one can fetch or seed it here; wait for that one, or stop it", ErrInUse)
-	}
-	if err != nil {
-		return errors.Join(err, t.db.Close())
-	}
-	return nil
+	return db, nil
 }
 
 // update does all that change does, or nothing of it.

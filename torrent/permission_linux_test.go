@@ -3,32 +3,12 @@ package torrent
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// asNobody runs f as a user that owns nothing, also where the tests run as root.
-// On Linux each thread has its own file system user.
-func asNobody(t *testing.T, f func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		f()
-		return
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := syscall.Setfsuid(65534); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setfsuid(0); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	f()
-}
+	"waggle/internal/nobody"
+)
 
 func TestWhatMayNotBeReadIsNamed(t *testing.T) {
 	root := writeTree(t, map[string][]byte{"secret/file": []byte("x"), "open/private": []byte("x")})
@@ -39,7 +19,7 @@ func TestWhatMayNotBeReadIsNamed(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() { _ = os.Chmod(filepath.Join(root, "secret"), 0o700) })
-	asNobody(t, func() {
+	nobody.Run(t, func() {
 		_, err := openTree(t.Context(), ".")
 		wantForbidden(t, err, "secret")
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -241,10 +240,7 @@ func (l *benchLoad) print(w io.Writer, report *bench.Report) error {
 	if !l.json {
 		return report.WriteTable(w)
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(report)
+	return printJSON(w, report)
 }
 
 // verdict is an error where a soak finds that memory has not stayed.

@@ -17,13 +17,7 @@ import (
 
 // runBench runs "waggle bench" with arguments.
 func runBench(ctx context.Context, args ...string) (stdout, stderr string, err error) {
-	var out, complaints bytes.Buffer
-	cmd := newRootCommand()
-	cmd.SetOut(&out)
-	cmd.SetErr(&complaints)
-	cmd.SetArgs(append([]string{"bench"}, args...))
-	err = cmd.ExecuteContext(ctx)
-	return out.String(), complaints.String(), err
+	return runCommand(ctx, append([]string{"bench"}, args...)...)
 }
 
 // little is a load that is soon over, and that no slow machine loses anything of.

@@ -55,14 +55,10 @@ failed; sizes are in bytes, rates in bytes a second.`,
 	flags.SortFlags = false
 	flags.StringVarP(&g.folder, "output", "o", ".", "`FOLDER` to download to; it is made if it is missing")
 	flags.DurationVar(&g.seedTime, "seed-time", 0, "`TIME` to upload for after the download, such as 10m")
-	flags.StringVar(&g.console.url, "console", defaultConsole, "`URL` of the tracker's console, to look names up")
-	flags.StringVar(&g.console.tokenFile, "token-file", "", "`FILE` with the token of the console, where it wants one")
+	g.console.add(flags)
 	g.add(flags)
 	return cmd
 }
-
-// defaultConsole is where a tracker on this machine has its console.
-const defaultConsole = "http://127.0.0.1:6970"
 
 func (g *getting) run(cmd *cobra.Command, what string) error {
 	options, err := g.options()

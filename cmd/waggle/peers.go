@@ -14,7 +14,7 @@ import (
 )
 
 func newPeersCommand() *cobra.Command {
-	var f consoleFlags
+	var l listing
 	cmd := &cobra.Command{
 		Use:   "peers [NAME|HASH]",
 		Short: "Print the peers of a running tracker",
@@ -26,22 +26,12 @@ peers.`,
   waggle peers 0123456789abcdef0123456789abcdef01234567 --json`,
 		Args: atMostOne("the name of a transfer or an info hash"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			peers, err := findPeers(cmd.Context(), c, args)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return printJSON(cmd.OutOrStdout(), peers)
-			}
-			return printPeers(cmd.OutOrStdout(), peers, time.Now())
+			return list(cmd, args, &l, findPeers, func(w io.Writer, peers []client.Peer) error {
+				return printPeers(w, peers, time.Now())
+			})
 		},
 	}
-	f.add(cmd.Flags())
+	l.add(cmd.Flags())
 	return cmd
 }
 

@@ -52,8 +52,7 @@ failed; have and size are those of all other peers together.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVarP(&p.trackers, "tracker", "t", nil, "announce `URL` of the tracker; repeat for further ones, each a tier")
-	flags.StringVar(&p.console.url, "console", defaultConsole, "`URL` of the tracker's console")
-	flags.StringVar(&p.console.tokenFile, "token-file", "", "`FILE` with the token of the console, where it wants one")
+	p.console.add(flags)
 	flags.StringVar(&p.until, "until", "100%", "`SHARE` of what the others have, or how many have everything")
 	flags.BoolVar(&p.keep, "keep", false, "go on seeding after that, until a signal")
 	flags.BoolVar(&p.private, "private", false, "clients get peers from the tracker alone (BEP 27)")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -63,6 +65,13 @@ func oneArgument(what string) cobra.PositionalArgs {
 		}
 		return usageError{fmt.Errorf("%s wants one argument, %s, and has %d; see %[1]s --help", cmd.CommandPath(), what, len(args))}
 	}
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
 }
 
 // printable quotes text from a stranger that would move a terminal's cursor,

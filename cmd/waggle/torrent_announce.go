@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -277,10 +276,7 @@ func (a *torrentAnnouncing) print(stdout, stderr io.Writer, r announceResult) er
 // printEnd prints the closing line, or all of it as JSON.
 func (a *torrentAnnouncing) printEnd(w io.Writer, report *announceReport) error {
 	if a.json {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+		return printJSON(w, report)
 	}
 	_, err := fmt.Fprintf(w, "%s: %s %s, %s unchanged, %s failed\n", count(len(report.Files), "file"), humanize.Comma(int64(report.Changed)),
 		map[bool]string{true: "would be changed", false: "changed"}[a.dryRun],

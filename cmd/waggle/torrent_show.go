@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -51,10 +50,7 @@ info_hash_v2 the whole hash of version 2; keys without a value are left out.`,
 
 func (p *torrentPrinting) print(w io.Writer, m *torrent.Metainfo) error {
 	if p.json {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(torrentInJSON(m))
+		return printJSON(w, torrentInJSON(m))
 	}
 	_, err := io.WriteString(w, p.text(m))
 	return err

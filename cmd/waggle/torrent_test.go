@@ -22,13 +22,18 @@ import (
 
 // runTorrent runs "waggle torrent" with arguments.
 func runTorrent(ctx context.Context, arguments ...string) (stdout, stderr string, err error) {
-	var out, errors bytes.Buffer
-	cmd := newRootCommand()
-	cmd.SetOut(&out)
-	cmd.SetErr(&errors)
-	cmd.SetArgs(append([]string{"torrent"}, arguments...))
-	err = cmd.ExecuteContext(ctx)
-	return out.String(), errors.String(), err
+	return runCommand(ctx, append([]string{"torrent"}, arguments...)...)
+}
+
+// runCommand runs a command line to its end.
+func runCommand(ctx context.Context, arguments ...string) (stdout, stderr string, err error) {
+	var out, complaints bytes.Buffer
+	root := newRootCommand()
+	root.SetOut(&out)
+	root.SetErr(&complaints)
+	root.SetArgs(arguments)
+	err = root.ExecuteContext(ctx)
+	return out.String(), complaints.String(), err
 }
 
 // inFolder changes to a new folder that holds files, and returns its path.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,44 +12,13 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"waggle/bittorrent"
 	"waggle/console/client"
 )
 
-// consoleFlags say which tracker to ask, and how to print what it answers.
-type consoleFlags struct {
-	url       string
-	tokenFile string
-	json      bool
-}
-
-func (f *consoleFlags) add(flags *pflag.FlagSet) {
-	flags.SortFlags = false
-	flags.StringVar(&f.url, "console", "http://127.0.0.1:6970", "`URL` of the tracker's console")
-	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token of the console, where it wants one")
-	flags.BoolVar(&f.json, "json", false, "print JSON, as the API has it")
-}
-
-// client returns a client of the console. Whoever has it closes it.
-func (f *consoleFlags) client() (*client.Client, error) {
-	token := ""
-	if f.tokenFile != "" {
-		var err error
-		if token, err = client.ReadToken(f.tokenFile); err != nil {
-			return nil, err
-		}
-	}
-	c, err := client.New(f.url, token)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--console: %w", err)}
-	}
-	return c, nil
-}
-
 func newTransfersCommand() *cobra.Command {
-	var f consoleFlags
+	var l listing
 	cmd := &cobra.Command{
 		Use:   "transfers [NAME|HASH]",
 		Short: "Print the transfers of a running tracker",
@@ -62,22 +30,10 @@ or of its .torrent file.`,
   waggle transfers --console https://tracker.example:6970 --token-file token.txt`,
 		Args: atMostOne("the name or info hash of a transfer"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			transfers, err := findTransfers(cmd.Context(), c, args)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return printJSON(cmd.OutOrStdout(), transfers)
-			}
-			return printTransfers(cmd.OutOrStdout(), transfers)
+			return list(cmd, args, &l, findTransfers, printTransfers)
 		},
 	}
-	f.add(cmd.Flags())
+	l.add(cmd.Flags())
 	return cmd
 }
 
@@ -119,13 +75,6 @@ func printAligned(w io.Writer, lines io.WriterTo) error {
 	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, err := lines.WriteTo(aligned)
 	return errors.Join(err, aligned.Flush())
-}
-
-func printJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
 }
 
 func commas(n int) string { return humanize.Comma(int64(n)) }

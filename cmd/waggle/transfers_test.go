@@ -12,16 +12,11 @@ import (
 	"waggle/console/client"
 )
 
-// runWaggle runs a command to its end.
+// runWaggle runs a command to its end; complaints come after what it prints.
 func runWaggle(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
-	var out bytes.Buffer
-	root := newRootCommand()
-	root.SetArgs(args)
-	root.SetOut(&out)
-	root.SetErr(&out)
-	err = root.ExecuteContext(t.Context())
-	return out.String(), err
+	out, complaints, err := runCommand(t.Context(), args...)
+	return out + complaints, err
 }
 
 // serveOne serves a torrent called "image.iso", of which 10.0.0.1's half is there.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
+	"waggle/sqlitefile"
 	"waggle/swarm"
 )
 
@@ -44,13 +45,13 @@ type restoring struct {
 // meantime. It writes nothing. What the file must be brought up to, if anything,
 // waits in the lanes then.
 func (s *Store) restore(ctx context.Context, path string) error {
-	db, err := openToRead(path)
+	db, err := sqlitefile.OpenToRead(path)
 	if err != nil {
 		return err
 	}
 	r := &restoring{store: s, db: db, now: s.now(), ended: make(chan struct{})}
 	group, working := errgroup.WithContext(ctx)
-	group.Go(func() error { return checkPages(working, db) })
+	group.Go(func() error { return fileKind.CheckPages(working, db, "1") })
 	for range min(runtime.GOMAXPROCS(0), maxReaders) {
 		group.Go(func() error { return r.readParts(working) })
 	}
@@ -94,13 +95,13 @@ func (r *restoring) report(reported chan<- struct{}) {
 func (r *restoring) readParts(ctx context.Context) error {
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
-		return readError(ctx, err)
+		return fileKind.ReadError(ctx, err)
 	}
 	for part := r.part.Add(1) - 1; part < parts && err == nil; part = r.part.Add(1) - 1 {
 		err = conn.Raw(func(c any) error { return r.readPart(ctx, c.(driver.QueryerContext), byte(part)) })
 		r.done.Add(1)
 	}
-	return errors.Join(readError(ctx, err), conn.Close())
+	return errors.Join(fileKind.ReadError(ctx, err), conn.Close())
 }
 
 // readPart reads the rows whose places begin with a byte. It asks the driver

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,14 +69,11 @@ var _ swarm.Store = (*Store)(nil)
 // The folder is created where it is missing. Beside the file, and as long as the
 // store is open, lies path.lock, which keeps a second process out.
 //
-// Errors are [ErrForeign], [ErrNewer], [ErrDamaged], [ErrInUse], or one of the
-// operating system; each names the path and the remedy, and leaves the file as
-// it was.
+// Errors are [sqlitefile.ErrForeign], [sqlitefile.ErrNewer], [sqlitefile.ErrDamaged],
+// [sqlitefile.ErrInUse], or one of the operating system; each names the path and the
+// remedy, and leaves the file as it was.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, fmt.Errorf("the folder of the database: %w", err)
-	}
-	lock, err := lockFile(path)
+	lock, err := fileKind.Lock(path)
 	if err != nil {
 		return nil, err
 	}
@@ -96,18 +91,6 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s.writer.pace = pace{hurry: flushing.Done()}
 	go s.flushEvery(flushing, every)
 	return s, nil
-}
-
-func lockFile(path string) (*flock.Flock, error) {
-	lock := flock.New(path + ".lock")
-	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("%s.lock: %w", path, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("%s: %w: stop that one, or give this one a store of its own", path, ErrInUse)
-	}
-	return lock, nil
 }
 
 // newStore returns a store without a file.
@@ -137,7 +120,7 @@ func newStore(o Options) *Store {
 
 // open reads the file into memory, and only then opens it to be written.
 func (s *Store) open(ctx context.Context, path string) error {
-	fresh, err := checkHeader(path)
+	fresh, err := fileKind.Check(path)
 	if err != nil {
 		return err
 	}
@@ -146,7 +129,7 @@ func (s *Store) open(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	if s.db, err = openToWrite(ctx, path, fresh); err != nil {
+	if s.db, err = openToWrite(ctx, path); err != nil {
 		return err
 	}
 	if s.writer, err = newWriter(ctx, s.db); err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waggle/bittorrent"
+	"waggle/sqlitefile"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 	"waggle/store/storetest"
@@ -237,7 +238,7 @@ func TestSecondProcessIsKeptOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
 	s := open(t, path, detailed)
 	defer closeStore(t, s)
-	if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlite.ErrInUse) {
+	if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlitefile.ErrInUse) {
 		t.Errorf("got %v, want ErrInUse", err)
 	}
 }
@@ -272,13 +273,10 @@ func TestFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 		file []byte
 		want error
 	}{
-		"text":                  {bytes.Repeat([]byte("not a database "), 100), sqlite.ErrForeign},
-		"a few bytes":           {[]byte("hello"), sqlite.ErrForeign},
-		"another program's":     {foreignBytes, sqlite.ErrForeign},
-		"a newer waggle's":      {edited(func(b []byte) []byte { b[63] = 99; return b }), sqlite.ErrNewer},
-		"cut short":             {whole[:len(whole)/2], sqlite.ErrDamaged},
-		"a page overwritten":    {edited(func(b []byte) []byte { fill(b[4096:8192]); return b }), sqlite.ErrDamaged},
-		"all pages overwritten": {edited(func(b []byte) []byte { fill(b[100:]); return b }), sqlite.ErrDamaged},
+		"another program's":     {foreignBytes, sqlitefile.ErrForeign},
+		"cut short":             {whole[:len(whole)/2], sqlitefile.ErrDamaged},
+		"a page overwritten":    {edited(func(b []byte) []byte { fill(b[4096:8192]); return b }), sqlitefile.ErrDamaged},
+		"all pages overwritten": {edited(func(b []byte) []byte { fill(b[100:]); return b }), sqlitefile.ErrDamaged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "waggle.db")
@@ -334,7 +332,7 @@ func TestRowOutOfRangeIsDamage(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlite.ErrDamaged) {
+			if _, err := sqlite.Open(context.Background(), path, detailed); !errors.Is(err, sqlitefile.ErrDamaged) {
 				t.Errorf("got %v, want ErrDamaged", err)
 			}
 		})
@@ -371,7 +369,7 @@ func TestDamageIsFoundWithoutTouchingTheFileOrItsLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := sqlite.Open(context.Background(), killed, detailed); !errors.Is(err, sqlite.ErrDamaged) {
+	if _, err := sqlite.Open(context.Background(), killed, detailed); !errors.Is(err, sqlitefile.ErrDamaged) {
 		t.Fatalf("got %v, want ErrDamaged", err)
 	}
 	for suffix, want := range before {
@@ -405,7 +403,7 @@ func TestInterruptedOpeningLeavesTheFileForTheNext(t *testing.T) {
 		cancel()
 		return time.Now()
 	}
-	if _, err := sqlite.Open(ctx, path, interrupted); !errors.Is(err, context.Canceled) || errors.Is(err, sqlite.ErrDamaged) {
+	if _, err := sqlite.Open(ctx, path, interrupted); !errors.Is(err, context.Canceled) || errors.Is(err, sqlitefile.ErrDamaged) {
 		t.Fatalf("got %v, want the context's end", err)
 	}
 	again := open(t, path, detailed)
