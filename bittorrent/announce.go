@@ -124,6 +124,37 @@ func (l *PeerList) AppendWithID(addr netip.AddrPort, id PeerID) {
 	l.Append(addr)
 }
 
+// DeleteFunc takes out the peers for which del returns true, in place.
+func (l *PeerList) DeleteFunc(del func(netip.AddrPort) bool) {
+	l.V4, l.IDs4 = deleteCompact(l.V4, l.IDs4, CompactLen4, del)
+	l.V6, l.IDs6 = deleteCompact(l.V6, l.IDs6, CompactLen6, del)
+}
+
+func deleteCompact(peers []byte, ids []PeerID, size int, del func(netip.AddrPort) bool) ([]byte, []PeerID) {
+	kept := 0
+	for i := range len(peers) / size {
+		peer := peers[i*size:][:size]
+		ip, _ := netip.AddrFromSlice(peer[:size-2]) // 4 or 16 bytes
+		if del(netip.AddrPortFrom(ip, binary.BigEndian.Uint16(peer[size-2:]))) {
+			continue
+		}
+		copy(peers[kept*size:], peer)
+		if i < len(ids) {
+			ids[kept] = ids[i]
+		}
+		kept++
+	}
+	return peers[:kept*size], ids[:min(kept, len(ids))]
+}
+
+// Truncate keeps at most n peers, those of IPv4 first.
+func (l *PeerList) Truncate(n int) {
+	n4 := min(len(l.V4)/CompactLen4, max(n, 0))
+	n6 := min(len(l.V6)/CompactLen6, max(n, 0)-n4)
+	l.V4, l.IDs4 = l.V4[:n4*CompactLen4], l.IDs4[:min(n4, len(l.IDs4))]
+	l.V6, l.IDs6 = l.V6[:n6*CompactLen6], l.IDs6[:min(n6, len(l.IDs6))]
+}
+
 // All yields the peers in order, IPv4 first, with their ids where the list has
 // them and zero ids where it has not.
 func (l *PeerList) All() iter.Seq2[netip.AddrPort, PeerID] {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/locality"
 )
 
 // Kind is what a peer is to its swarm.
@@ -68,6 +69,11 @@ type Announce struct {
 
 	// WithIDs asks for the ids of the selected peers too.
 	WithIDs bool
+
+	// Location is the innermost group that the peer is in; nil: nobody knows. Policy
+	// limits which uplinks it may cross, and is not nil where Location is not.
+	Location *locality.Group
+	Policy   *Policy
 }
 
 // Addr returns where other peers reach the announcing one.
@@ -85,10 +91,12 @@ func (a *Announce) Kind() Kind {
 }
 
 // Reply is the answer to an announce. A store fills in Complete, Incomplete,
-// Downloaded and Peers, and may set Warning; the tracker fills in the rest. The
-// memory of Peers is the caller's: a store appends to what it is given.
+// Downloaded, Peers and Pace, and may set Warning; the tracker fills in the rest.
+// The memory of Peers is the caller's: a store appends to what it is given.
 type Reply struct {
 	bittorrent.AnnounceResponse
+
+	Pace Pace
 }
 
 // Reset empties the reply and keeps the memory of its peers.

@@ -15,6 +15,9 @@ type Figures struct {
 	Told      uint64 // peers told to others
 	Expired   uint64 // peers forgotten because they were silent
 
+	Probes uint64 // attempts to connect to peers that others depend on
+	Dead   uint64 // peers forgotten because they could be connected to no more
+
 	Denied  uint64 // announces refused because their torrent is denied
 	Passive uint64 // announces answered without peers because their torrent is not served
 
@@ -31,6 +34,7 @@ type figures struct {
 
 	scrapes, refused, failed, expired atomic.Uint64
 	limited, shed, lengthened, denied atomic.Uint64
+	probes, dead                      atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
 }
 
@@ -50,6 +54,8 @@ func (t *Tracker) Figures() Figures {
 		Refused:    t.figures.refused.Load(),
 		Failed:     t.figures.failed.Load(),
 		Expired:    t.figures.expired.Load(),
+		Probes:     t.figures.probes.Load(),
+		Dead:       t.figures.dead.Load(),
 		Denied:     t.figures.denied.Load(),
 		Limited:    t.figures.limited.Load(),
 		Shed:       t.figures.shed.Load(),

@@ -28,6 +28,14 @@ type Gate interface {
 	Ask(h *bittorrent.InfoHash, now time.Time)
 }
 
+// Profiler is a gate that knows by which policy a torrent's peers are told of each
+// other.
+type Profiler interface {
+	// Profile returns the name of the policy that an active torrent has for itself;
+	// "": it has none. It is called as the methods of Gate are.
+	Profile(h *bittorrent.InfoHash) string
+}
+
 // ErrDenied refuses a torrent of Settings.Denied.
 const ErrDenied bittorrent.Error = "this tracker refuses this torrent"
 

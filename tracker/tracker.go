@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/roster"
 	"waggle/swarm"
 )
 
@@ -39,6 +41,12 @@ type Settings struct {
 	AddressRate int
 	Unlimited   []netip.Prefix
 
+	// Policies are who may cross which uplinks, where the tracker has a locator.
+	// ProbeInterval is how often those that others depend on are tried by TCP; 0:
+	// never.
+	Policies      Policies
+	ProbeInterval time.Duration
+
 	// Rate is how many announces a second there should be; 0: any number. Clients
 	// are told intervals up to eight times as long to keep to it, and live as much
 	// longer. What is still more than twice the rate is refused.
@@ -63,6 +71,13 @@ type Options struct {
 	// Gate knows which torrents are listed; nil: none is.
 	Gate Gate
 
+	// Locator knows where addresses are; nil: peers are told of any. Then the store
+	// is a [roster.Store].
+	Locator Locator
+
+	// Dial tries to connect to a peer; nil: by TCP.
+	Dial func(context.Context, netip.AddrPort) error
+
 	// Addresses is how many addresses are held to Settings.AddressRate at a time, in
 	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
 	Addresses int
@@ -72,7 +87,10 @@ type Options struct {
 type Tracker struct {
 	store    swarm.Store
 	warmer   swarm.Warmer // nil, or the store
+	roster   roster.Store // nil, or the store
+	locator  Locator      // nil: nobody knows where anybody is
 	gate     Gate         // nil: no torrent is listed
+	profiler Profiler     // nil, or the gate
 	settings atomic.Pointer[Settings]
 	options  Options
 	limiter  *limiter
@@ -92,8 +110,13 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 		o.Addresses = 1 << 16
 	}
 	start := o.Now()
-	t := &Tracker{store: store, gate: o.Gate, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
+	if o.Dial == nil {
+		o.Dial = dial
+	}
+	t := &Tracker{store: store, locator: o.Locator, gate: o.Gate, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
 	t.warmer, _ = store.(swarm.Warmer)
+	t.roster, _ = store.(roster.Store)
+	t.profiler, _ = o.Gate.(Profiler)
 	t.Apply(s)
 	return t
 }
@@ -123,7 +146,17 @@ func (t *Tracker) Admit(from netip.Addr, now time.Time) error {
 	return errFlood
 }
 
-// Announce decides an announce and fills in the reply. The error is a
+// dial connects to a peer by TCP, and hangs up.
+func dial(ctx context.Context, addr netip.AddrPort) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr.String())
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err
+}
+
+// Announce decides an announce, which has been located, and fills in the reply. The error is a
 // [bittorrent.Error], fit to be sent back, or a [*bittorrent.Refusal], which UDP
 // has no words for: there it is answered with silence, and clients try again ever
 // more slowly. a.NumWant is replaced by how many peers the client gets at most.
@@ -148,6 +181,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		return err
 	}
 	a.NumWant = s.places(a)
+	if t.locator != nil {
+		a.Policy = t.policy(s, standing, &a.InfoHash)
+	}
 	if err := t.store.Announce(ctx, a, r); err != nil {
 		return t.storeFailed(err)
 	}
@@ -209,7 +245,9 @@ func (t *Tracker) shed(s *Settings, a *swarm.Announce) error {
 // pace sets when to announce again. A client must not be told to come back before
 // it may.
 func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
-	r.Interval, r.MinInterval = max(t.jittered(s.Interval), s.MinInterval), s.MinInterval
+	if r.Interval, r.MinInterval = max(t.jittered(s.Interval), s.MinInterval), s.MinInterval; r.Pace != swarm.Usual {
+		t.paceLocated(a, r)
+	}
 	if s.Rate == 0 || a.Event == bittorrent.EventStopped {
 		return
 	}

@@ -80,6 +80,9 @@ func (s *Server) announce(ctx context.Context, b *buffers, q *question, from net
 	}
 	a.From, a.Now, a.Families = from, b.now, swarm.IPv4|swarm.IPv6
 	a.WithIDs = a.Form == bittorrent.PeersFull
+	if !s.options.Tracker.Locate(a) {
+		s.options.Tracker.AwaitLocation(ctx, a)
+	}
 	b.reply.Reset()
 	if err := s.options.Tracker.Announce(ctx, a, &b.reply); err != nil {
 		return err

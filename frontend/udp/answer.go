@@ -29,6 +29,10 @@ type responder struct {
 	maxScrape int
 	log       *slog.Logger
 	figures   Figures // counted here, read in ledger
+	late      *late
+	waits     bool  // for locations, in a goroutine of its own
+	query     query // of answerAnything
+	parked    bool  // the announce that was just looked at has a place among the late ones
 
 	ledger   ledger
 	announce swarm.Announce
@@ -51,11 +55,11 @@ type query struct {
 // for silence. It builds the answer at the beginning of out, which has [maxAnswer]
 // bytes.
 func (p *responder) answerAnything(packet []byte, from netip.AddrPort, now time.Time, out []byte) []byte {
-	q, ok := p.admit(packet, from, now)
-	if !ok {
+	var ok bool
+	if p.query, ok = p.admit(packet, from, now); !ok {
 		return nil
 	}
-	return p.answer(context.Background(), &q, now, out)
+	return p.answer(context.Background(), &p.query, now, out)
 }
 
 // survive ends a panic, which would be a fault of ours: it costs the packet that
@@ -127,6 +131,13 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 		return nil, err
 	}
 	a.From, a.Now, a.Families = q.from, now, swarm.FamilyOf(q.from)
+	if !p.tracker.Locate(a) {
+		if p.waits {
+			p.tracker.AwaitLocation(ctx, a)
+		} else if p.parked = p.late.enter(); p.parked {
+			return nil, nil
+		}
+	}
 
 	// Selection writes the peers to where they are sent from.
 	const head = bittorrent.UDPAnnounceResponseLen

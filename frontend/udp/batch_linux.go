@@ -67,7 +67,7 @@ func (s *batchSocket) answer(p *responder, b *batch, n int) {
 	if n == 0 {
 		return
 	}
-	answers := b.answer(p, n, p.tracker.Now())
+	answers := b.answer(p, n, p.tracker.Now(), s)
 	p.publish()
 	if failed := s.send(answers); failed > 0 {
 		p.figures.WriteErrors += uint64(failed)

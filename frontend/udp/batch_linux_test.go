@@ -64,7 +64,7 @@ func TestBatchIsAnsweredInOrderAndEachWhereItCameFrom(t *testing.T) {
 			want = append(want, answer{from, uint32(i)})
 		}
 		var got []answer
-		for _, m := range b.answer(p, batchSize, now) {
+		for _, m := range b.answer(p, batchSize, now, nil) {
 			to, transaction := sent(&m)
 			got = append(got, answer{to, transaction})
 		}
@@ -89,7 +89,7 @@ func TestNothingIsAnsweredToWhereNothingCanBeSent(t *testing.T) {
 	binary.NativeEndian.PutUint16(b.slots[2].source[:], unix.AF_UNIX)
 	b.put(3, netip.AddrPortFrom(address(3, true), 1), bittorrent.AppendUDPConnect(nil, 1))
 	b.requests[3].header.Namelen = unix.SizeofSockaddrInet4
-	if answers := b.answer(p, 4, now); len(answers) != 0 {
+	if answers := b.answer(p, 4, now, nil); len(answers) != 0 {
 		t.Errorf("%d answers", len(answers))
 	}
 	if p.figures.Malformed != 1 {

@@ -69,8 +69,9 @@ func newBatch(withControl bool) *batch {
 }
 
 // answer answers the first n requests, in their order, and makes room for the
-// next ones. It returns the messages to send, valid until the next call.
-func (b *batch) answer(p *responder, n int, now time.Time) []message {
+// next ones. It returns the messages to send, valid until the next call. Answers
+// that must wait go out later on a socket.
+func (b *batch) answer(p *responder, n int, now time.Time, late *batchSocket) []message {
 	for i := range n {
 		in, slot := &b.requests[i], &b.slots[i]
 		slot.admitted = false
@@ -87,6 +88,8 @@ func (b *batch) answer(p *responder, n int, now time.Time) []message {
 			if answer != nil {
 				b.address(answers, i, len(answer))
 				answers++
+			} else if p.parked {
+				b.park(p, i, now, late)
 			}
 		}
 		request.header.Namelen = uint32(len(slot.source))
@@ -95,6 +98,34 @@ func (b *batch) answer(p *responder, n int, now time.Time) []message {
 		}
 	}
 	return b.answers[:answers]
+}
+
+// park lets a request be answered later, by a batch of one.
+func (b *batch) park(p *responder, i int, now time.Time, s *batchSocket) {
+	in, slot := &b.requests[i].header, &b.slots[i]
+	one := &slotOfOne{source: slot.source, control: slot.control}
+	one.message.header.Name, one.message.header.Namelen = &one.source[0], in.Namelen
+	if in.Control != nil {
+		if control := replyControl(one.control[:in.Controllen]); len(control) > 0 {
+			one.message.header.Control = &control[0]
+			one.message.header.SetControllen(len(control))
+		}
+	}
+	p.later(slot.is, now, func(answer []byte) bool {
+		one.out.Base = &answer[0]
+		one.out.SetLen(len(answer))
+		one.message.header.Iov = &one.out
+		one.message.header.SetIovlen(1)
+		return s.send([]message{one.message}) == 0
+	})
+}
+
+// slotOfOne is what a late answer needs.
+type slotOfOne struct {
+	source  [unix.SizeofSockaddrInet6]byte
+	control [controlLen]byte
+	out     unix.Iovec
+	message message
 }
 
 // warm tells the store of the announces of a batch.

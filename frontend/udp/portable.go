@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -33,8 +34,16 @@ func (s *portableSocket) serve(p *responder) {
 		}
 		failures = 0
 		source := netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
-		answer := p.answerAnything(packet[:n], source, p.tracker.Now(), out[:])
+		now := p.tracker.Now()
+		answer := p.answerAnything(packet[:n], source, now, out[:])
 		p.publish()
+		if p.parked {
+			to := bytes.Clone(control[:controlN])
+			p.later(p.query, now, func(answer []byte) bool {
+				_, _, err := s.conn.WriteMsgUDPAddrPort(answer, replyControl(to), from)
+				return err == nil
+			})
+		}
 		if answer == nil {
 			continue
 		}

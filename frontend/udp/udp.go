@@ -34,6 +34,7 @@ type Server struct {
 	sockets []socket
 	workers []worker
 	running sync.WaitGroup
+	late    *late
 
 	closeOnce func() error
 }
@@ -77,6 +78,7 @@ func Listen(ctx context.Context, addresses []string, o Options) (*Server, error)
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o}
+	s.late = newLate(&s.running)
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	for _, address := range addresses {
 		conns, err := listenAddress(ctx, address)
@@ -108,7 +110,7 @@ func (s *Server) add(ctx context.Context, conn *net.UDPConn) (err error) {
 	for i := range o.Readers {
 		s.workers = append(s.workers, worker{
 			socket:    sockets[i%len(sockets)],
-			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log},
+			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log, late: s.late},
 		})
 	}
 	return nil
@@ -124,6 +126,7 @@ func (s *Server) Figures() Figures {
 	for _, w := range s.workers {
 		sum.add(w.responder.ledger.read())
 	}
+	sum.add(s.late.ledger.read())
 	for _, socket := range s.sockets {
 		sum.Overflowed += socket.overflowed()
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/roster"
 	"waggle/swarm"
 )
 
@@ -37,6 +38,13 @@ type Options struct {
 	// Seed makes selection unpredictable, or repeatable in tests. It also keys the
 	// hashes by which peers and torrents are found.
 	Seed [2]uint64
+
+	// Budget bounds the importers of each rack over all torrents. nil: no bound.
+	Budget *roster.Budget
+
+	// KeepRoles makes the store remember which roles of located peers change, for
+	// RoleChanges.
+	KeepRoles bool
 
 	// Changed is told of every change, under the lock of the shard: it must not
 	// block, nor call the store. The change is valid during the call only. nil:
@@ -97,7 +105,13 @@ func (s *Store) Announce(_ context.Context, a *swarm.Announce, r *swarm.Reply) e
 	t := sh.torrents.one(n)
 	asker := s.record(sh, t, a, r)
 	setCounts(sh, t, r)
-	sh.selector.Select(sh.viewOf(t, &a.PeerID), asker, a, r)
+	view := sh.viewOf(t, &a.PeerID)
+	switch ro := s.rosterFor(sh, t, a); {
+	case ro == nil:
+		sh.selector.Select(view, asker, a, r)
+	case asker.Index >= 0:
+		ro.Announce(view, asker, a, r)
+	}
 	if asker.Index < 0 {
 		s.forgetEmpty(sh, n)
 	}
@@ -198,6 +212,7 @@ func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}
+	s.leaveRoster(sh, t, v6, i)
 	sh.remove(t, v6, i)
 	s.peers.Add(-1)
 }
@@ -228,6 +243,7 @@ func (s *Store) forget(sh *shard, n uint32) {
 		sh.change = swarm.Change{Kind: swarm.TorrentGone, InfoHash: sh.torrents.one(n).hash}
 		s.options.Changed(&sh.change)
 	}
+	delete(sh.rosters, sh.torrents.one(n))
 	sh.torrents.delete(n)
 	s.torrents.Add(-1)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"waggle/bittorrent"
+	"waggle/roster"
 	"waggle/swarm"
 )
 
@@ -22,8 +23,9 @@ type shard struct {
 	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
 	view     view         // reused, so that selecting allocates nothing
-	touched  uint32       // by warm, which would be optimised away if nothing came of it
-	_        [64]byte     // no shard shares a cache line with the next one's lock
+	rosters  map[*torrent]*roster.Roster
+	touched  uint32   // by warm, which would be optimised away if nothing came of it
+	_        [64]byte // no shard shares a cache line with the next one's lock
 }
 
 // list6 returns a torrent's peers of IPv6, or nil.

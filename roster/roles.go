@@ -1,0 +1,199 @@
+package roster
+
+import (
+	"waggle/swarm"
+)
+
+// looks is how many members are looked at to find a good one, in groups that have
+// more.
+const looks = 64
+
+// staff gives the roles of a group and of those around it to members, as far as
+// they have fewer than they should. asker is the member that announces now, if any.
+func (r *Roster) staff(leaf *group, asker *member) {
+	for g := leaf; g.place != nil; g = g.up {
+		for r.wantsExporter(g) {
+			m := r.nextExporter(g)
+			if m == nil || !r.raise(m) {
+				break
+			}
+		}
+		for r.wantsImporter(g) {
+			m := r.nextImporter(g, asker, nil)
+			if m == nil || !r.raise(m) {
+				break
+			}
+		}
+	}
+}
+
+func (r *Roster) wantsExporter(g *group) bool {
+	return g.place != nil && r.policy != nil && len(g.exporters) < r.policy.Exporters[g.height]
+}
+
+func (r *Roster) wantsImporter(g *group) bool {
+	return r.policy != nil && g.incomplete > 0 && g.complete == 0 && len(g.importers) < r.policy.Importers[g.height]
+}
+
+// nextExporter returns the seeder that should be an exporter of a group next: one
+// that can be reached, gives least, and came first.
+func (r *Roster) nextExporter(g *group) *member {
+	var best *member
+	for i := range r.sample(len(g.seeds)) {
+		m := g.seeds[i]
+		if m.reach == g.height-1 && m.kind == swarm.Seeder && (best == nil || exportsBefore(m, best)) {
+			best = m
+		}
+	}
+	return best
+}
+
+func exportsBefore(a, b *member) bool {
+	switch {
+	case (a.health == unreachable) != (b.health == unreachable):
+		return b.health == unreachable
+	case len(a.children) != len(b.children):
+		return len(a.children) < len(b.children)
+	}
+	return a.first < b.first
+}
+
+// nextImporter returns the leecher that should be an importer of a group next, or
+// nil. It is one that announces now or often, so that it hears of it soon, and not
+// the one that is excepted.
+func (r *Roster) nextImporter(g *group, asker, except *member) *member {
+	var best *member
+	consider := func(m *member) {
+		if m != except && m.reach == g.height-1 && (m == asker || r.fresh(m)) && (best == nil || importsBefore(m, best)) {
+			best = m
+		}
+	}
+	for _, m := range g.standbys {
+		consider(m)
+	}
+	for i := range r.sample(len(g.leechers)) {
+		consider(g.leechers[i])
+	}
+	if asker != nil && asker.downloads() && asker.leaf.above(g.height) == g {
+		consider(asker) // who is not among those looked at
+	}
+	return best
+}
+
+func importsBefore(a, b *member) bool {
+	switch {
+	case a.stalled != b.stalled:
+		return b.stalled
+	case (a.health == unreachable) != (b.health == unreachable):
+		return b.health == unreachable
+	case a.left != b.left:
+		return a.left < b.left
+	case len(a.children) != len(b.children):
+		return len(a.children) < len(b.children)
+	case a.first != b.first:
+		return a.first < b.first
+	}
+	return a.key < b.key
+}
+
+// fresh reports whether a member was told to announce often, and does.
+func (r *Roster) fresh(m *member) bool {
+	return m.told <= r.policy.Active && r.now-m.last <= 2*max(int64(r.policy.Active), int64(m.lag))
+}
+
+// keepStandby makes the announcing member one of its rack that can take over, if
+// there are too few. They stay while there is a seeder, which may leave.
+func (r *Roster) keepStandby(m *member) {
+	g := m.leaf
+	for i := len(g.standbys) - 1; i >= 0; i-- {
+		if s := g.standbys[i]; s.stalled || !r.fresh(s) {
+			s.standDown()
+		}
+	}
+	if !m.standby && m.reach == 0 && m.downloads() && !m.stalled && len(g.standbys) < r.policy.Standby {
+		m.standby = true
+		g.standbys = append(g.standbys, m)
+	}
+}
+
+func (m *member) standDown() {
+	if m.standby {
+		m.standby = false
+		m.leaf.standbys = without(m.leaf.standbys, m)
+	}
+}
+
+// pace returns how often a member should announce: often, if others depend on it.
+func (m *member) pace() swarm.Pace {
+	switch {
+	case m.leaf == nil:
+		return swarm.Usual
+	case m.standby, m.reach > 0 && m.downloads(), m.reach > 0 && m.leaf.incomplete > 0:
+		return swarm.Active
+	}
+	for _, c := range m.children {
+		if c.downloads() {
+			return swarm.Active
+		}
+	}
+	return swarm.Passive
+}
+
+// judge notices an importer that gets nothing although its parents go on, and
+// replaces it if there is somebody else.
+func (r *Roster) judge(m *member) {
+	g := m.leaf
+	if m.imports() == 0 {
+		return
+	}
+	if m.moved == r.now {
+		m.stuck, m.stalled, g.patience = 0, false, firstPatience
+		return
+	}
+	if !m.parentsGoOn() {
+		return
+	}
+	if m.stuck++; m.stuck < g.patience {
+		return
+	}
+	m.stuck = 0
+	m.stalled = true
+	substitute := r.nextImporter(g, nil, m)
+	if substitute == nil || substitute.stalled {
+		return
+	}
+	g.patience = min(2*g.patience, lastPatience)
+	r.lower(m, 0)
+	r.orphan(m)
+	r.raise(substitute)
+}
+
+// parentsGoOn reports whether a parent downloaded or uploaded anything since the
+// member last got something.
+func (m *member) parentsGoOn() bool {
+	for _, p := range m.parents {
+		if p.busy > m.moved {
+			return true
+		}
+	}
+	return false
+}
+
+// sample returns some of the numbers below n, all if they are few.
+func (r *Roster) sample(n int) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		if n <= looks {
+			for i := range n {
+				if !yield(i) {
+					return
+				}
+			}
+			return
+		}
+		for _, i := range r.selector.Sample(n, looks) {
+			if !yield(int(i)) {
+				return
+			}
+		}
+	}
+}

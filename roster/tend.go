@@ -1,0 +1,84 @@
+package roster
+
+import (
+	"net/netip"
+	"time"
+
+	"waggle/swarm"
+)
+
+// tendStep is how many members are looked at by one tending: some tens of
+// microseconds.
+const tendStep = 8192
+
+// Silent appends to dst the located peers that have been silent for longer than
+// they may: twice the interval that they were told or keep, and at least 15 seconds
+// beyond it, and the grace. It looks at some thousand at a time, and at the others
+// when it is asked again. The store forgets them, which calls Remove.
+func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration) []netip.AddrPort {
+	r.now = now.UnixNano()
+	for range min(tendStep, len(r.all)) {
+		if r.tended >= len(r.all) {
+			r.tended = 0
+		}
+		m := r.all[r.tended]
+		r.tended++
+		if m.leaf != nil && now.UnixNano()-m.last > int64(m.patience()+grace) {
+			dst = append(dst, m.addr)
+		}
+	}
+	return dst
+}
+
+// patience returns how long a member may be silent.
+func (m *member) patience() time.Duration {
+	gap := max(m.told, m.lag)
+	return max(2*gap, gap+15*time.Second)
+}
+
+// Probable appends to dst the located peers that others depend on, and whose death
+// should be noticed early.
+func (r *Roster) Probable(dst []netip.AddrPort) []netip.AddrPort {
+	for _, g := range r.groups {
+		if g.height != 1 {
+			continue
+		}
+		for _, list := range [...][]*member{g.importers, g.exporters, g.standbys} {
+			for _, m := range list {
+				if m.pace() == swarm.Active {
+					dst = append(dst, m.addr)
+				}
+			}
+		}
+	}
+	return dst
+}
+
+// deaths is how many probes one after the other must fail.
+const deaths = 2
+
+// Probed records whether a peer could be connected to, and reports whether it is
+// dead: it could before, and now twice could not. One that never could is behind
+// something that keeps others out, and lives.
+func (r *Roster) Probed(addr netip.AddrPort, ok bool) (dead bool) {
+	m := r.members[addr]
+	switch {
+	case m == nil:
+		return false
+	case ok:
+		if m.failed = 0; m.health != reachable {
+			m.health = reachable
+			r.mark(m)
+		}
+		return false
+	}
+	m.failed = min(m.failed+1, deaths)
+	if m.failed < deaths {
+		return false
+	}
+	if m.health == reachable {
+		return true
+	}
+	m.health = unreachable
+	return false
+}

@@ -1,0 +1,204 @@
+package memory
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"waggle/bittorrent"
+	"waggle/roster"
+	"waggle/swarm"
+)
+
+var _ roster.Store = (*Store)(nil)
+
+// rosterFor returns the roster of a torrent, which is made with its first located
+// peer, or nil. Where no torrent of the shard has one, that costs nothing.
+func (s *Store) rosterFor(sh *shard, t *torrent, a *swarm.Announce) *roster.Roster {
+	if len(sh.rosters) == 0 && a.Location == nil {
+		return nil
+	}
+	ro := sh.rosters[t]
+	if ro == nil && a.Location != nil {
+		ro = s.newRoster(sh, t)
+	}
+	return ro
+}
+
+func (s *Store) newRoster(sh *shard, t *torrent) *roster.Roster {
+	ro := roster.New(&sh.selector, sh.torrents.seed[0], s.options.Budget)
+	if s.options.KeepRoles {
+		ro.Keep()
+	}
+	if sh.rosters == nil {
+		sh.rosters = map[*torrent]*roster.Roster{}
+	}
+	sh.rosters[t] = ro
+	return ro
+}
+
+// leaveRoster takes a peer that is about to be removed out of its torrent's roster.
+func (s *Store) leaveRoster(sh *shard, t *torrent, v6 bool, i int) {
+	if len(sh.rosters) == 0 {
+		return
+	}
+	if ro := sh.rosters[t]; ro != nil {
+		ro.Remove(sh.addr(t, v6, i))
+	}
+}
+
+func (sh *shard) addr(t *torrent, v6 bool, i int) netip.AddrPort {
+	if v6 {
+		return expand(&sh.v6.records.one(sh.v6.number(sh.list6(t), i)).addr)
+	}
+	return expand(&sh.v4.records.one(sh.v4.number(&t.v4, i)).addr)
+}
+
+// Tend is documented at [roster.Store]. It holds the lock of a shard at a time.
+func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
+	var silent []netip.AddrPort
+	for i := range s.shards {
+		if err := ctx.Err(); err != nil {
+			return peers, err
+		}
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for t, ro := range sh.rosters {
+			silent = ro.Silent(silent[:0], now, grace)
+			for _, addr := range silent {
+				peers += s.dropAddr(sh, t, addr)
+			}
+			if ro.Empty() && !ro.Changed() {
+				delete(sh.rosters, t)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return peers, nil
+}
+
+// dropAddr removes the peer of an address, and returns how many that were. The
+// torrent stays, even without peers, until it expires.
+func (s *Store) dropAddr(sh *shard, t *torrent, addr netip.AddrPort) int {
+	if i := sh.find(t, addr); i >= 0 {
+		s.drop(sh, t, addr.Addr().Is6(), i)
+		return 1
+	}
+	if ro := sh.rosters[t]; ro != nil {
+		ro.Remove(addr)
+	}
+	return 0
+}
+
+// Probable is documented at [roster.Store].
+func (s *Store) Probable(ctx context.Context) (probes []roster.Probe, err error) {
+	var addrs []netip.AddrPort
+	for i := range s.shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for t, ro := range sh.rosters {
+			addrs = ro.Probable(addrs[:0])
+			for _, addr := range addrs {
+				probes = append(probes, roster.Probe{InfoHash: t.hash, Addr: addr})
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return probes, nil
+}
+
+// Probed is documented at [roster.Store].
+func (s *Store) Probed(_ context.Context, p roster.Probe, ok bool) (dead bool, err error) {
+	s.withRoster(p.InfoHash, func(sh *shard, t *torrent, ro *roster.Roster) {
+		if dead = ro.Probed(p.Addr, ok); dead {
+			s.dropAddr(sh, t, p.Addr)
+		}
+	})
+	return dead, nil
+}
+
+// Explain is documented at [roster.Store].
+func (s *Store) Explain(_ context.Context, h bittorrent.InfoHash, addr netip.AddrPort) (e roster.Explanation, ok bool, err error) {
+	s.withRoster(h, func(_ *shard, _ *torrent, ro *roster.Roster) { e, ok = ro.Explain(addr) })
+	return e, ok, nil
+}
+
+// Places is documented at [roster.Store].
+func (s *Store) Places(_ context.Context, h bittorrent.InfoHash) (places []roster.Place, err error) {
+	s.withRoster(h, func(_ *shard, _ *torrent, ro *roster.Roster) { places = ro.Places() })
+	return places, nil
+}
+
+// withRoster does something with the roster of a torrent, if it has one, under the
+// lock of its shard.
+func (s *Store) withRoster(h bittorrent.InfoHash, do func(*shard, *torrent, *roster.Roster)) {
+	sh := s.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	n := sh.torrents.find(&h)
+	if n == 0 {
+		return
+	}
+	t := sh.torrents.one(n)
+	if ro := sh.rosters[t]; ro != nil {
+		do(sh, t, ro)
+	}
+}
+
+// RoleChanges shows the records of a shard's located peers that have changed since
+// the last call, a torrent at a time. They are see's until it returns, which is under
+// the lock of the shard: it must not block, nor call the store.
+func (s *Store) RoleChanges(shard int, buf []roster.Record, see func(bittorrent.InfoHash, []roster.Record)) []roster.Record {
+	sh := &s.shards[shard]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for t, ro := range sh.rosters {
+		if ro.Changed() {
+			buf = ro.Changes(buf[:0])
+			see(t.hash, buf)
+		}
+	}
+	return buf
+}
+
+// Roles shows the records of all located peers of a shard, as RoleChanges does.
+func (s *Store) Roles(shard int, buf []roster.Record, see func(bittorrent.InfoHash, []roster.Record)) []roster.Record {
+	sh := &s.shards[shard]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for t, ro := range sh.rosters {
+		buf = ro.Records(buf[:0])
+		see(t.hash, buf)
+	}
+	return buf
+}
+
+// RestoreRoles gives the peers of a torrent, which have been restored, their roles
+// and leases back. Records of peers that are not there are left out.
+func (s *Store) RestoreRoles(h bittorrent.InfoHash, records []roster.Record, now time.Time) {
+	sh := s.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	n := sh.torrents.find(&h)
+	if n == 0 {
+		return
+	}
+	t := sh.torrents.one(n)
+	ro := sh.rosters[t]
+	if ro == nil {
+		ro = s.newRoster(sh, t)
+	}
+	var p swarm.Peer
+	for i := range records {
+		if at := sh.find(t, records[i].Addr); at >= 0 {
+			sh.peer(t, records[i].Addr.Addr().Is6(), at, &p)
+			ro.Restore(&p, &records[i], now)
+		}
+	}
+	for i := range records {
+		ro.RestoreLeases(&records[i])
+	}
+}
