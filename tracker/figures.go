@@ -15,6 +15,9 @@ type Figures struct {
 	Told      uint64 // peers told to others
 	Expired   uint64 // peers forgotten because they were silent
 
+	Located   uint64 // announces from where a source knows
+	Unlocated uint64 // announces from where none does, if there are sources
+
 	Probes uint64 // attempts to connect to peers that others depend on
 	Dead   uint64 // peers forgotten because they could be connected to no more
 
@@ -41,8 +44,9 @@ type figures struct {
 const hotPlaces = 64
 
 type hotFigures struct {
-	announces, told, passive atomic.Uint64
-	_                        [40]byte
+	announces, told, passive, located, unlocated atomic.Uint64
+
+	_ [24]byte
 }
 
 func (f *figures) at(h *bittorrent.InfoHash) *hotFigures { return &f.hot[h[len(h)-1]%hotPlaces] }
@@ -65,6 +69,8 @@ func (t *Tracker) Figures() Figures {
 		f.Announces += t.figures.hot[i].announces.Load()
 		f.Told += t.figures.hot[i].told.Load()
 		f.Passive += t.figures.hot[i].passive.Load()
+		f.Located += t.figures.hot[i].located.Load()
+		f.Unlocated += t.figures.hot[i].unlocated.Load()
 	}
 	return f
 }

@@ -53,6 +53,14 @@ func (t *Tracker) policy(s *Settings, standing standing, h *bittorrent.InfoHash)
 	return s.Policies.Default
 }
 
+func (f *hotFigures) locate(a *swarm.Announce) {
+	if a.Location != nil {
+		f.located.Add(1)
+	} else {
+		f.unlocated.Add(1)
+	}
+}
+
 // paceLocated sets the intervals of a peer of whom is known where it is.
 func (t *Tracker) paceLocated(a *swarm.Announce, r *swarm.Reply) {
 	interval := a.Policy.Passive

@@ -183,6 +183,7 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	a.NumWant = s.places(a)
 	if t.locator != nil {
 		a.Policy = t.policy(s, standing, &a.InfoHash)
+		hot.locate(a)
 	}
 	if err := t.store.Announce(ctx, a, r); err != nil {
 		return t.storeFailed(err)

@@ -1,0 +1,66 @@
+package udp_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"waggle/frontend/udp"
+	"waggle/locality"
+	"waggle/store/memory"
+	"waggle/tracker"
+)
+
+// oracle is a locator whose answers wait until they are let go.
+type oracle struct {
+	asked chan netip.Addr
+	let   chan struct{}
+
+	mu    sync.Mutex
+	known map[netip.Addr]bool
+}
+
+func (o *oracle) Cached(ip netip.Addr, _ time.Time) (*locality.Group, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return nil, o.known[ip]
+}
+
+func (o *oracle) Locate(_ context.Context, ip netip.Addr) *locality.Group {
+	o.asked <- ip
+	<-o.let
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known[ip] = true
+	return nil
+}
+
+func TestAnnounceThatWaitsForItsLocationHoldsUpNobody(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, o udp.Options) {
+		l := &oracle{asked: make(chan netip.Addr), let: make(chan struct{}), known: map[netip.Addr]bool{netip.IPv6Loopback(): true}}
+		o.Tracker = tracker.New(memory.New(memory.Options{}), tracker.Settings{Interval: time.Minute, NumWant: 50, MaxNumWant: 50}, tracker.Options{Locator: l})
+		o.Readers = 1
+		port := listen(t, o, ":0").Addrs()[0].Port()
+		late := make(chan error, 2)
+		for _, host := range []string{"127.0.0.1", "127.0.0.78"} { // answered from where they were asked
+			go func() { late <- ask(t, "udp4", netip.AddrPortFrom(netip.MustParseAddr(host), port)) }()
+			<-l.asked
+		}
+		if err := ask(t, "udp6", netip.AddrPortFrom(netip.IPv6Loopback(), port)); err != nil {
+			t.Errorf("who is known waits for who is not: %v", err)
+		}
+		select {
+		case err := <-late:
+			t.Fatalf("it was answered before its location was known: %v", err)
+		default:
+		}
+		close(l.let)
+		for range 2 {
+			if err := <-late; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
