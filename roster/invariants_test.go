@@ -48,10 +48,11 @@ func newHistory(t *rapid.T) *history {
 	return h
 }
 
+// pick draws a host of a torrent; nil: nobody is there.
 func (h *history) pick(t *rapid.T) (int, *host) {
 	n := rapid.IntRange(0, len(h.worlds)-1).Draw(t, "torrent")
 	if len(h.hosts[n]) == 0 {
-		t.Skip("nobody is there")
+		return n, nil
 	}
 	return n, rapid.SampledFrom(h.hosts[n]).Draw(t, "host")
 }
@@ -60,7 +61,7 @@ func (h *history) pick(t *rapid.T) (int, *host) {
 func (h *history) join(t *rapid.T) {
 	n := rapid.IntRange(0, len(h.worlds)-1).Draw(t, "torrent")
 	if len(h.hosts[n]) >= 24 {
-		t.Skip("enough")
+		return
 	}
 	h.next++
 	c := newHost(h.next, rapid.SampledFrom(h.places).Draw(t, "place"))
@@ -79,6 +80,9 @@ func (h *history) join(t *rapid.T) {
 // again lets a host announce, after it got something or nothing.
 func (h *history) again(t *rapid.T) {
 	n, c := h.pick(t)
+	if c == nil {
+		return
+	}
 	if got := rapid.SampledFrom([]int64{0, 0, 100, fileSize}).Draw(t, "bytes"); !c.partial {
 		c.get(got)
 		c.uploaded += got
@@ -88,6 +92,9 @@ func (h *history) again(t *rapid.T) {
 
 func (h *history) leave(t *rapid.T) {
 	n, c := h.pick(t)
+	if c == nil {
+		return
+	}
 	before := h.importers(n)
 	h.drop(n, c)
 	h.worlds[n].leave(c.addr)
@@ -97,8 +104,29 @@ func (h *history) leave(t *rapid.T) {
 // move lets a host announce from another place, or from nowhere.
 func (h *history) move(t *rapid.T) {
 	n, c := h.pick(t)
+	if c == nil {
+		return
+	}
 	c.place = rapid.SampledFrom(h.places).Draw(t, "place")
 	h.announceOf(t, n, c)
+}
+
+// stall lets an importer get nothing for a while, as all others go on.
+func (h *history) stall(t *rapid.T) {
+	n, c := h.pick(t)
+	if c == nil {
+		return
+	}
+	w := h.worlds[n]
+	for range 3 {
+		w.now = w.now.Add(15 * time.Second)
+		for _, other := range h.hosts[n] {
+			if other != c {
+				other.uploaded++
+			}
+			h.announceOf(t, n, other)
+		}
+	}
 }
 
 // silence lets time pass, and forgets who was silent.
@@ -117,6 +145,9 @@ func (h *history) silence(t *rapid.T) {
 // probe finds a host alive or dead.
 func (h *history) probe(t *rapid.T) {
 	n, c := h.pick(t)
+	if c == nil {
+		return
+	}
 	w := h.worlds[n]
 	for range 2 {
 		if w.roster.Probed(c.addr, rapid.Bool().Draw(t, "alive")) {
@@ -388,10 +419,13 @@ func mapValues(groups map[*locality.Group]*group) func(func(*group) bool) {
 func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := newHistory(rt)
-		rt.Repeat(map[string]func(*rapid.T){
-			"join": h.join, "again": h.again, "leave": h.leave, "move": h.move,
-			"silence": h.silence, "probe": h.probe, "restart": h.restart, "everybody": h.everybody,
-			"": h.check,
-		})
+		actions := []func(*rapid.T){
+			h.join, h.join, h.join, h.join, h.again, h.again, h.again, h.again, h.again, h.leave, h.move,
+			h.stall, h.silence, h.probe, h.restart, h.everybody,
+		}
+		for range rapid.IntRange(1, stepsOfHistory).Draw(rt, "steps") {
+			rapid.SampledFrom(actions).Draw(rt, "action")(rt)
+			h.check(rt)
+		}
 	})
 }

@@ -1,7 +1,9 @@
 package roster
 
 import (
+	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"waggle/locality"
@@ -19,54 +21,107 @@ type Record struct {
 	Probed   bool             // it could be connected to
 	Told     time.Duration    // the interval that it was told
 	Lag      time.Duration    // the interval that it keeps whatever it is told
-	Parents  []netip.AddrPort // its source first
+	Parents  []netip.AddrPort // its source first, if it has one
+	Depth    int              // of its source when that was chosen, plus one; 0: it has no source
+
+	// Orphans are parents that were taken back, and that it may still use. One that is
+	// over stays in the last record until another change of the member.
+	Orphans []netip.AddrPort
 }
 
 // Keep makes the roster remember which records change, for Changes. It is called
 // before anything else.
 func (r *Roster) Keep() { r.kept = true }
 
-// mark remembers that the record of a member changed.
+// spareChanges is how many changes may wait beyond two for each member.
+const spareChanges = 1024
+
+// mark remembers that the record of a member changed. Where nobody takes changes,
+// and others come and go, it remembers in the end that all must be taken.
 func (r *Roster) mark(m *member) {
-	if r.kept && !m.marked {
-		m.marked = true
-		r.changed = append(r.changed, m.addr)
+	if !r.kept || m.marked || r.missed {
+		return
 	}
+	if len(r.changed) >= 2*len(r.all)+spareChanges {
+		r.changed, r.missed = nil, true
+		return
+	}
+	m.marked = true
+	r.changed = append(r.changed, m.addr)
 }
 
 // Changed reports whether there are changes.
-func (r *Roster) Changed() bool { return len(r.changed) > 0 }
+func (r *Roster) Changed() bool { return r.missed || len(r.changed) > 0 }
 
-// Changes appends the records that have changed since the last call.
-func (r *Roster) Changes(dst []Record) []Record {
-	for _, addr := range r.changed {
+// Changes appends up to n of the records that have changed and were not taken since.
+// whole: more have changed than are remembered, and all records are to be taken, by
+// RecordsBelow.
+func (r *Roster) Changes(dst []Record, n int) (_ []Record, whole bool) {
+	if r.missed {
+		return dst, true
+	}
+	orphans := r.orphansOf()
+	rest := max(len(r.changed)-n, 0)
+	for _, addr := range r.changed[rest:] {
 		m := r.members[addr]
 		if m == nil {
 			dst = append(dst, Record{Addr: addr, Gone: true})
 			continue
 		}
 		m.marked = false
-		dst = append(dst, r.record(m))
+		dst = append(dst, r.record(m, orphans))
 	}
-	r.changed = r.changed[:0]
-	return dst
+	r.changed = r.changed[:rest]
+	return dst, false
+}
+
+// RecordsBelow takes up to n records, downwards from a number of members. It appends
+// them, and returns the number to go on with, 0 at the end. The first number is
+// math.MaxInt, which forgets what has changed. In between members may come, who are
+// among the changes, go, or be appended twice, rightly the second time.
+func (r *Roster) RecordsBelow(dst []Record, below, n int) (_ []Record, next int) {
+	if below == math.MaxInt {
+		r.changed, r.missed = r.changed[:0], false
+	}
+	top := min(below, len(r.all)) // whoever goes is replaced by one from above
+	next = max(top-n, 0)
+	orphans := r.orphansOf()
+	for _, m := range r.all[next:top] {
+		m.marked = false
+		dst = append(dst, r.record(m, orphans))
+	}
+	return dst, next
 }
 
 // Records appends the records of all members.
 func (r *Roster) Records(dst []Record) []Record {
+	orphans := r.orphansOf()
 	for _, m := range r.all {
-		dst = append(dst, r.record(m))
+		dst = append(dst, r.record(m, orphans))
 	}
 	return dst
 }
 
-func (r *Roster) record(m *member) Record {
+// orphansOf returns the orphans of each child that has any.
+func (r *Roster) orphansOf() map[*member][]netip.AddrPort {
+	if len(r.orphans) == 0 {
+		return nil
+	}
+	of := map[*member][]netip.AddrPort{}
+	for _, o := range r.orphans {
+		of[o.child] = append(of[o.child], o.parent.addr)
+	}
+	return of
+}
+
+func (r *Roster) record(m *member, orphans map[*member][]netip.AddrPort) Record {
 	record := Record{
 		Addr: m.addr, Location: m.place(), Reach: m.reach, Standby: m.standby, Probed: m.health == reachable,
-		Told: m.told, Lag: m.lag,
+		Told: m.told, Lag: m.lag, Orphans: orphans[m],
 	}
 	if m.source != nil {
 		record.Parents = append(record.Parents, m.source.addr)
+		record.Depth = m.depth
 	}
 	for _, p := range m.parents {
 		if p != m.source {
@@ -82,6 +137,9 @@ func (r *Roster) Restore(p *swarm.Peer, record *Record, now time.Time) {
 	r.now = now.UnixNano()
 	if r.members[p.Addr] != nil {
 		return
+	}
+	if r.policy == nil {
+		r.policy = new(swarm.Policy) // which gives no roles, until an announce brings one
 	}
 	m := r.add(p.Addr, &p.ID, p.Kind, record.Location, known(p.Left))
 	m.uploaded, m.downloaded, m.first = p.Uploaded, p.Downloaded, p.First.UnixNano()
@@ -100,8 +158,8 @@ func (r *Roster) Restore(p *swarm.Peer, record *Record, now time.Time) {
 	}
 }
 
-// RestoreLeases gives a restored member its parents back, once all are members. A
-// lease that nobody may have any more is an orphan.
+// RestoreLeases gives a restored member its parents back, once all are members, and
+// its orphans. A lease that nobody may have any more is an orphan.
 func (r *Roster) RestoreLeases(record *Record) {
 	m := r.members[record.Addr]
 	if m == nil {
@@ -115,9 +173,21 @@ func (r *Roster) RestoreLeases(record *Record) {
 		r.lend(m, p)
 		if !m.may(p) || !p.may(m) {
 			r.withdraw(m, p)
-		} else if i == 0 && m.downloads() && follow(p, m) != circle {
-			m.source, m.depth = p, p.depthNow()+1
+		} else if i == 0 && record.Depth > 0 && m.downloads() && follow(p, m) != circle {
+			m.source, m.depth = p, record.Depth
 		}
+	}
+	for _, addr := range record.Orphans {
+		if p := r.members[addr]; p != nil && p != m && (m.downloads() || p.downloads()) {
+			r.restoreOrphan(m, p)
+		}
+	}
+}
+
+// restoreOrphan counts an orphan that is none of those counted, and no lease.
+func (r *Roster) restoreOrphan(m, p *member) {
+	if !has(m.parents, p) && !has(m.children, p) && !slices.Contains(r.orphans, lease{m, p}) && !slices.Contains(r.orphans, lease{p, m}) {
+		r.orphans = append(r.orphans, lease{m, p})
 	}
 }
 

@@ -30,6 +30,7 @@ type Roster struct {
 	orphans []lease
 	kept    bool             // changes are remembered
 	changed []netip.AddrPort // members whose record changed, and such that were
+	missed  bool             // more have changed than are remembered
 	tended  int              // where tending goes on
 	found   swarm.Reply      // reused, so that looking for strangers allocates nothing
 	picked  []int32          // reused, of the rack-mates told
