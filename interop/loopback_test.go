@@ -5,6 +5,7 @@ import (
 )
 
 func TestLibtorrentTransfersOverLoopback(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		scheme string
@@ -56,6 +57,7 @@ func checkTrackerReplies(t *testing.T, p *process, announce string) {
 }
 
 func TestQBittorrentTransfersOverLoopback(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name            string
 		scheme          string

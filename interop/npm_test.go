@@ -81,6 +81,7 @@ func (a *announcer) ask(t *testing.T, request announcerRequest) announcerAnswer 
 // Two clients of npm's bittorrent-tracker go through the life of a download. At
 // every step the answer, and a scrape from outside, say what happened.
 func TestBittorrentTrackerFromNPMAnnouncesAndScrapes(t *testing.T) {
+	t.Parallel()
 	const (
 		infoHash  = "0102030405060708090a0b0c0d0e0f1011121314"
 		seedID    = "2d574e303030302d736565646572736565646572" // -WN0000-seederseeder

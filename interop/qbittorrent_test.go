@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -40,7 +41,23 @@ WebUI\Port=%d
 WebUI\UseUPnP=false
 `
 
+// A qBittorrent is a running one, which takes orders over its web interface.
+type qBittorrent struct {
+	*process
+	http http.Client
+	api  string // the URL below which orders are
+}
+
 func startQBittorrent(t *testing.T, h host, torrent, dir string) *process {
+	t.Helper()
+	q := launchQBittorrent(t, h)
+	q.add(t, map[string]string{"savepath": dir}, torrent)
+	return q.process
+}
+
+// launchQBittorrent starts qBittorrent with no torrents and waits until it takes
+// orders.
+func launchQBittorrent(t *testing.T, h host) *qBittorrent {
 	t.Helper()
 	path := program(t, "qbittorrent-nox", makeTest)
 	profile, webPort := t.TempDir(), freePort(t)
@@ -51,49 +68,67 @@ func startQBittorrent(t *testing.T, h host, torrent, dir string) *process {
 	if err := os.WriteFile(config, fmt.Appendf(nil, qBittorrentConfig, freePort(t), webPort), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, h, "qBittorrent", path, "--profile="+profile)
-
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}}
-	api := fmt.Sprintf("http://127.0.0.1:%d/api/v2", webPort)
+	q := &qBittorrent{
+		process: start(t, h, "qBittorrent", path, "--profile="+profile),
+		http:    http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}},
+		api:     fmt.Sprintf("http://127.0.0.1:%d/api/v2", webPort),
+	}
 	eventually(t, 30*time.Second, "qBittorrent takes orders", func() error {
-		if err := p.alive(); err != nil {
+		if err := q.alive(); err != nil {
 			return err
 		}
-		resp, err := client.Get(api + "/app/version")
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
+		_, err := q.get("/app/version")
+		return err
 	})
-	addToQBittorrent(t, &client, api, torrent, dir)
-	return p
+	return q
 }
 
-// addToQBittorrent gives qBittorrent a torrent, over its web interface.
-func addToQBittorrent(t *testing.T, client *http.Client, api, torrent, dir string) {
+// add gives qBittorrent .torrent files, or the magnets in the field urls. The
+// other fields say what to do with them all.
+func (q *qBittorrent) add(t *testing.T, fields map[string]string, torrents ...string) {
 	t.Helper()
-	content, err := os.ReadFile(torrent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var form bytes.Buffer
+	var form bytes.Buffer // writing to memory does not fail
 	w := multipart.NewWriter(&form)
-	file, err := w.CreateFormFile("torrents", filepath.Base(torrent))
-	if err != nil {
-		t.Fatal(err)
+	for i, torrent := range torrents {
+		content, err := os.ReadFile(torrent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := w.CreateFormFile("torrents", fmt.Sprint(i, ".torrent")) // of one name it takes the last only
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = file.Write(content)
 	}
-	_, _ = file.Write(content) // to memory, as is all of the form
-	_ = w.WriteField("savepath", dir)
+	for name, value := range fields {
+		_ = w.WriteField(name, value)
+	}
 	_ = w.Close()
+	body, err := q.answer(q.http.Post(q.api+"/torrents/add", w.FormDataContentType(), &form))
+	if err != nil || string(body) != "Ok." {
+		t.Fatalf("qBittorrent does not take the torrents: %s (%v)", body, err)
+	}
+}
 
-	resp, err := client.Post(api+"/torrents/add", w.FormDataContentType(), &form)
+func (q *qBittorrent) get(path string) ([]byte, error) {
+	return q.answer(q.http.Get(q.api + path))
+}
+
+func (q *qBittorrent) post(path string, form url.Values) ([]byte, error) {
+	return q.answer(q.http.PostForm(q.api+path, form))
+}
+
+// answer returns the body of an answer, which has to be 200.
+func (q *qBittorrent) answer(resp *http.Response, err error) ([]byte, error) {
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "Ok." {
-		t.Fatalf("qBittorrent does not take the torrent: %s: %s (%v)", resp.Status, body, err)
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("qBittorrent answers %s: %s", resp.Status, body)
 	}
+	return body, err
 }
 
 // freePort returns a TCP port of IPv4 loopback that was free a moment ago, for

@@ -36,8 +36,8 @@ func loadedHash(torrent int) bittorrent.InfoHash {
 }
 
 // loader announces one new peer after the other over UDP, every third of which
-// completes, until the tracker does not answer any more.
-func loader(number int, announceURL string) ([]acknowledged, error) {
+// completes, until the tracker has ended.
+func loader(number int, announceURL string, ended <-chan struct{}) ([]acknowledged, error) {
 	parsed, err := url.Parse(announceURL)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,10 @@ func loader(number int, announceURL string) ([]acknowledged, error) {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
+	go func() { // nobody waits for the answer that the kill cut off
+		<-ended
+		_ = conn.Close()
+	}()
 
 	var list []acknowledged
 	var id uint64
@@ -111,6 +115,7 @@ func exchange(conn *net.UDPConn, packet []byte) (bittorrent.UDPResponse, error) 
 // one second between transactions, and the rest for the slowest machine's
 // transaction.
 func TestSwarmsSurviveKillNineInTheMiddleOfALoad(t *testing.T) {
+	t.Parallel()
 	const grace = 3 * time.Second
 	store := "sqlite:" + filepath.Join(t.TempDir(), "waggle.db")
 	var sure, ever []acknowledged // what has to survive, and all that can
@@ -121,7 +126,7 @@ func TestSwarmsSurviveKillNineInTheMiddleOfALoad(t *testing.T) {
 		var announced []acknowledged
 		for n := range loaders {
 			group.Go(func() {
-				list, err := loader(1+round*loaders+n, tr.url(t, "udp", ipv4Loopback))
+				list, err := loader(1+round*loaders+n, tr.url(t, "udp", ipv4Loopback), tr.exited)
 				if err != nil {
 					t.Errorf("loader %d: %v", n, err)
 				}

@@ -64,6 +64,7 @@ type checked struct {
 }
 
 func TestLibtorrentSeedsWhatWasMadeInEveryVersion(t *testing.T) {
+	t.Parallel()
 	libtorrentScript(t) // says so if there is no libtorrent
 	dir := t.TempDir()
 	files := map[string]int64{"release/a.bin": 300_000, "release/b/c.bin": 1, "release/b/d.bin": 65_536, "release/b.txt": 40_000, "release/empty": 0}
@@ -151,6 +152,7 @@ func showTorrent(t *testing.T, path string) (hashes checked) {
 }
 
 func TestLibtorrentTransfersVersion2AndHybrid(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"2", "hybrid"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

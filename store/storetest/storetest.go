@@ -31,11 +31,11 @@ type Open func(t *testing.T) swarm.Store
 
 // Run runs the whole suite.
 func Run(t *testing.T, open Open) {
-	run(t, open, append(slices.Clone(behaviours), details...))
+	run(t, open, slices.Concat(behaviours, details, located))
 }
 
 // RunWithoutDetails runs what does not need details of peers to be kept.
-func RunWithoutDetails(t *testing.T, open Open) { run(t, open, behaviours) }
+func RunWithoutDetails(t *testing.T, open Open) { run(t, open, slices.Concat(behaviours, located)) }
 
 type behaviour struct {
 	name string
