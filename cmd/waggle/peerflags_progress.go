@@ -129,18 +129,22 @@ func (d *display) draw(p transferProgress) {
 			progressbar.OptionClearOnFinish())
 	}
 	d.bar.ChangeMax64(max(p.Size, 1))
-	d.bar.Describe(p.line())
+	d.bar.Describe(p.words("")) // a bar has the percentage
 	_ = d.bar.Set64(min(p.Have, max(p.Size, 1)-1)) // a bar that is full cannot be drawn again
 }
 
-// line is progress in words.
+// line is progress as a line of its own.
 func (p *transferProgress) line() string {
-	percent := 0
-	if p.Size > 0 {
-		percent = int(100 * float64(p.Have) / float64(p.Size))
+	if p.Size == 0 {
+		return p.words("")
 	}
-	text := fmt.Sprintf("%s %s %d%% of %s, down %s/s, up %s/s, %s",
-		printable(p.Name), p.Phase, percent, iec(p.Size), iec(max(p.Down, 0)), iec(max(p.Up, 0)), count(p.Peers, "peer"))
+	return p.words(fmt.Sprintf("%d%% of ", int(100*float64(p.Have)/float64(p.Size))))
+}
+
+// words is progress in words.
+func (p *transferProgress) words(share string) string {
+	text := fmt.Sprintf("%s %s %s%s, down %s/s, up %s/s, %s",
+		printable(p.Name), p.Phase, share, iec(p.Size), iec(max(p.Down, 0)), iec(max(p.Up, 0)), count(p.Peers, "peer"))
 	if p.ETA != nil {
 		text += fmt.Sprintf(", %s left", time.Duration(*p.ETA)*time.Second)
 	}
