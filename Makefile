@@ -17,7 +17,7 @@ export GOFLAGS := -tags=$(NO_C)
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	gcc:gcc /usr/include/stdlib.h:libc6-dev \
+	gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"reflect"
 	"time"
 )
 
@@ -34,6 +33,9 @@ type Config struct {
 
 	// Whose word is believed, and who is not held to a rate.
 	Access Access `key:"access"`
+
+	// Where peers are, and who is told of whom for that.
+	Locality Locality `key:"locality"`
 
 	// Who may use the console and its API.
 	Console Console `key:"console"`
@@ -174,15 +176,7 @@ type Log struct {
 func Default() Config {
 	var c Config
 	for _, k := range keys() {
-		var values []reflect.Value
-		for _, text := range split(k, k.initial) {
-			value, err := k.parse(text)
-			if err != nil {
-				panic("config: default: " + k.path + " " + err.Error())
-			}
-			values = append(values, value)
-		}
-		k.put(&c, values)
+		k.put(&c, k.defaults())
 	}
 	return c
 }

@@ -22,6 +22,12 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
 		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Locality: Locality{
+			Levels: []Level{"rack"}, Profile: "strict", ActiveInterval: 15 * time.Second, PassiveInterval: 300 * time.Second,
+			Importers: []LevelCount{}, Exporters: []LevelCount{}, ProbeInterval: 5 * time.Second, LookupTimeout: 2 * time.Second,
+			CacheTime: 10 * time.Minute, CacheUnknown: time.Minute, CacheAddresses: 1_000_000, Lookups: 256, MaxGroups: 100_000,
+			Sources: []LocalitySource{},
+		},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,

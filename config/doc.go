@@ -24,9 +24,14 @@
 // between two keys is a line in (*loader).relations. A field of a type that no other field has
 // needs an entry in kinds (kind.go): how it is read, and what to write when it cannot be.
 //
+// A source of locations, an entry of locality.sources, has keys of its own: the fields of its struct, with the same tags.
+// To add a kind of source is to add such a struct, and a field for it in LocalitySource. A flag or a variable gives all
+// sources together, in YAML.
+//
 // # The files
 //
 //	config.go       the keys
+//	locality.go     the keys of where peers are; locality_kinds.go, _sources.go and _rules.go belong to it
 //	key.go          a key as reflection and its doc comment show it
 //	kind.go         types of values; count.go, address.go and store.go are ours
 //	load.go         the layers

@@ -41,6 +41,10 @@ func (l *loader) environment(environ []string) {
 
 // setText gives a key a value that is one text.
 func (l *loader) setText(k key, text string, from Source) {
+	if k.isSources() {
+		l.sourcesIn(k, text, from)
+		return
+	}
 	var entries []entry
 	for _, part := range split(k, text) {
 		entries = append(entries, entry{part, from})

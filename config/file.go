@@ -75,10 +75,16 @@ func notText(data []byte) (line int, complaint string) {
 // show what is there twice, and leave aliases alone.
 type file struct {
 	*loader
-	path string
+	path     string
+	lineless bool // it is a flag or a variable
 }
 
-func (f *file) at(n *yaml.Node) Source { return Source{f.path, n.Line} }
+func (f *file) at(n *yaml.Node) Source {
+	if f.lineless {
+		return Source{Name: f.path}
+	}
+	return Source{f.path, n.Line}
+}
 
 func (f *file) root(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
@@ -122,27 +128,37 @@ func (f *file) key(parent string, name, value *yaml.Node) {
 }
 
 func (f *file) value(k key, name, value *yaml.Node) {
+	if k.isSources() && !empty(value) {
+		f.sources(k, f.at(name), value)
+		return
+	}
+	f.set(k, f.at(name), f.entries(k, name, value)...)
+}
+
+// entries are the texts of a value. What is wrong with it is refused.
+func (f *file) entries(k key, name, value *yaml.Node) []entry {
 	if empty(value) {
 		f.refuse(k, f.at(name), "has no value; give it %s, or leave out the key", k.example())
-		return
+		return nil
 	}
-	if !k.list {
-		if f.scalar(k, value) {
-			f.set(k, f.at(name), entry{value.Value, f.at(value)})
+	if k.isPairs() {
+		return f.pairsIn(k, value)
+	}
+	items := []*yaml.Node{value}
+	if k.list {
+		if value.Kind != yaml.SequenceNode {
+			f.refuse(k, f.at(value), "wants %s, not %s", k.example(), describe(value))
+			return nil
 		}
-		return
-	}
-	if value.Kind != yaml.SequenceNode {
-		f.refuse(k, f.at(value), "wants %s, not %s", k.example(), describe(value))
-		return
+		items = value.Content
 	}
 	var entries []entry
-	for _, item := range value.Content {
+	for _, item := range items {
 		if f.scalar(k, item) {
 			entries = append(entries, entry{item.Value, f.at(item)})
 		}
 	}
-	f.set(k, f.at(name), entries...)
+	return entries
 }
 
 // scalar reports whether n is a text to read, and refuses it if not.
@@ -160,6 +176,12 @@ func (f *file) scalar(k key, n *yaml.Node) bool {
 
 // example is what to write in a file, with an example.
 func (k key) example() string {
+	if k.isPairs() {
+		return "keys such as {" + strings.Replace(k.kind.example, "=", ": ", 1) + "}"
+	}
+	if k.isSources() {
+		return "a list such as [" + k.kind.example + "]"
+	}
 	if k.list {
 		return "a list such as [" + quote(k.kind.example) + "]"
 	}

@@ -10,6 +10,7 @@ import (
 // the same, or every problem is one short line that begins with the file's name.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(printed(&Loaded{Config: Default()})))
+	f.Add([]byte(everySource))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := newLoader()
 		l.file("waggle.yaml", data)

@@ -53,12 +53,30 @@ func (k key) in(c *Config) reflect.Value {
 
 // put gives c the entries of a list, or the one value of any other key.
 func (k key) put(c *Config, values []reflect.Value) {
+	k.store(k.in(c), values)
+}
+
+// store gives a field the entries of a list, or the one value of any other key.
+func (k key) store(field reflect.Value, values []reflect.Value) {
 	if !k.list {
-		k.in(c).Set(values[0])
+		field.Set(values[0])
 		return
 	}
 	list := reflect.MakeSlice(reflect.SliceOf(k.kind.of), 0, len(values))
-	k.in(c).Set(reflect.Append(list, values...))
+	field.Set(reflect.Append(list, values...))
+}
+
+// defaults are the values that the key's default stands for.
+func (k key) defaults() []reflect.Value {
+	var values []reflect.Value
+	for _, text := range split(k, k.initial) {
+		value, err := k.parse(text)
+		if err != nil {
+			panic("config: default: " + k.path + " " + err.Error())
+		}
+		values = append(values, value)
+	}
+	return values
 }
 
 // parse reads a value, or one entry of a list. Its error completes a sentence that begins with the
@@ -103,6 +121,9 @@ func (k key) manual() string {
 	}
 	if len(k.oneof) > 0 {
 		return k.doc + " One of " + strings.Join(k.oneof, ", ") + "."
+	}
+	if k.isSources() {
+		return k.doc + sourcesManual()
 	}
 	return k.doc
 }
@@ -216,14 +237,23 @@ func join(parent, name string) string {
 //go:embed config.go
 var source []byte
 
-// comments returns the doc comments of config.go: those of types by the type's name, those of
-// fields as Type.Field.
+//go:embed locality.go
+var localitySource []byte
+
+// comments returns the doc comments of the files that declare keys: those of types by the type's
+// name, those of fields as Type.Field.
 func comments() map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
+	docs := map[string]string{}
+	addComments(docs, "config.go", source)
+	addComments(docs, "locality.go", localitySource)
+	return docs
+}
+
+func addComments(docs map[string]string, name string, source []byte) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
 	if err != nil {
 		panic("config: " + err.Error())
 	}
-	docs := map[string]string{}
 	for _, d := range file.Decls {
 		declaration, ok := d.(*ast.GenDecl)
 		if !ok || declaration.Tok != token.TYPE {
@@ -235,5 +265,4 @@ func comments() map[string]string {
 			docs[t.Name.Name+"."+f.Names[0].Name] = f.Doc.Text()
 		}
 	}
-	return docs
 }

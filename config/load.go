@@ -62,6 +62,8 @@ type loader struct {
 	problems
 	loaded *Loaded
 	broken map[string]bool // keys that were given a value that cannot be
+
+	sourceLines []Source // of the entries of locality.sources
 }
 
 func newLoader() *loader {
@@ -80,6 +82,16 @@ type entry struct {
 
 // set gives a key the value that one layer has for it, from a place that stands for all of it.
 func (l *loader) set(k key, from Source, entries ...entry) {
+	values := l.parsed(k, entries)
+	if l.broken[k.path] {
+		return
+	}
+	k.put(&l.loaded.Config, values)
+	l.loaded.Sources[k.path] = from
+}
+
+// parsed reads entries, and refuses those that are wrong.
+func (l *loader) parsed(k key, entries []entry) []reflect.Value {
 	var values []reflect.Value
 	for _, e := range entries {
 		value, err := k.parse(e.text)
@@ -89,11 +101,7 @@ func (l *loader) set(k key, from Source, entries ...entry) {
 		}
 		values = append(values, value)
 	}
-	if l.broken[k.path] {
-		return
-	}
-	k.put(&l.loaded.Config, values)
-	l.loaded.Sources[k.path] = from
+	return values
 }
 
 // refuse reports what is wrong with the value of a key.
@@ -129,6 +137,7 @@ func (l *loader) relations() {
 	if a.Numwant > a.MaxNumwant {
 		l.conflict("announce.numwant", "at most", "announce.max_numwant")
 	}
+	l.locality()
 }
 
 // conflict blames the key, or the other one where only that was changed.
@@ -145,7 +154,11 @@ func (l *loader) conflict(path, must, other string) {
 
 // told is a key's value with where it comes from.
 func (l *loader) told(path string) string {
-	value := format(l.byPath[path].in(&l.loaded.Config))
+	k := l.byPath[path]
+	value := format(k.in(&l.loaded.Config))
+	if k.list {
+		value = k.yaml(k.in(&l.loaded.Config))
+	}
 	return fmt.Sprintf("%s (%v)", value, l.loaded.Sources[path])
 }
 

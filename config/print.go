@@ -35,6 +35,11 @@ func (l *Loaded) Print(w io.Writer) error {
 		}
 		open = parent
 		writeComment(&b, indent, k.manual())
+		if sources := k.in(&l.Config); k.isSources() && sources.Len() > 0 {
+			b.WriteString(indent + name + ":" + l.origin(k) + "\n")
+			writeSources(&b, indent+"  ", sources)
+			continue
+		}
 		b.WriteString(indent + name + ": " + l.text(k) + l.origin(k) + "\n")
 	}
 	_, err := w.Write(b.Bytes())
@@ -54,11 +59,20 @@ func writeComment(b *bytes.Buffer, indent, doc string) {
 
 // text is the key's value in YAML.
 func (l *Loaded) text(k key) string {
-	value := k.in(&l.Config)
-	if !k.list {
-		return quote(format(value))
+	return k.yaml(k.in(&l.Config))
+}
+
+// yaml is a value of the key in YAML.
+func (k key) yaml(value reflect.Value) string {
+	switch {
+	case k.isSources():
+		return sourcesText(value)
+	case k.isPairs():
+		return pairs(value)
+	case k.list:
+		return list(value)
 	}
-	return list(value)
+	return quote(format(value))
 }
 
 func list(value reflect.Value) string {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -37,9 +36,13 @@ func TestPrintedDefaultIsReadBackAsTheDefault(t *testing.T) {
 
 func TestEveryKeyIsPrintedOnceBelowItsComment(t *testing.T) {
 	text := printed(&Loaded{Config: Default()})
+	alike := map[string]int{}
+	for _, k := range keys() {
+		alike[last(k.path)]++
+	}
 	for _, k := range keys() {
 		lines := regexp.MustCompile(`(?m)^ *#.*\n *`+last(k.path)+`: .*$`).FindAllString(text, -1)
-		if len(lines) != 1 {
+		if len(lines) != alike[last(k.path)] {
 			t.Errorf("%s is printed as %q", k.path, lines)
 		}
 	}
@@ -110,11 +113,12 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
 		}
+		c.Locality = anyLocality().Draw(t, "locality")
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
 
 		text := printed(&Loaded{Config: c})
 		back, err := read(text)
-		if err != nil || fmt.Sprintf("%+v", back) != fmt.Sprintf("%+v", c) {
+		if err != nil || !reflect.DeepEqual(back.Locality, c.Locality) || withoutLocality(back) != withoutLocality(c) {
 			t.Fatalf("%+v\nis read back as\n%+v, %v\nfrom\n%s", c, back, err, text)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/locality"
 	"waggle/swarm"
 	"waggle/tracker"
 )
@@ -20,11 +21,18 @@ type figures struct {
 	UDP     udp.Figures
 	HTTP    http.Figures
 	Store   swarm.Totals
+
+	Sources []locality.SourceFigures `json:",omitempty"` // of locations, in the order in which they are asked
+	Lookups locality.LookupFigures   // of locations
 }
 
 func (s *service) figures() figures {
 	totals, _ := s.store.Totals(context.Background()) // a store that fails is counted by the tracker
-	return figures{s.tracker.Figures(), s.udp.Figures(), s.http.Figures(), totals}
+	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: totals}
+	if s.locator != nil {
+		f.Sources, f.Lookups = s.locator.Figures(), s.locator.Lookups()
+	}
+	return f
 }
 
 // logFigures logs what happened in each minute, until ctx ends, and then what
@@ -42,6 +50,7 @@ func (s *service) logFigures(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now, at := s.figures(), time.Now()
+		s.logSources(now.Sources, last.Sources)
 		s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "figures", attributes(now, last, at.Sub(since))...)
 		if now.Tracker.Failed > last.Tracker.Failed {
 			s.log.Error("the store failed", "error", s.tracker.LastFailure())
@@ -75,6 +84,11 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"limited", now.Tracker.Limited, last.Tracker.Limited},
 		{"shed", now.Tracker.Shed, last.Tracker.Shed},
 		{"lengthened", now.Tracker.Lengthened, last.Tracker.Lengthened},
+		{"located", now.Tracker.Located, last.Tracker.Located},
+		{"lookups_refused", uint64(now.Lookups.Refused), uint64(last.Lookups.Refused)},
+		{"unlocated", now.Tracker.Unlocated, last.Tracker.Unlocated},
+		{"probes", now.Tracker.Probes, last.Tracker.Probes},
+		{"dead", now.Tracker.Dead, last.Tracker.Dead},
 		{"expired", now.Tracker.Expired, last.Tracker.Expired},
 		{"store_failures", now.Tracker.Failed, last.Tracker.Failed},
 		{"udp_connects", now.UDP.Connects, last.UDP.Connects},

@@ -24,6 +24,8 @@ import (
 	"waggle/console"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/locality"
+	"waggle/roster"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 	"waggle/swarm"
@@ -39,7 +41,7 @@ func newServeCommand() *cobra.Command {
 Every setting is a flag, an environment variable and a key of the file that
 --config names, in this order of precedence; "waggle config print" explains each.
 SIGTERM and Ctrl-C end what is under way, write what is in memory and stop.
-SIGHUP reads the configuration and torrents.deny again.`,
+SIGHUP reads the configuration, torrents.deny and files of locations again.`,
 		Example: `  waggle serve
   waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
   waggle serve --torrents-mode listed --torrents-directory /srv/torrents
@@ -69,6 +71,9 @@ type service struct {
 
 	catalog      *catalog.Catalog
 	catalogStore catalog.Store
+
+	locator *locality.Locator // nil: locality is off
+	budget  *roster.Budget
 }
 
 // serve runs a tracker until ctx ends.
@@ -91,6 +96,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	background, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { s.tracker.Clean(background) })
+	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
 	for waiting := true; waiting; {
 		select {
@@ -104,7 +110,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeCatalog(), s.store.Close())
+	err = errors.Join(err, s.closeLocator(), s.closeCatalog(), s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -127,9 +133,12 @@ func setLevel(level *slog.LevelVar, c config.Log) {
 // start opens the store, the catalogue and the frontends. If one fails, what was
 // opened is closed.
 func (s *service) start(ctx context.Context) (err error) {
+	if err := s.openLocator(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	if s.store, err = s.openStore(ctx); err != nil {
-		return err
+		return errors.Join(err, s.closeLocator())
 	}
 	if totals, err := s.store.Totals(ctx); err == nil && totals.Torrents > 0 {
 		s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
@@ -149,10 +158,11 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if err := s.openCatalog(ctx); err != nil {
 		return err
 	}
-	s.tracker = tracker.New(s.store, settings, tracker.Options{
-		Addresses: int(s.config.Limits.Addresses),
-		Gate:      s.catalog,
-	})
+	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Gate: s.catalog}
+	if s.locator != nil {
+		options.Locator = s.locator
+	}
+	s.tracker = tracker.New(s.store, settings, options)
 	return s.listen(ctx)
 }
 
@@ -190,7 +200,9 @@ func texts(addresses []config.Address) []string {
 func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	var seed [16]byte
 	_, _ = rand.Read(seed[:]) // never fails: crypto/rand
+	s.budget = newBudget(s.config.Locality)
 	options := memory.Options{
+		Budget:      s.budget,
 		MaxPeers:    int(s.config.Limits.Peers),
 		MaxTorrents: int(s.config.Limits.Torrents),
 		Details:     s.config.Torrents.PeerDetails,
@@ -232,6 +244,8 @@ func settings(c config.Config) tracker.Settings {
 		AddressRate:     int(c.Limits.AnnouncesPerSecondPerAddress),
 		Unlimited:       c.Access.UnlimitedNetworks,
 		Rate:            int(c.Limits.AnnouncesPerSecond),
+		Policies:        policies(c.Locality),
+		ProbeInterval:   c.Locality.ProbeInterval,
 	}
 }
 
@@ -251,7 +265,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeCatalog(), s.store.Close())
+	return errors.Join(s.closeFrontends(), s.closeLocator(), s.closeCatalog(), s.store.Close())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -260,6 +274,9 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	var refused tracker.Denied
 	if err == nil {
 		refused, err = denied(loaded.Config)
+	}
+	if err == nil {
+		err = s.reloadLocator(context.Background())
 	}
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
@@ -274,6 +291,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	settings := settings(c)
 	settings.Denied = refused
 	s.tracker.Apply(settings)
+	s.budget.Limit(importersOfARack(c.Locality))
 	s.http.Trust(c.Access.TrustedProxies)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
@@ -284,6 +302,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
 		{"console", s.config.Console, c.Console},
+		{"locality", sources(s.config.Locality), sources(c.Locality)},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 	} {
@@ -297,6 +316,11 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 func sizes(l config.Limits) config.Limits {
 	l.AnnouncesPerSecond, l.AnnouncesPerSecondPerAddress = 0, 0
 	return l
+}
+
+// sources returns what of locality cannot change while running.
+func sources(l config.Locality) []any {
+	return []any{l.Levels, l.Sources, l.LookupTimeout, l.CacheTime, l.CacheUnknown, l.CacheAddresses, l.Lookups, l.MaxGroups}
 }
 
 // lasting returns what cannot change while running.

@@ -1,0 +1,112 @@
+package locality
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// flight is a look-up under way.
+type flight struct {
+	done  chan struct{} // closed when group is set
+	group *Group
+}
+
+// join is the look-up of an address: the one under way, or a new one. It is nil if too many others
+// are under way.
+func (l *Locator) join(ip netip.Addr) *flight {
+	key := ip.As16()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.flights[key]; f != nil {
+		return f
+	}
+	if l.closed {
+		return nil
+	}
+	if len(l.flights) >= l.o.Lookups {
+		l.refused.Add(1)
+		return nil
+	}
+	f := &flight{done: make(chan struct{})}
+	l.flights[key] = f
+	l.running.Go(func() { l.fly(ip, f) })
+	return f
+}
+
+// fly looks an address up, and remembers what it found.
+func (l *Locator) fly(ip netip.Addr, f *flight) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.o.LookupTimeout)
+	defer cancel()
+	key := ip.As16()
+	old, _ := l.cache.peek(key)
+	epoch := l.cache.epoch.Load()
+	g, e, sure := l.walk(ctx, ip, old)
+	now := l.o.Now()
+	e.epoch, e.expires = epoch, instantOf(now.Add(l.o.CacheUnknown))
+	if sure && e.group != nil {
+		e.expires = instantOf(now.Add(l.o.CacheTime))
+	}
+	if e.asked == 0 {
+		e.asked = instantOf(now)
+	}
+	if l.ctx.Err() == nil { // otherwise it was cut short
+		l.cache.put(key, e)
+	}
+	f.group = g
+	l.mu.Lock()
+	delete(l.flights, key)
+	l.mu.Unlock()
+	close(f.done)
+}
+
+// walk asks one source after the other until one knows an address. g is where it is; e is what is
+// to be remembered of the remote sources, without its times unless it is old. sure says that each
+// of them answered.
+//
+// A source that fails now, but knew the address when it was last asked, still counts as knowing it:
+// a host does not leave its rack because a server is down.
+func (l *Locator) walk(ctx context.Context, ip netip.Addr, old entry) (g *Group, e entry, sure bool) {
+	sure = true
+	remotes := l.remotes
+	for i, s := range l.chain {
+		e.walked = int8(i + 1)
+		if s.table != nil {
+			if g := s.find(ip); g != nil {
+				e.source = -1
+				return g, e, sure
+			}
+			continue
+		}
+		g, err := l.ask(ctx, s, ip, remotes)
+		remotes--
+		if err != nil {
+			sure = false
+			if old.group != nil && int(old.source) == i && !isRubbish(err) {
+				g, e.asked = old.group, old.asked
+			}
+		}
+		if g != nil {
+			e.group, e.source = g, int8(i)
+			return g, e, sure
+		}
+	}
+	e.source = -1
+	return nil, e, sure
+}
+
+// ask asks a remote source for its share of the time that is left, so that a slow one leaves some
+// to those after it, of which there are remotes with itself.
+func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int) (*Group, error) {
+	now := l.o.Now()
+	if !s.admit(now) {
+		return nil, errLeftOut
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(remotes))
+		defer cancel()
+	}
+	g, _, err := s.ask(ctx, l.tree, ip, l.o.Now)
+	return g, err
+}
