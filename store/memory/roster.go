@@ -1,8 +1,11 @@
 package memory
 
 import (
+	"bytes"
 	"context"
+	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"waggle/bittorrent"
@@ -148,30 +151,61 @@ func (s *Store) withRoster(h bittorrent.InfoHash, do func(*shard, *torrent, *ros
 	}
 }
 
-// RoleChanges shows the records of a shard's located peers that have changed since
-// the last call, a torrent at a time. They are see's until it returns, which is under
-// the lock of the shard: it must not block, nor call the store.
-func (s *Store) RoleChanges(shard int, buf []roster.Record, see func(bittorrent.InfoHash, []roster.Record)) []roster.Record {
+// RoleChanges shows some of the records of a shard's located peers that have changed
+// and were not shown since, a torrent at a time, and reports whether there are more.
+// The records are see's until it returns, which is under the lock of the shard: it
+// must not block, nor call the store. whole: more of a torrent have changed than are
+// remembered, which is shown again until Roles shows them all. buf is reused, and
+// returned. It is for one goroutine, with Roles.
+func (s *Store) RoleChanges(shard int, buf []roster.Record, see func(h bittorrent.InfoHash, records []roster.Record, whole bool)) (_ []roster.Record, more bool) {
 	sh := &s.shards[shard]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	left := WalkStep
 	for t, ro := range sh.rosters {
-		if ro.Changed() {
-			buf = ro.Changes(buf[:0])
-			see(t.hash, buf)
+		if !ro.Changed() {
+			continue
+		}
+		if left == 0 {
+			return buf, true
+		}
+		var whole bool
+		buf, whole = ro.Changes(buf[:0], left)
+		see(t.hash, buf, whole)
+		left -= len(buf)
+		if !whole && ro.Changed() {
+			return buf, true
 		}
 	}
-	return buf
+	return buf, false
 }
 
-// Roles shows the records of all located peers of a shard, as RoleChanges does.
-func (s *Store) Roles(shard int, buf []roster.Record, see func(bittorrent.InfoHash, []roster.Record)) []roster.Record {
+// WithRoles returns the info hashes of a shard's torrents that have located peers, in
+// their order.
+func (s *Store) WithRoles(shard int) []bittorrent.InfoHash {
 	sh := &s.shards[shard]
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for t, ro := range sh.rosters {
-		buf = ro.Records(buf[:0])
-		see(t.hash, buf)
+	hashes := make([]bittorrent.InfoHash, 0, len(sh.rosters))
+	for t := range sh.rosters {
+		hashes = append(hashes, t.hash)
+	}
+	sh.mu.Unlock()
+	slices.SortFunc(hashes, func(a, b bittorrent.InfoHash) int { return bytes.Compare(a[:], b[:]) })
+	return hashes
+}
+
+// Roles shows the records of all located peers of a torrent, some at a time, and holds
+// the lock only while it copies those. One that changes meanwhile may be shown twice,
+// rightly the second time, and is shown by RoleChanges; one that comes is shown by
+// that alone. The records are see's until it returns. buf is reused, and returned.
+func (s *Store) Roles(h bittorrent.InfoHash, buf []roster.Record, see func([]roster.Record)) []roster.Record {
+	for next := math.MaxInt; next > 0; {
+		below := next
+		buf, next = buf[:0], 0
+		s.withRoster(h, func(_ *shard, _ *torrent, ro *roster.Roster) {
+			buf, next = ro.RecordsBelow(buf, below, WalkStep)
+		})
+		see(buf)
 	}
 	return buf
 }
