@@ -86,6 +86,14 @@ type Announce struct {
 	// How many peers a client is told at most, whatever it wants. Over UDP an answer holds no more
 	// than fit into one packet either.
 	MaxNumwant int `key:"max_numwant" default:"200" range:"0..1000"`
+
+	// File that each announce is appended to, as a line of JSON: for waggle simulate --replay. It has
+	// addresses of peers. Empty for none.
+	Record Path `key:"record" default:""`
+
+	// Bytes of announces that are recorded from one start to the next; 0 for no limit. With more,
+	// recording ends and the tracker goes on.
+	RecordLimit Count `key:"record_limit" default:"1G" range:"0..100G"`
 }
 
 // Torrents says which torrents are served, and what is kept of them and their peers.

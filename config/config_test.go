@@ -19,6 +19,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			PassiveInterval: 5 * time.Minute,
 			Numwant:         50,
 			MaxNumwant:      200,
+			RecordLimit:     1_000_000_000,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
 		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},

@@ -75,6 +75,9 @@ type Options struct {
 	// is a [roster.Store].
 	Locator Locator
 
+	// Recorder is told of each announce that the store has taken in, or nil.
+	Recorder Recorder
+
 	// Dial tries to connect to a peer; nil: by TCP.
 	Dial func(context.Context, netip.AddrPort) error
 
@@ -82,6 +85,10 @@ type Options struct {
 	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
 	Addresses int
 }
+
+// Recorder hears of announces. Announce is called concurrently; it must not block or
+// allocate, and not keep what it is given.
+type Recorder interface{ Announce(a *swarm.Announce) }
 
 // Tracker decides announces. All methods may be called concurrently.
 type Tracker struct {
@@ -190,6 +197,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	}
 	if standing == listed {
 		t.tell(a)
+	}
+	if t.options.Recorder != nil {
+		t.options.Recorder.Announce(a)
 	}
 	hot.told.Add(uint64(r.Peers.Len()))
 	t.pace(s, a, r)

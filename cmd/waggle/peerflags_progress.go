@@ -129,7 +129,7 @@ func (d *display) draw(p transferProgress) {
 			progressbar.OptionClearOnFinish())
 	}
 	d.bar.ChangeMax64(max(p.Size, 1))
-	d.bar.Describe(p.words("")) // a bar has the percentage
+	d.bar.Describe(p.words(""))                    // a bar has the percentage
 	_ = d.bar.Set64(min(p.Have, max(p.Size, 1)-1)) // a bar that is full cannot be drawn again
 }
 

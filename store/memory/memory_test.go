@@ -21,6 +21,7 @@ func TestStoreWithDetailsConforms(t *testing.T) {
 }
 
 func TestStoreWithoutDetailsConforms(t *testing.T) {
+	storetest.RunLocated(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{}) })
 	storetest.RunWithoutDetails(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{}) })
 }
 

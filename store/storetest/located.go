@@ -27,6 +27,9 @@ var located = []behaviour{
 	{"TorrentThatIsEmptyForgetsItsPlaces", emptyForgets},
 }
 
+// RunLocated runs what stores must do that are a [roster.Store] too.
+func RunLocated(t *testing.T, open Open) { runEach(t, open, located) }
+
 // world is the locations of these behaviours.
 type world struct {
 	store  roster.Store

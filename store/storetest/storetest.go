@@ -31,11 +31,11 @@ type Open func(t *testing.T) swarm.Store
 
 // Run runs the whole suite.
 func Run(t *testing.T, open Open) {
-	run(t, open, slices.Concat(behaviours, details, located))
+	run(t, open, slices.Concat(behaviours, details))
 }
 
 // RunWithoutDetails runs what does not need details of peers to be kept.
-func RunWithoutDetails(t *testing.T, open Open) { run(t, open, slices.Concat(behaviours, located)) }
+func RunWithoutDetails(t *testing.T, open Open) { run(t, open, behaviours) }
 
 type behaviour struct {
 	name string
@@ -72,6 +72,11 @@ var (
 )
 
 func run(t *testing.T, open Open, behaviours []behaviour) {
+	runEach(t, open, behaviours)
+	t.Run("RandomHistoriesAgreeWithAModel", func(t *testing.T) { randomHistories(t, open) })
+}
+
+func runEach(t *testing.T, open Open, behaviours []behaviour) {
 	for _, test := range behaviours {
 		t.Run(test.name, func(t *testing.T) {
 			store := open(t)
@@ -79,7 +84,6 @@ func run(t *testing.T, open Open, behaviours []behaviour) {
 			test.run(t, store)
 		})
 	}
-	t.Run("RandomHistoriesAgreeWithAModel", func(t *testing.T) { randomHistories(t, open) })
 }
 
 func closeStore(t *testing.T, s swarm.Store) {
