@@ -259,6 +259,9 @@ func (r *Roster) considerStrangers(m *member, best *candidate) {
 	}
 	for i, g := range groups {
 		n := r.view.Len(g)
+		if i < 2 {
+			n = r.view.Seeders(g)
+		}
 		if n == 0 || !unlocated[i/2] || r.asking.Families&(swarm.IPv4<<(g&1)) == 0 {
 			continue
 		}

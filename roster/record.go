@@ -102,6 +102,15 @@ func (r *Roster) Records(dst []Record) []Record {
 	return dst
 }
 
+// Disband lets the members go who are left where none is located, and reports whether
+// the roster can be forgotten: there are no changes.
+func (r *Roster) Disband() bool {
+	for len(r.all) > 0 {
+		r.remove(r.all[len(r.all)-1])
+	}
+	return !r.Changed()
+}
+
 // orphansOf returns the orphans of each child that has any.
 func (r *Roster) orphansOf() map[*member][]netip.AddrPort {
 	if len(r.orphans) == 0 {

@@ -156,16 +156,21 @@ func (r *Roster) judge(m *member) {
 	if m.stuck++; m.stuck < g.patience {
 		return
 	}
-	m.stuck = 0
-	m.stalled = true
+	m.stuck, m.stalled = 0, true
 	substitute := r.nextImporter(g, nil, m)
 	if substitute == nil || substitute.stalled {
 		return
 	}
 	g.patience = min(2*g.patience, lastPatience)
+	r.dismiss(m)
+	r.raise(substitute)
+}
+
+// dismiss takes the role of an importer away, and its leases.
+func (r *Roster) dismiss(m *member) {
+	m.stalled = true
 	r.lower(m, 0)
 	r.orphan(m)
-	r.raise(substitute)
 }
 
 // parentsGoOn reports whether a parent downloaded or uploaded anything since the

@@ -333,6 +333,26 @@ func TestProbesThatFailTwiceAreADeathOfWhoCouldBeReached(t *testing.T) {
 	}
 }
 
+func TestImporterThatNeverCouldBeReachedAndFallsSilentLosesItsRoleButStays(t *testing.T) {
+	w, _, all := racks(mustPolicy("strict"), 1, 3)
+	announceAll(w, all)
+	importer, standby := all[0][0], all[0][1]
+	for range 2 {
+		w.roster.Probed(importer.addr, false)
+	}
+	w.now = w.now.Add(29 * time.Second)
+	w.announce(standby.announce())
+	w.tend()
+	if w.member(importer).reach != 1 {
+		t.Fatal("it lost its role after 29 seconds")
+	}
+	w.now = w.now.Add(2 * time.Second)
+	w.tend()
+	if m := w.member(importer); m == nil || m.reach != 0 || w.member(standby).reach != 1 {
+		t.Errorf("after 31 seconds: importer %+v, standby %+v", m, w.member(standby))
+	}
+}
+
 func TestExplanationNamesRoleAndReasons(t *testing.T) {
 	w, origin, all := racks(mustPolicy("strict"), 2, 3)
 	announceAll(w, all)

@@ -15,6 +15,9 @@ const tendStep = 8192
 // they may: twice the interval that they were told or keep, and at least 15 seconds
 // beyond it, and the grace. It looks at some thousand at a time, and at the others
 // when it is asked again. The store forgets them, which calls Remove.
+//
+// An importer that never could be connected to, and is silent for twice the interval
+// that it was told, may be dead or slow: it stays, and loses its role.
 func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration) []netip.AddrPort {
 	r.now = now.UnixNano()
 	for range min(tendStep, len(r.all)) {
@@ -23,8 +26,13 @@ func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration
 		}
 		m := r.all[r.tended]
 		r.tended++
-		if m.leaf != nil && now.UnixNano()-m.last > int64(m.patience()+grace) {
+		switch silent := time.Duration(r.now - m.last); {
+		case m.leaf == nil:
+		case silent > m.patience()+grace:
 			dst = append(dst, m.addr)
+		case m.health == unreachable && m.imports() > 0 && silent > 2*m.told+grace:
+			r.dismiss(m)
+			r.staff(m.leaf, nil)
 		}
 	}
 	return dst

@@ -25,6 +25,7 @@ type world struct {
 type peer struct {
 	addr netip.AddrPort
 	id   bittorrent.PeerID
+	kind swarm.Kind
 }
 
 func newWorld(policy *swarm.Policy, budget *Budget) *world {
@@ -43,6 +44,16 @@ func mustPolicy(profile string) *swarm.Policy {
 
 // Len and Append make it a view.
 func (w *world) Len(g swarm.Group) int { return len(w.peers[g]) }
+
+// Seeders makes it a view.
+func (w *world) Seeders(g swarm.Group) (n int) {
+	for _, p := range w.peers[g] {
+		if p.kind == swarm.Seeder {
+			n++
+		}
+	}
+	return n
+}
 
 func (w *world) Append(g swarm.Group, picks []uint32, a *swarm.Announce, r *swarm.Reply) {
 	for _, i := range picks {
@@ -67,9 +78,13 @@ func (w *world) announce(a *swarm.Announce) []netip.AddrPort {
 	if a.Kind() == swarm.Leecher {
 		g = swarm.Leechers4
 	}
-	w.peers[g] = append(w.peers[g], peer{a.Addr(), a.PeerID})
+	at := len(w.peers[g])
+	if a.Kind() == swarm.Seeder {
+		at = 0
+	}
+	w.peers[g] = slices.Insert(w.peers[g], at, peer{a.Addr(), a.PeerID, a.Kind()})
 	w.reply.Reset()
-	w.roster.Announce(w, swarm.Position{Group: g, Index: len(w.peers[g]) - 1}, a, &w.reply)
+	w.roster.Announce(w, swarm.Position{Group: g, Index: at}, a, &w.reply)
 	var told []netip.AddrPort
 	for addr := range w.reply.Peers.All() {
 		told = append(told, addr)

@@ -26,6 +26,9 @@ func (g Group) family() Families { return IPv4 << (g & 1) }
 type View interface {
 	// Len returns the number of peers in a group.
 	Len(g Group) int
+	// Seeders returns how many of a group of seeds are seeders: they come first, and
+	// partial seeds after them.
+	Seeders(g Group) int
 	// Append appends peers of a group, 0 <= pick < Len(g), to r.Peers, with their
 	// ids if a wants ids and the store keeps them; all but those whose peer id is
 	// the asker's.

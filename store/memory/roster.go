@@ -71,7 +71,7 @@ func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (p
 			for _, addr := range silent {
 				peers += s.dropAddr(sh, t, addr)
 			}
-			if ro.Empty() && !ro.Changed() {
+			if ro.Empty() && ro.Disband() {
 				delete(sh.rosters, t)
 			}
 		}

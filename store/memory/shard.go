@@ -198,6 +198,14 @@ func (v *view) Len(g swarm.Group) int {
 	return l.len() - int(l.ends[swarm.PartialSeed])
 }
 
+// Seeders is documented at [swarm.View].
+func (v *view) Seeders(g swarm.Group) int {
+	if l := v.lists[g&1]; l != nil {
+		return int(l.ends[swarm.Seeder])
+	}
+	return 0
+}
+
 // Append is documented at [swarm.View].
 func (v *view) Append(g swarm.Group, picks []uint32, a *swarm.Announce, r *swarm.Reply) {
 	l := v.lists[g&1]
