@@ -23,6 +23,7 @@ var (
 	ErrTooLarge  = errors.New("the .torrent is too large")
 	ErrCursor    = errors.New("not a cursor of this list")
 	ErrGone      = errors.New("the .torrent is gone from the directory")
+	ErrProfile   = errors.New("no such profile")
 )
 
 // Source tells where a torrent came from.
@@ -57,6 +58,7 @@ type Transfer struct {
 	Version    torrent.Version
 	File       string // base name of the .torrent
 	Source     Source
+	Profile    string // which of Options.Profiles it has for itself; "": none
 
 	Registered     time.Time // for the first time
 	FirstStarted   time.Time
@@ -97,6 +99,10 @@ type Options struct {
 
 	// MaxBytes bounds one .torrent. 0, and at most: torrent.MaxFileSize.
 	MaxBytes int64
+
+	// Profiles are the names that a transfer's profile may have: of policies that say
+	// which peers are told of which. The catalogue keeps them, and knows no more.
+	Profiles []string
 
 	// Poll is how often the whole directory is looked at, which takes some 3 µs a
 	// file. Where the system tells of changes they are seen within a fraction of a

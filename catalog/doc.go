@@ -38,13 +38,14 @@
 //
 // # Announces
 //
-// [Catalog.Active], [Catalog.Started] and [Catalog.Completed] take no lock and
-// allocate nothing. [Catalog.Ask] takes one for as long as it takes to find a hash.
+// [Catalog.Active], [Catalog.Profile], [Catalog.Started] and [Catalog.Completed] take
+// no lock and allocate nothing. [Catalog.Ask] takes one for as long as it takes to find a hash.
 //
 // # The parts
 //
 //	catalog.go     what a transfer is; Open and Close; reading one
 //	edit.go        Add, Activate, Deactivate, Delete
+//	profile.go     SetProfile, and Profile for announces
 //	list.go        pages: List, Named, History
 //	index.go       entries by hash, for announces
 //	marks.go       Started and Completed, and writing them behind

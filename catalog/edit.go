@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,17 @@ import (
 // gone from the directory is no duplicate: the upload takes its place, and it is
 // active again.
 func (c *Catalog) Add(ctx context.Context, file string, metainfo []byte) (Transfer, error) {
+	return c.AddWithProfile(ctx, file, metainfo, "")
+}
+
+// AddWithProfile adds a torrent that has one of Options.Profiles for itself; "": none,
+// or the one that it had when it takes its own place. Any other is [ErrProfile].
+func (c *Catalog) AddWithProfile(ctx context.Context, file string, metainfo []byte, profile string) (Transfer, error) {
 	if err := CheckName(file); err != nil {
 		return Transfer{}, err
+	}
+	if err := c.checkProfile(profile); err != nil {
+		return Transfer{}, fmt.Errorf("%s: %w", file, err)
 	}
 	if n := int64(len(metainfo)); n > c.o.MaxBytes {
 		return Transfer{}, fmt.Errorf("%s: %w: it has %d bytes, and the limit is %d; make it with larger pieces", file, ErrTooLarge, n, c.o.MaxBytes)
@@ -34,6 +44,7 @@ func (c *Catalog) Add(ctx context.Context, file string, metainfo []byte) (Transf
 	c.edit.Lock()
 	defer c.edit.Unlock()
 	r := c.newRecord(m, file, Upload)
+	r.Profile = profile
 	p := c.plan()
 	switch e, err := p.find(&r); {
 	case err != nil:
@@ -45,7 +56,7 @@ func (c *Catalog) Add(ctx context.Context, file string, metainfo []byte) (Transf
 	case c.has(e):
 		return Transfer{}, duplicate(file, &e.record.Transfer)
 	default:
-		r.Registered = e.record.Registered
+		r.Registered, r.Profile = e.record.Registered, cmp.Or(profile, e.record.Profile)
 	}
 	p.begin(r, metainfo)
 	return p.commitOne(ctx, r.InfoHash)

@@ -26,11 +26,11 @@ func large(t testing.TB, n int) (*Catalog, []bittorrent.InfoHash) {
 		}
 		changes[i].Record.Transfer = Transfer{
 			InfoHash: hashes[i], Name: fmt.Sprintf("torrent %d", random.Uint32()), Size: 1, Version: torrent.V1,
-			File: fmt.Sprintf("%d.torrent", i), Source: Upload, Registered: start,
+			File: fmt.Sprintf("%d.torrent", i), Source: Upload, Registered: start, Profile: profiles[i%len(profiles)],
 		}
 	}
 	apply(t, store, changes...)
-	return mustOpen(t, Options{Store: store, MaxTorrents: 1 << 30}), hashes
+	return mustOpen(t, Options{Store: store, MaxTorrents: 1 << 30, Profiles: profiles}), hashes
 }
 
 func TestAnnouncesAllocateNothing(t *testing.T) {
@@ -38,6 +38,7 @@ func TestAnnouncesAllocateNothing(t *testing.T) {
 	n := 0
 	for what, do := range map[string]func(h *bittorrent.InfoHash){
 		"Active":    func(h *bittorrent.InfoHash) { c.Active(h) },
+		"Profile":   func(h *bittorrent.InfoHash) { c.Profile(h) },
 		"Inactive":  func(h *bittorrent.InfoHash) { c.Inactive(h) },
 		"Started":   func(h *bittorrent.InfoHash) { c.Started(h, start) },
 		"Completed": func(h *bittorrent.InfoHash) { c.Completed(h, start) },
@@ -62,6 +63,7 @@ func TestAnnouncesAndEditsAtATimeLoseNothing(t *testing.T) {
 			for i := range 2000 {
 				h := &hashes[(i*7+n)%len(hashes)]
 				c.Active(h)
+				c.Profile(h)
 				c.Started(h, start.Add(time.Duration(i)))
 				c.Completed(h, start.Add(time.Duration(i)))
 				c.Ask(h, start)
@@ -80,6 +82,9 @@ func TestAnnouncesAndEditsAtATimeLoseNothing(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := c.Activate(context.Background(), h); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.SetProfile(context.Background(), h, c.o.Profiles[i%2]); err != nil {
 				t.Error(err)
 			}
 			mustAdd(t, c, "x.torrent", single("x", i))

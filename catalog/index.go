@@ -36,12 +36,17 @@ const indexParts = 1024
 type part []slot
 
 // slot is empty where it has no entry. It says by itself whether a torrent is
-// active: the entry lies elsewhere in memory, and fetching it would take longer than
-// all the rest.
+// active, and whether it has a profile: the entry lies elsewhere in memory, and
+// fetching it would take longer than all the rest.
 type slot struct {
-	hash   bittorrent.InfoHash
-	active bool
-	entry  *entry
+	hash     bittorrent.InfoHash
+	active   bool
+	profiled bool
+	entry    *entry
+}
+
+func newSlot(h bittorrent.InfoHash, e *entry) slot {
+	return slot{h, e.record.Active(), e.record.Profile != "", e}
 }
 
 func (x *index) part(h *bittorrent.InfoHash) *atomic.Pointer[part] {
@@ -81,7 +86,7 @@ func (p part) find(h *bittorrent.InfoHash) *slot {
 // put puts e under its hashes. Only one goroutine may change the index at a time.
 func (x *index) put(e *entry) {
 	for _, h := range e.record.InfoHashes() {
-		x.change(slot{h, e.record.Active(), e})
+		x.change(newSlot(h, e))
 	}
 }
 
@@ -126,7 +131,7 @@ func (x *index) fill(all []*entry) {
 	for _, e := range all {
 		for _, h := range e.record.InfoHashes() {
 			at := x.part(&h)
-			parts[at] = append(parts[at], slot{h, e.record.Active(), e})
+			parts[at] = append(parts[at], newSlot(h, e))
 		}
 	}
 	for at, slots := range parts {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ type world struct {
 	c       *Catalog
 	held    map[bittorrent.InfoHash]bool
 	uploads map[bittorrent.InfoHash]bool
+	own     map[bittorrent.InfoHash]string // profiles
 }
 
 func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
@@ -32,7 +34,7 @@ func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
 		run++
 		w := &world{
 			t: rt, dir: filepath.Join(root, fmt.Sprint(run)), store: NewMemory(0),
-			held: map[bittorrent.InfoHash]bool{}, uploads: map[bittorrent.InfoHash]bool{},
+			held: map[bittorrent.InfoHash]bool{}, uploads: map[bittorrent.InfoHash]bool{}, own: map[bittorrent.InfoHash]string{},
 		}
 		if err := os.Mkdir(w.dir, 0o700); err != nil {
 			rt.Fatal(err)
@@ -42,7 +44,7 @@ func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"write": w.write, "truncate": w.truncate, "remove": w.remove, "rename": w.rename,
 			"scan": w.scan, "restart": w.restart,
-			"upload": w.upload, "deactivate": w.deactivate, "activate": w.activate, "delete": w.delete,
+			"upload": w.upload, "deactivate": w.deactivate, "activate": w.activate, "delete": w.delete, "profile": w.profile,
 		})
 		w.scan(rt)
 		w.check()
@@ -53,7 +55,7 @@ func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
 
 func (w *world) open() {
 	o := byHand(w.dir)
-	o.Store = w.store
+	o.Store, o.Profiles = w.store, profiles
 	c, err := Open(context.Background(), o)
 	if err != nil {
 		w.t.Fatal(err)
@@ -122,8 +124,10 @@ func (w *world) restart(t *rapid.T) {
 
 func (w *world) upload(t *rapid.T) {
 	b, h := w.torrent(t)
-	if _, err := w.c.Add(context.Background(), "up.torrent", b); err == nil {
+	profile := drawProfile(t)
+	if _, err := w.c.AddWithProfile(context.Background(), "up.torrent", b, profile); err == nil {
 		w.uploads[h] = true
+		w.own[h] = cmp.Or(profile, w.own[h])
 		delete(w.held, h)
 	}
 }
@@ -142,11 +146,24 @@ func (w *world) activate(t *rapid.T) {
 	}
 }
 
+func drawProfile(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"", "strict", "parity"}).Draw(t, "profile")
+}
+
+func (w *world) profile(t *rapid.T) {
+	_, h := w.torrent(t)
+	profile := drawProfile(t)
+	if _, err := w.c.SetProfile(context.Background(), h, profile); err == nil {
+		w.own[h] = profile
+	}
+}
+
 func (w *world) delete(t *rapid.T) {
 	_, h := w.torrent(t)
 	if err := w.c.Delete(context.Background(), h); err == nil {
 		delete(w.held, h)
 		delete(w.uploads, h)
+		delete(w.own, h)
 	}
 }
 
@@ -181,6 +198,9 @@ func (w *world) check() {
 		want := (w.uploads[h] || len(files[h]) > 0) && !w.held[h]
 		if transfer.Active() != want || w.c.Active(&h) != want {
 			w.t.Errorf("active: want %v, have %+v", want, transfer)
+		}
+		if now := w.c.Profile(&h); transfer.Profile != w.own[h] || want && now != w.own[h] || !want && now != "" {
+			w.t.Errorf("profile %q: want %q, have %+v", now, w.own[h], transfer)
 		}
 		if transfer.Source == Directory && len(files[h]) > 0 && !files[h][transfer.File] {
 			w.t.Errorf("its files are %v: %+v", files[h], transfer)

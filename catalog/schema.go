@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 
 	"waggle/sqlitefile"
@@ -13,7 +14,7 @@ import (
 var fileKind = sqlitefile.Kind{
 	Name:          "catalogue",
 	ApplicationID: 0x57616763, // "Wagc"
-	Version:       1,
+	Version:       2,
 	Schema:        schema,
 	Parameters: url.Values{"_pragma": {
 		"busy_timeout(5000)", "temp_store(MEMORY)",
@@ -37,6 +38,7 @@ const transferColumns = `
 	version         INTEGER NOT NULL,
 	file            TEXT    NOT NULL,
 	source          INTEGER NOT NULL,
+	profile         TEXT    NOT NULL,
 	registered      INTEGER NOT NULL,
 	first_started   INTEGER NOT NULL,
 	last_started    INTEGER NOT NULL,
@@ -60,7 +62,16 @@ CREATE TABLE history (
 ) STRICT;
 `
 
-// openFile opens the file, and creates it where it is fresh. The pages of .torrents are
+// upgrade makes a file of version 1, which had no profiles, one of version 2. It is
+// done in one transaction, so that a kill leaves the one or the other.
+const upgrade = `
+ALTER TABLE transfers ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+ALTER TABLE history   ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;
+`
+
+// openFile opens the file, creates it where it is fresh, and upgrades it where an
+// earlier waggle wrote it. The pages of .torrents are
 // not checked: they may be gigabytes, and what is wrong with one shows when it is
 // fetched, since its hash is checked.
 func openFile(ctx context.Context, path string) (*sql.DB, error) {
@@ -72,8 +83,30 @@ func openFile(ctx context.Context, path string) (*sql.DB, error) {
 	if err == nil {
 		_, err = db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	}
+	if err == nil {
+		err = upgradeFile(ctx, db)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func upgradeFile(ctx context.Context, db *sql.DB) error {
+	var version uint32
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fileKind.ReadError(ctx, err)
+	}
+	if version == fileKind.Version {
+		return nil
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, upgrade); err != nil {
+		return fmt.Errorf("the %s cannot be upgraded from version %d: %w", fileKind.Name, version, err)
+	}
+	return tx.Commit()
 }

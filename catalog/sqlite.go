@@ -54,7 +54,7 @@ func (s *SQLite) Close() error {
 }
 
 // transferNames are the columns of both tables, in the order of row.
-const transferNames = `info_hash, info_hash_v2, name, size, private, version, file, source,
+const transferNames = `info_hash, info_hash_v2, name, size, private, version, file, source, profile,
 	registered, first_started, last_started, first_completed, last_completed, deactivated`
 
 const recordNames = transferNames + `, held, file_size, file_time`
@@ -66,7 +66,7 @@ func transferValues(t *Transfer) []any {
 		v2 = t.InfoHashV2[:]
 	}
 	return []any{
-		t.InfoHash[:], v2, []byte(t.Name), t.Size, t.Private, int64(t.Version), t.File, int64(t.Source),
+		t.InfoHash[:], v2, []byte(t.Name), t.Size, t.Private, int64(t.Version), t.File, int64(t.Source), t.Profile,
 		unixNano(t.Registered), unixNano(t.FirstStarted), unixNano(t.LastStarted),
 		unixNano(t.FirstCompleted), unixNano(t.LastCompleted), unixNano(t.Deactivated),
 	}
@@ -82,7 +82,7 @@ type row struct {
 // targets returns where the columns are read into.
 func (r *row) targets() []any {
 	targets := []any{
-		&r.hash, &r.hashV2, &r.name, &r.t.Size, &r.t.Private, &r.t.Version, &r.t.File, &r.t.Source,
+		&r.hash, &r.hashV2, &r.name, &r.t.Size, &r.t.Private, &r.t.Version, &r.t.File, &r.t.Source, &r.t.Profile,
 	}
 	for i := range r.times {
 		targets = append(targets, &r.times[i])

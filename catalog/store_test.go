@@ -55,7 +55,7 @@ func record(n byte) Record {
 	return Record{
 		Transfer: Transfer{
 			InfoHash: bittorrent.InfoHash{n, 1}, InfoHashV2: bittorrent.InfoHashV2{n, 2}, Name: fmt.Sprintf("name \xff %d", n),
-			Size: 1 << 50, Private: true, Version: torrent.Hybrid, File: fmt.Sprintf("%d.torrent", n), Source: Directory,
+			Size: 1 << 50, Private: true, Version: torrent.Hybrid, File: fmt.Sprintf("%d.torrent", n), Source: Directory, Profile: "strict",
 			Registered: at(1), FirstStarted: at(2), LastStarted: at(3), FirstCompleted: at(4), LastCompleted: at(5), Deactivated: at(6),
 		},
 		Held: true, FileSize: 1 << 40, FileTime: 1<<62 + int64(n),

@@ -23,6 +23,9 @@ type api struct {
 	mux       *http.ServeMux
 	catalog   *catalog.Catalog
 	swarms    Swarms
+	roster    Roster
+	locality  Locality
+	policy    func() Policy
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
@@ -32,14 +35,18 @@ type api struct {
 func newAPI(o *Options) *api {
 	a := &api{
 		mux: http.NewServeMux(), catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
+		roster: o.Roster, locality: o.Locality, policy: o.Policy,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
 	}
 	a.huma = humago.New(a.mux, description(o.Version))
 	a.addAbout(o)
+	a.addLocality()
 	if o.Catalog != nil {
 		a.addTorrents()
 		a.addTransfers()
 		a.addPeers()
+		a.addPlaces()
+		a.addExplanation()
 	}
 	a.addDescription()
 	return a

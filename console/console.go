@@ -34,6 +34,14 @@ type Options struct {
 	Catalog *catalog.Catalog
 	Swarms  Swarms
 
+	// Roster says which peers are told of which. nil: nobody does.
+	Roster Roster
+
+	// Locality says where addresses are, and Policy, which is given where Locality is,
+	// what follows from that at this moment. nil: locality is off.
+	Locality Locality
+	Policy   func() Policy
+
 	// MaxUpload bounds a .torrent, in bytes. 0, and at most: [torrent.MaxFileSize].
 	MaxUpload int64
 

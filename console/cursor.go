@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -44,6 +45,34 @@ func parsePlace(cursor string) (p place, err error) {
 		p.addr = netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[len(b)-2:]))
 	}
 	return p, nil
+}
+
+// groupPlace is where a page of places ends.
+type groupPlace struct {
+	hash bittorrent.InfoHash
+	path string
+}
+
+// String returns the place as a cursor.
+func (p groupPlace) String() string {
+	return base64.RawURLEncoding.EncodeToString(append(p.hash[:], p.path...))
+}
+
+// parseGroupPlace reads a cursor. The empty one is the zero place, before all others.
+// The error is [catalog.ErrCursor].
+func parseGroupPlace(cursor string) (p groupPlace, err error) {
+	if cursor == "" {
+		return p, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) < len(p.hash) {
+		return groupPlace{}, fmt.Errorf("%.80q: %w: begin with the first page", cursor, catalog.ErrCursor)
+	}
+	return groupPlace{bittorrent.InfoHash(b[:len(p.hash)]), string(b[len(p.hash):])}, nil
+}
+
+func (p groupPlace) compare(q groupPlace) int {
+	return cmp.Or(compareHashes(p.hash, q.hash), cmp.Compare(p.path, q.path))
 }
 
 func compareHashes(a, b bittorrent.InfoHash) int { return bytes.Compare(a[:], b[:]) }

@@ -18,16 +18,19 @@
 //
 // # The files
 //
-//	console.go    Listen, and what is not the API
-//	access.go     who may do what
-//	limit.go      connections and time
-//	api.go        the API's frame: routes, OpenAPI
-//	problem.go    errors (RFC 9457)
-//	torrents.go   upload, list, fetch, delete
-//	transfers.go  transfers and history; live.go counts their peers
-//	peers.go      peers, a page at a time
-//	cursor.go     places in lists
-//	peerid.go     names of clients
+//	console.go      Listen, and what is not the API
+//	access.go       who may do what
+//	limit.go        connections and time
+//	api.go          the API's frame: routes, OpenAPI
+//	problem.go      errors (RFC 9457)
+//	torrents.go     upload, list, fetch, delete
+//	transfers.go    transfers and history; live.go counts their peers
+//	peers.go        peers, a page at a time
+//	places.go       what a torrent has in each group of locations
+//	explanation.go  why a peer is told of whom
+//	locality.go     where an address is, and how that is found
+//	cursor.go       places in lists
+//	peerid.go       names of clients
 //
 // The types of the API are those of package client. Here they get into JSON, and by
 // huma into the OpenAPI document, which so cannot differ from the code.

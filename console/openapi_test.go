@@ -44,8 +44,10 @@ func TestDescriptionNamesEveryOperation(t *testing.T) {
 		}
 		for path, methods := range map[string][]string{
 			"/torrents": {"get", "post"}, "/torrents/{hash}": {"get", "delete"},
-			"/transfers": {"get"}, "/transfers/{hash}": {"get"}, "/transfers/{hash}/peers": {"get"},
+			"/transfers": {"get"}, "/transfers/{hash}": {"get", "patch"}, "/transfers/{hash}/peers": {"get"},
 			"/transfers/{hash}/activate": {"post"}, "/transfers/{hash}/deactivate": {"post"},
+			"/transfers/{hash}/places": {"get"}, "/transfers/{hash}/peers/{address}/explanation": {"get"},
+			"/locality": {"get"}, "/locality/{address}": {"get"},
 			"/history": {"get"}, "/requests": {"get"}, "/peers": {"get"}, "/version": {"get"}, "/figures": {"get"},
 		} {
 			for _, method := range methods {

@@ -39,6 +39,7 @@ var statuses = []struct {
 	{catalog.ErrUnknown, http.StatusNotFound},
 	{catalog.ErrGone, http.StatusGone},
 	{catalog.ErrName, http.StatusUnprocessableEntity},
+	{catalog.ErrProfile, http.StatusUnprocessableEntity},
 	{catalog.ErrCursor, http.StatusUnprocessableEntity},
 	{catalog.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{catalog.ErrFull, http.StatusInsufficientStorage},

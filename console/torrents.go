@@ -71,13 +71,14 @@ func tooLarge(limit int64) string {
 
 type uploadRequest struct {
 	File        string `query:"file" required:"true" doc:"What to call the .torrent, such as image.iso.torrent."`
+	Profile     string `query:"profile" maxLength:"64" doc:"Its profile of locality: strict, balanced or parity; left out for the tracker's."`
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte `contentType:"application/x-bittorrent"`
 }
 
 type uploadAnswer struct {
 	Location string `header:"Location" doc:"Path of the transfer."`
-	Body     client.Transfer
+	Body     client.Uploaded
 }
 
 func (a *api) upload(ctx context.Context, in *uploadRequest) (*uploadAnswer, error) {
@@ -86,7 +87,7 @@ func (a *api) upload(ctx context.Context, in *uploadRequest) (*uploadAnswer, err
 		return nil, huma.Error415UnsupportedMediaType("send the bytes of the .torrent as Content-Type: " + client.MediaType)
 	}
 	// huma uses the memory of the body again.
-	t, err := a.catalog.Add(ctx, in.File, bytes.Clone(in.RawBody))
+	t, err := a.catalog.AddWithProfile(ctx, in.File, bytes.Clone(in.RawBody), in.Profile)
 	if errors.Is(err, catalog.ErrDuplicate) {
 		return nil, a.duplicate(in.RawBody, err)
 	}
@@ -97,7 +98,32 @@ func (a *api) upload(ctx context.Context, in *uploadRequest) (*uploadAnswer, err
 	if err != nil {
 		return nil, err
 	}
-	return &uploadAnswer{Location: root + "/transfers/" + t.InfoHash.String(), Body: transfer}, nil
+	return &uploadAnswer{
+		Location: root + "/transfers/" + t.InfoHash.String(),
+		Body:     client.Uploaded{Transfer: transfer, Warnings: a.warnings(in)},
+	}, nil
+}
+
+// warnings says what keeps locality from protecting uplinks.
+func (a *api) warnings(in *uploadRequest) (warnings []string) {
+	if a.locality == nil {
+		if in.Profile != "" {
+			return []string{"locality is off at this tracker, so its profile has no effect: set locality.sources"}
+		}
+		return nil
+	}
+	m, err := torrent.Parse(in.RawBody)
+	if err != nil {
+		return nil // it was parsed before
+	}
+	if !m.Private {
+		warnings = append(warnings, "it is not private (BEP 27): clients also find peers by DHT, PEX and LSD, around the tracker, "+
+			"so that no uplink is protected; make it private, as waggle push --private does")
+	}
+	if len(m.WebSeeds) > 0 {
+		warnings = append(warnings, "it has web seeds: every client fetches from them directly, across all uplinks; make it without")
+	}
+	return warnings
 }
 
 // duplicate returns the problem of a torrent that is known.
@@ -168,7 +194,7 @@ func (in *ByHash) hash() bittorrent.InfoHash {
 func torrentOf(t *catalog.Transfer) client.Torrent {
 	return client.Torrent{
 		InfoHash: t.InfoHash, Name: t.Name, File: t.File, Size: t.Size, Version: t.Version.String(),
-		Private: t.Private, Source: t.Source.String(), Active: t.Active(),
+		Private: t.Private, Source: t.Source.String(), Active: t.Active(), Profile: t.Profile,
 	}
 }
 

@@ -65,6 +65,7 @@ func TestUploadThatCannotBeTakenStoresNothingAndSaysWhy(t *testing.T) {
 		"name that is hidden":         {upload(".a.torrent", metainfo("a")), 422, "not a name"},
 		"name with a NUL":             {upload("a%00.torrent", metainfo("a")), 422, "not a name"},
 		"name of another kind":        {upload("a.exe", metainfo("a")), 422, "not a name"},
+		"profile that is not known":   {upload("a.torrent&profile=lax", metainfo("a")), 422, "strict, balanced, parity"},
 		"no name":                     {upload("", metainfo("a")), 422, "query.file"},
 		"parameter that is not known": {upload("a.torrent&force=1", metainfo("a")), 422, "query.force"},
 	} {
@@ -138,7 +139,7 @@ func TestCatalogueThatIsFullSaysSo(t *testing.T) {
 
 func TestHashThatIsNoneIsRefused(t *testing.T) {
 	w := newWorld(t, nil)
-	for _, path := range []string{"torrents/%s", "transfers/%s", "transfers/%s/peers"} {
+	for _, path := range []string{"torrents/%s", "transfers/%s", "transfers/%s/peers", "transfers/%s/places", "transfers/%s/peers/10.0.0.1:1/explanation"} {
 		for hash, status := range map[string]int{"0123": 422, strings.Repeat("g", 40): 422, strings.Repeat("0", 41): 422, strings.Repeat("0", 40): 404} {
 			got := w.do(t, get("/api/v1/"+fmt.Sprintf(path, hash)))
 			if p := got.problem(t); got.status != status || status == 422 && !strings.Contains(p.Error(), "path.hash") {
@@ -172,7 +173,7 @@ func TestTorrentsHavePages(t *testing.T) {
 func TestPageThatCannotBeIsRefused(t *testing.T) {
 	w := newWorld(t, nil)
 	h := w.add(t, "a").InfoHash.String()
-	for _, list := range []string{"torrents", "transfers", "history", "requests", "peers", "transfers/" + h + "/peers"} {
+	for _, list := range []string{"torrents", "transfers", "history", "requests", "peers", "transfers/" + h + "/peers", "transfers/" + h + "/places"} {
 		for query, say := range map[string]string{
 			"limit=0": "query.limit", "limit=1001": "query.limit", "limit=x": "query.limit", "cursor=%21": "cursor", "cursor=AAAA": "cursor", "frob=1": "query.frob",
 			"cursor=" + strings.Repeat("A", 3000): "query.cursor",

@@ -16,6 +16,10 @@ func (a *api) addTransfers() {
 	huma.Register(a.huma, operation(http.MethodGet, "/transfers", "list-transfers", "List transfers as they are now, by name"), a.listTransfers)
 	huma.Register(a.huma, operation(http.MethodGet, "/transfers/{hash}", "get-transfer", "A transfer as it is now",
 		http.StatusNotFound), a.getTransfer)
+	edit := operation(http.MethodPatch, "/transfers/{hash}", "edit-transfer", "Give a transfer another profile of locality",
+		http.StatusBadRequest, http.StatusNotFound, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	edit.MaxBodyBytes = 4096
+	huma.Register(a.huma, edit, a.edit)
 	huma.Register(a.huma, operation(http.MethodPost, "/transfers/{hash}/activate", "activate-transfer", "Distribute a torrent again",
 		http.StatusNotFound, http.StatusGone), a.activate)
 	huma.Register(a.huma, operation(http.MethodPost, "/transfers/{hash}/deactivate", "deactivate-transfer", "End a transfer, and keep it in the history",
@@ -80,6 +84,16 @@ func (a *api) named(in *transfersRequest, active *bool) (page []catalog.Transfer
 
 func (a *api) getTransfer(ctx context.Context, in *ByHash) (*answer[client.Transfer], error) {
 	t, err := a.catalog.Get(in.hash())
+	return a.answerTransfer(ctx, t, err)
+}
+
+type editRequest struct {
+	ByHash
+	Body client.Edit
+}
+
+func (a *api) edit(ctx context.Context, in *editRequest) (*answer[client.Transfer], error) {
+	t, err := a.catalog.SetProfile(ctx, in.hash(), in.Body.Profile)
 	return a.answerTransfer(ctx, t, err)
 }
 

@@ -38,12 +38,12 @@ func newWorld(t *testing.T, change func(*console.Options)) *world {
 	t.Helper()
 	w := &world{store: memory.New(memory.Options{Details: true})}
 	var err error
-	if w.catalog, err = catalog.Open(t.Context(), catalog.Options{Store: catalog.NewMemory(1 << 30), MaxBytes: 1 << 20}); err != nil {
+	if w.catalog, err = catalog.Open(t.Context(), catalog.Options{Store: catalog.NewMemory(1 << 30), MaxBytes: 1 << 20, Profiles: swarm.Profiles}); err != nil {
 		t.Fatal(err)
 	}
 	o := console.Options{
 		Figures: func() any { return map[string]int{"announces": 7} }, Version: "1.2.3",
-		Catalog: w.catalog, Swarms: w.store, MaxUpload: 1 << 20,
+		Catalog: w.catalog, Swarms: w.store, Roster: w.store, MaxUpload: 1 << 20,
 	}
 	if change != nil {
 		change(&o)
@@ -158,7 +158,7 @@ func (w *world) do(t *testing.T, q request) *response {
 
 func send(t *testing.T, sent *http.Request) *response {
 	t.Helper()
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}}
 	received, err := c.Do(sent)
 	if err != nil {
 		t.Fatal(err)

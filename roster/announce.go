@@ -106,11 +106,13 @@ func (r *Roster) figures(m *member, a *swarm.Announce) {
 	m.left, m.uploaded, m.downloaded = left, a.Uploaded, a.Downloaded
 }
 
+// UnknownLeft is what counts as left of a peer that cannot say, in bytes.
+const UnknownLeft = 1 << 48
+
 // known returns what is left, where a client has said something sensible.
 func known(left int64) int64 {
-	const most = 1 << 48
-	if left < 0 || left > most {
-		return most
+	if left < 0 || left > UnknownLeft {
+		return UnknownLeft
 	}
 	return left
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"waggle/console/client"
 	"waggle/peer"
+	"waggle/swarm"
 	"waggle/torrent"
 )
 
@@ -26,6 +28,7 @@ type pushing struct {
 	keep     bool
 	private  bool
 	name     string
+	profile  string
 }
 
 func newPushCommand() *cobra.Command {
@@ -42,8 +45,13 @@ together have, ours not counted (100%: all that came have everything, and one at
 least came), or at a number of peers that have everything. A tracker that knows
 the torrent already is no hindrance.
 
+Where the tracker knows locations, racks that are not complete are shown as well,
+and --profile says how their uplinks are spared: strict, balanced or parity. That
+needs --private: other torrents find peers around the tracker.
+
 With --json a line a second, and one at the end whose event is done, stopped or
-failed; have and size are those of all other peers together.`,
+failed; have and size are those of all other peers together. Lines whose event is
+racks tell of racks that are not complete.`,
 		Example: `  waggle push image.iso --tracker udp://tracker.example:6969
   waggle push release --tracker udp://10.0.0.1:6969 --console http://10.0.0.1:6970 --token-file token --until 40`,
 		Args: oneArgument("the file or folder to distribute"),
@@ -57,6 +65,7 @@ failed; have and size are those of all other peers together.`,
 	flags.BoolVar(&p.keep, "keep", false, "go on seeding after that, until a signal")
 	flags.BoolVar(&p.private, "private", false, "clients get peers from the tracker alone (BEP 27)")
 	flags.StringVar(&p.name, "name", "", "`NAME` of the torrent (default: the last part of PATH)")
+	flags.StringVar(&p.profile, "profile", "", "`PROFILE` of locality: strict, balanced or parity (default: the tracker's)")
 	p.add(flags)
 	return cmd
 }
@@ -69,6 +78,9 @@ func (p *pushing) run(cmd *cobra.Command, path string) error {
 	goal, err := parseGoal(p.until)
 	if err != nil {
 		return usageError{err}
+	}
+	if p.profile != "" && !slices.Contains(swarm.Profiles, p.profile) {
+		return usageError{fmt.Errorf("--profile: no profile is called %s; say %s", printable(p.profile), strings.Join(swarm.Profiles, ", "))}
 	}
 	if len(p.trackers) == 0 {
 		return usageError{errors.New("no tracker; name one with --tracker, such as --tracker udp://tracker.example:6969")}
@@ -118,13 +130,19 @@ func (p *pushing) upload(ctx context.Context, c *client.Client, metainfo []byte,
 	if err != nil {
 		return client.Transfer{}, err
 	}
-	_, err = c.Upload(ctx, m.Name+".torrent", metainfo)
+	uploaded, err := c.UploadWithProfile(ctx, m.Name+".torrent", metainfo, p.profile)
 	var problem *client.Problem
 	known := errors.As(err, &problem) && problem.Status == http.StatusConflict && problem.InfoHash == m.InfoHash().String()
 	if err != nil && !known {
 		return client.Transfer{}, fmt.Errorf("uploading %s.torrent: %w", printable(m.Name), err)
 	}
+	for _, warning := range uploaded.Warnings {
+		d.say(m.Name + ": " + warning)
+	}
 	t, err := c.Transfer(ctx, m.InfoHash())
+	if err == nil && p.profile != "" && t.Profile != p.profile {
+		t, err = c.SetProfile(ctx, m.InfoHash(), p.profile)
+	}
 	if err == nil && !t.Active {
 		t, err = c.Activate(ctx, m.InfoHash())
 	}
@@ -241,6 +259,7 @@ type following struct {
 	rates   rates
 	others  rates // of what all others fetch
 	now     arrival
+	racks   racksView
 }
 
 // askEvery is how often the tracker is asked.
@@ -284,6 +303,7 @@ func (f *following) each(ctx context.Context, over func() bool) (last transferPr
 			lost = ""
 			last = f.look(&t, now)
 			f.display.show(last, now)
+			f.showRacks(ctx, now)
 			if over() {
 				return last, nil
 			}

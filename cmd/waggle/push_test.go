@@ -52,7 +52,7 @@ func TestTransferCommandsRefuseWrongUsage(t *testing.T) {
 	for _, line := range []string{
 		"get", "get a b", "get a --up 0", "get a --down fast", "get a --listen nowhere", "get a --connections 0", "get a --seed-time -1s",
 		"get a --console ftp://x", "seed", "push", "push a", "push a --tracker x", "push . --tracker udp://127.0.0.1:1 --until some",
-		"push . --tracker udp://127.0.0.1:1 --console x",
+		"push . --tracker udp://127.0.0.1:1 --console x", "push . --tracker udp://127.0.0.1:1 --profile lax",
 	} {
 		args := strings.Fields(line)
 		commands := map[string]func() error{

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/locality"
+	"waggle/record"
 	"waggle/roster"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
@@ -72,8 +74,10 @@ type service struct {
 	catalog      *catalog.Catalog
 	catalogStore catalog.Store
 
-	locator *locality.Locator // nil: locality is off
+	locator *locality.Locator              // nil: locality is off
+	policy  atomic.Pointer[console.Policy] // in force
 	budget  *roster.Budget
+	record  *record.Writer // nil: announces are not recorded
 }
 
 // serve runs a tracker until ctx ends.
@@ -110,7 +114,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeLocator(), s.closeCatalog(), s.store.Close())
+	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeCatalog(), s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -152,6 +156,7 @@ func (s *service) start(ctx context.Context) (err error) {
 // serveTorrents opens all that needs the store.
 func (s *service) serveTorrents(ctx context.Context) (err error) {
 	settings := settings(s.config)
+	s.showPolicy(settings.Policies, s.config.Locality)
 	if settings.Denied, err = denied(s.config); err != nil {
 		return err
 	}
@@ -161,6 +166,12 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Gate: s.catalog}
 	if s.locator != nil {
 		options.Locator = s.locator
+	}
+	if err := s.openRecord(); err != nil {
+		return err
+	}
+	if s.record != nil {
+		options.Recorder = s.record
 	}
 	s.tracker = tracker.New(s.store, settings, options)
 	return s.listen(ctx)
@@ -265,7 +276,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeLocator(), s.closeCatalog(), s.store.Close())
+	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeCatalog(), s.store.Close())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -291,6 +302,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	settings := settings(c)
 	settings.Denied = refused
 	s.tracker.Apply(settings)
+	s.showPolicy(settings.Policies, c.Locality)
 	s.budget.Limit(importersOfARack(c.Locality))
 	s.http.Trust(c.Access.TrustedProxies)
 	setLevel(&s.level, c.Log)
@@ -299,6 +311,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		old, new any
 	}{
 		{"listen", s.config.Listen, c.Listen},
+		{"announce.record", s.config.Announce.Record, c.Announce.Record},
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
 		{"console", s.config.Console, c.Console},

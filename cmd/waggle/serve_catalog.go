@@ -11,6 +11,7 @@ import (
 	"waggle/config"
 	"waggle/console"
 	"waggle/console/client"
+	"waggle/swarm"
 	"waggle/torrent"
 	"waggle/tracker"
 )
@@ -35,6 +36,7 @@ func (s *service) openCatalog(ctx context.Context) (err error) {
 		Store:     s.catalogStore,
 		Directory: string(s.config.Torrents.Directory),
 		MaxBytes:  maxUpload(s.config),
+		Profiles:  swarm.Profiles,
 		Log:       s.log,
 	})
 	if err != nil {
@@ -83,6 +85,11 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 		Swarms:    swarms,
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
+	}
+	options.Roster, _ = s.store.(console.Roster)
+	if s.locator != nil {
+		options.Locality = s.locator
+		options.Policy = func() console.Policy { return *s.policy.Load() }
 	}
 	if path := string(s.config.Console.TokenFile); path != "" {
 		if options.Token, err = client.ReadToken(path); err != nil {

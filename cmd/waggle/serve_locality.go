@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"waggle/config"
+	"waggle/console"
 	"waggle/locality"
+	"waggle/record"
 	"waggle/roster"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -53,11 +56,36 @@ func (s *service) logSources(now, last []locality.SourceFigures) {
 	}
 }
 
-// policies returns who may cross which uplinks, by profile.
-func policies(c config.Locality) tracker.Policies {
-	if !c.On() {
-		return tracker.Policies{}
+// openRecord opens the file that announces are recorded in, if there is one.
+func (s *service) openRecord() error {
+	path := string(s.config.Announce.Record)
+	if path == "" {
+		return nil
 	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("announce.record: %w", err)
+	}
+	s.record = record.NewWriter(f, int64(s.config.Announce.RecordLimit), func(err error) {
+		s.log.Error("announces are not recorded any more", "error", err)
+	})
+	s.log.Info("announces are recorded", "file", path)
+	return nil
+}
+
+func (s *service) closeRecord() error {
+	if s.record == nil {
+		return nil
+	}
+	err := s.record.Close()
+	s.log.Info("announces were recorded", "written", s.record.Written(), "dropped", s.record.Dropped())
+	return err
+}
+
+// policies returns who may cross which uplinks, by profile. They are there without
+// sources too: a reload may take the sources away, which the tracker keeps until its
+// next start.
+func policies(c config.Locality) tracker.Policies {
 	p := tracker.Policies{ByName: map[string]*swarm.Policy{}}
 	for _, profile := range swarm.Profiles {
 		policy, err := policyOf(profile, c)
@@ -68,6 +96,11 @@ func policies(c config.Locality) tracker.Policies {
 	}
 	p.Default = p.ByName[c.Profile]
 	return p
+}
+
+// showPolicy lets the console show which policy is in force.
+func (s *service) showPolicy(p tracker.Policies, c config.Locality) {
+	s.policy.Store(&console.Policy{Policy: *p.Default, Profile: c.Profile})
 }
 
 // policyOf returns the policy of a profile, with what the configuration says

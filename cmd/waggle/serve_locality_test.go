@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -33,9 +32,7 @@ func (s *serving) announceFrom(t *testing.T, ip string, left int64) (time.Durati
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, addr)
-		},
+		DialContext:       dialer.DialContext,
 	}}
 	a := bittorrent.AnnounceRequest{InfoHash: bittorrent.InfoHash{1}, Port: 6881, Left: left, NumWant: -1}
 	copy(a.PeerID[:], "-XX0000-"+ip)
@@ -125,5 +122,23 @@ func TestLevelsOfThePolicyAreThoseOfTheConfiguration(t *testing.T) {
 		if n := importersOfARack(c); n != want {
 			t.Errorf("%v: %d importers, want %d", bandwidth, n, want)
 		}
+	}
+}
+
+func TestAnnouncesAreRecordedAndReplayed(t *testing.T) {
+	recorded := filepath.Join(t.TempDir(), "announces.jsonl")
+	s := startServe(t, "--store", "memory:", "--announce-record", recorded, "--locality-sources", "subnets: "+racksFile(t, "127.1.0.0/16,r1", "127.2.0.0/16,r2"))
+	s.announceFrom(t, "127.2.0.1", 0)
+	s.announceFrom(t, "127.1.0.1", 100)
+	s.announceFrom(t, "127.1.0.2", 100)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.log.String(), "written=3 dropped=0") {
+		t.Errorf("the log does not say what was recorded:\n%s", s.log)
+	}
+	out, err := runWaggle(t, "simulate", "--replay", recorded, "--policy", "strict,random")
+	if err != nil || !strings.Contains(out, "strict") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -19,21 +19,36 @@ import (
 
 func newTransfersCommand() *cobra.Command {
 	var l listing
+	var places bool
 	cmd := &cobra.Command{
 		Use:   "transfers [NAME|HASH]",
 		Short: "Print the transfers of a running tracker",
 		Long: `Print the transfers of a running tracker: the torrents that are listed there, how
 many peers each has, and how much of it those have. NAME is that of the torrent
-or of its .torrent file.`,
+or of its .torrent file.
+
+--places prints what one of them has in each rack, row and site: how far its peers
+are, who may carry data across the uplink (in: these download, out: these upload),
+and at most how many bytes that were: clients do not tell from whom they download.
+A group that lacks data and has no way to a seeder is starving; waiting is one whose
+bandwidth other torrents have. HASH may then be of any torrent that has peers.`,
 		Example: `  waggle transfers
   waggle transfers image.iso --json
+  waggle transfers image.iso --places
   waggle transfers --console https://tracker.example:6970 --token-file token.txt`,
 		Args: atMostOne("the name or info hash of a transfer"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if places {
+				if len(args) == 0 {
+					return usageError{errors.New("--places is of one transfer: give its name or info hash")}
+				}
+				return list(cmd, args, &l, findPlaces, printPlaces)
+			}
 			return list(cmd, args, &l, findTransfers, printTransfers)
 		},
 	}
 	l.add(cmd.Flags())
+	cmd.Flags().BoolVar(&places, "places", false, "print one transfer by location")
 	return cmd
 }
 

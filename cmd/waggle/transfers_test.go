@@ -85,7 +85,7 @@ func TestTrackerThatDoesNotRunIsAnErrorWithTheRemedy(t *testing.T) {
 
 func TestWrongUsageOfTransfersAndPeersIsAUsageError(t *testing.T) {
 	for _, command := range []string{"transfers", "peers"} {
-		for _, args := range [][]string{{"a", "b"}, {"--frob"}, {"--console", "127.0.0.1:6970"}} {
+		for _, args := range [][]string{{"a", "b"}, {"--frob"}, {"--console", "127.0.0.1:6970"}, {"--places"}} {
 			if _, err := runWaggle(t, append([]string{command}, args...)...); exitCode(err) != exitUsage {
 				t.Errorf("%s %q: %v", command, args, err)
 			}

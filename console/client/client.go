@@ -96,9 +96,19 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Upload gives the tracker a .torrent under a file name that ends in .torrent. If
 // the tracker knows the torrent, the error is a [*Problem] of status 409 that has
 // its InfoHash.
-func (c *Client) Upload(ctx context.Context, file string, metainfo []byte) (Transfer, error) {
-	var t Transfer
-	err := c.json(ctx, http.MethodPost, c.url("torrents", url.Values{"file": {file}}), metainfo, &t)
+func (c *Client) Upload(ctx context.Context, file string, metainfo []byte) (Uploaded, error) {
+	return c.UploadWithProfile(ctx, file, metainfo, "")
+}
+
+// UploadWithProfile uploads a .torrent that has a profile of locality for itself; "":
+// the tracker's.
+func (c *Client) UploadWithProfile(ctx context.Context, file string, metainfo []byte, profile string) (Uploaded, error) {
+	query := url.Values{"file": {file}}
+	if profile != "" {
+		query.Set("profile", profile)
+	}
+	var t Uploaded
+	err := c.json(ctx, http.MethodPost, c.url("torrents", query), metainfo, &t)
 	return t, err
 }
 
@@ -131,6 +141,17 @@ func (c *Client) Activate(ctx context.Context, h bittorrent.InfoHash) (Transfer,
 func (c *Client) Deactivate(ctx context.Context, h bittorrent.InfoHash) (Transfer, error) {
 	var t Transfer
 	err := c.json(ctx, http.MethodPost, c.url("transfers/"+h.String()+"/deactivate", nil), nil, &t)
+	return t, err
+}
+
+// SetProfile gives a transfer a profile of locality for itself; "": the tracker's.
+func (c *Client) SetProfile(ctx context.Context, h bittorrent.InfoHash, profile string) (Transfer, error) {
+	body, err := json.Marshal(Edit{Profile: profile})
+	if err != nil {
+		return Transfer{}, err
+	}
+	var t Transfer
+	err = c.json(ctx, http.MethodPatch, c.url("transfers/"+h.String(), nil), body, &t)
 	return t, err
 }
 
@@ -242,7 +263,11 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) ([]byt
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", MediaType)
+		media := MediaType
+		if method == http.MethodPatch {
+			media = "application/json"
+		}
+		request.Header.Set("Content-Type", media)
 	}
 	if len(body) > largeBody {
 		request.Header.Set("Expect", "100-continue")

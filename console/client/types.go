@@ -16,6 +16,7 @@ type Torrent struct {
 	Private  bool                `json:"private" doc:"Whether clients get peers from trackers alone (BEP 27)."`
 	Source   string              `json:"source" enum:"directory,upload" doc:"Where the .torrent came from."`
 	Active   bool                `json:"active" doc:"Whether it is distributed now."`
+	Profile  string              `json:"profile,omitempty" doc:"Which profile of locality it has for itself; left out where that is the tracker's." example:"balanced"`
 }
 
 // Times are when things happened to a torrent, in UTC; zero, and left out of JSON,
@@ -47,6 +48,17 @@ type Transfer struct {
 	Torrent
 	Times
 	Live
+}
+
+// Uploaded is a transfer that has just been registered.
+type Uploaded struct {
+	Transfer
+	Warnings []string `json:"warnings,omitempty" nullable:"false" doc:"Why uplinks may carry more of it than its profile says, and what to do."`
+}
+
+// Edit is a change of a transfer.
+type Edit struct {
+	Profile string `json:"profile" maxLength:"64" doc:"Its profile of locality: strict, balanced or parity; empty for the tracker's." example:"balanced"`
 }
 
 // Period is a part of a transfer's history: the torrent as it was when it was
