@@ -89,10 +89,8 @@ func (r *Roster) figures(m *member, a *swarm.Announce) {
 	}
 	if n := a.Downloaded - m.downloaded; n > 0 && m.downloads() {
 		reach := m.reach
-		for _, o := range r.orphans {
-			if o.child == m || o.parent == m {
-				reach = max(reach, 1)
-			}
+		if len(m.exParents)+len(m.exChildren) > 0 {
+			reach = max(reach, 1)
 		}
 		for g := m.leaf; g.place != nil && g.height <= reach; g = g.up {
 			g.imported += n

@@ -98,12 +98,9 @@ func (r *Roster) explainTold(m *member, e *Explanation) {
 	for _, c := range m.children {
 		e.Told = append(e.Told, told(c, Child))
 	}
-	for _, o := range r.orphans {
-		switch m {
-		case o.child:
-			e.Orphans = append(e.Orphans, told(o.parent, Orphan))
-		case o.parent:
-			e.Orphans = append(e.Orphans, told(o.child, Orphan))
+	for _, ends := range [...][]*member{m.exParents, m.exChildren} {
+		for _, q := range ends {
+			e.Orphans = append(e.Orphans, told(q, Orphan))
 		}
 	}
 	if m.leaf == nil {
@@ -219,18 +216,14 @@ type Place struct {
 // Places returns what the torrent has in each group, in the order of their paths.
 func (r *Roster) Places() []Place {
 	places := make([]Place, 0, len(r.groups))
+	orphans := r.orphans()
 	for _, g := range r.groups {
 		p := Place{
 			Group: g.place, Leechers: g.incomplete, Seeders: g.complete, Left: g.left, Starving: r.starving(g),
 			Importers: list(g.importers), Exporters: list(g.exporters), Standbys: list(g.standbys), Imported: g.imported,
 		}
 		p.Waiting = p.Starving && g.height == 1 && len(g.importers) == 0 && r.budget.spent(g.place)
-		p.Leases = len(g.leases())
-		for _, o := range r.orphans {
-			if g.between(o.child, o.parent) {
-				p.Orphans++
-			}
-		}
+		p.Leases, p.Orphans = len(g.leases()), orphans[g]
 		places = append(places, p)
 	}
 	slices.SortFunc(places, func(a, b Place) int { return cmp.Compare(a.Group.Path(), b.Group.Path()) })
@@ -245,6 +238,24 @@ func (r *Roster) starving(g *group) bool {
 	}
 	return !slices.ContainsFunc(g.importers, func(m *member) bool { return m.source != nil && rooted(m.source, m) })
 }
+
+// orphans returns how many there are across the uplink of each group.
+func (r *Roster) orphans() map[*group]int {
+	n := map[*group]int{}
+	for _, m := range r.all {
+		for _, ends := range [...][]*member{m.exParents, m.exChildren} {
+			for _, q := range ends {
+				for g := m.leaf; g != nil && g.between(m, q); g = g.up {
+					n[g]++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// lease is a parent told to a child.
+type lease struct{ child, parent *member }
 
 // leases returns those across the uplink of a group.
 func (g *group) leases() []lease {

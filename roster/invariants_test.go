@@ -357,6 +357,19 @@ func consistent(r *Roster) error {
 				return fmt.Errorf("the child %v of %v does not know it", c.addr, m.addr)
 			}
 		}
+		for _, p := range m.exParents {
+			if r.members[p.addr] != p || !slices.Contains(p.exChildren, m) || slices.Contains(p.parents, m) || slices.Contains(m.parents, p) {
+				return fmt.Errorf("the orphan of %v to %v is not one of both, or a lease", m.addr, p.addr)
+			}
+			if !m.downloads() && !p.downloads() {
+				return fmt.Errorf("the orphan of %v to %v is over", m.addr, p.addr)
+			}
+		}
+		for _, c := range m.exChildren {
+			if r.members[c.addr] != c || !slices.Contains(c.exParents, m) {
+				return fmt.Errorf("the orphan of %v and its child %v is not one of both", m.addr, c.addr)
+			}
+		}
 		if m.source != nil && !slices.Contains(m.parents, m.source) {
 			return fmt.Errorf("the source of %v is no parent", m.addr)
 		}

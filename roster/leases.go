@@ -1,8 +1,6 @@
 package roster
 
 import (
-	"slices"
-
 	"waggle/swarm"
 )
 
@@ -298,7 +296,8 @@ func (r *Roster) lend(m, q *member) {
 	if m.leaf != nil {
 		m.leaf.served = true
 	}
-	r.orphans = slices.DeleteFunc(r.orphans, func(l lease) bool { return l == lease{m, q} || l == lease{q, m} })
+	forgetOrphan(m, q)
+	forgetOrphan(q, m)
 }
 
 // release ends a lease.
@@ -315,8 +314,20 @@ func (r *Roster) release(m, q *member) {
 func (r *Roster) withdraw(m, q *member) {
 	r.release(m, q)
 	if m.downloads() || q.downloads() {
-		r.orphans = append(r.orphans, lease{m, q})
+		r.keepOrphan(m, q)
 	}
+}
+
+// keepOrphan counts a lease that was taken back.
+func (r *Roster) keepOrphan(child, parent *member) {
+	r.mark(child)
+	child.exParents = append(child.exParents, parent)
+	parent.exChildren = append(parent.exChildren, child)
+}
+
+func forgetOrphan(child, parent *member) {
+	child.exParents = without(child.exParents, parent)
+	parent.exChildren = without(parent.exChildren, child)
 }
 
 // orphan withdraws all leases of a member that lost its role.
@@ -347,7 +358,16 @@ func (r *Roster) settle(m *member) {
 	if !m.downloads() {
 		m.source = nil
 	}
-	r.orphans = slices.DeleteFunc(r.orphans, func(l lease) bool { return !l.child.downloads() && !l.parent.downloads() })
+	for i := len(m.exParents) - 1; i >= 0; i-- {
+		if p := m.exParents[i]; !m.downloads() && !p.downloads() {
+			forgetOrphan(m, p)
+		}
+	}
+	for i := len(m.exChildren) - 1; i >= 0; i-- {
+		if c := m.exChildren[i]; !m.downloads() && !c.downloads() {
+			forgetOrphan(c, m)
+		}
+	}
 }
 
 func (r *Roster) settleLease(child, parent, turned *member) {

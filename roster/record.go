@@ -3,7 +3,6 @@ package roster
 import (
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 
 	"waggle/locality"
@@ -60,7 +59,6 @@ func (r *Roster) Changes(dst []Record, n int) (_ []Record, whole bool) {
 	if r.missed {
 		return dst, true
 	}
-	orphans := r.orphansOf()
 	rest := max(len(r.changed)-n, 0)
 	for _, addr := range r.changed[rest:] {
 		m := r.members[addr]
@@ -69,7 +67,7 @@ func (r *Roster) Changes(dst []Record, n int) (_ []Record, whole bool) {
 			continue
 		}
 		m.marked = false
-		dst = append(dst, r.record(m, orphans))
+		dst = append(dst, r.record(m))
 	}
 	r.changed = r.changed[:rest]
 	return dst, false
@@ -85,19 +83,17 @@ func (r *Roster) RecordsBelow(dst []Record, below, n int) (_ []Record, next int)
 	}
 	top := min(below, len(r.all)) // whoever goes is replaced by one from above
 	next = max(top-n, 0)
-	orphans := r.orphansOf()
 	for _, m := range r.all[next:top] {
 		m.marked = false
-		dst = append(dst, r.record(m, orphans))
+		dst = append(dst, r.record(m))
 	}
 	return dst, next
 }
 
 // Records appends the records of all members.
 func (r *Roster) Records(dst []Record) []Record {
-	orphans := r.orphansOf()
 	for _, m := range r.all {
-		dst = append(dst, r.record(m, orphans))
+		dst = append(dst, r.record(m))
 	}
 	return dst
 }
@@ -111,22 +107,10 @@ func (r *Roster) Disband() bool {
 	return !r.Changed()
 }
 
-// orphansOf returns the orphans of each child that has any.
-func (r *Roster) orphansOf() map[*member][]netip.AddrPort {
-	if len(r.orphans) == 0 {
-		return nil
-	}
-	of := map[*member][]netip.AddrPort{}
-	for _, o := range r.orphans {
-		of[o.child] = append(of[o.child], o.parent.addr)
-	}
-	return of
-}
-
-func (r *Roster) record(m *member, orphans map[*member][]netip.AddrPort) Record {
+func (r *Roster) record(m *member) Record {
 	record := Record{
 		Addr: m.addr, Location: m.place(), Reach: m.reach, Standby: m.standby, Probed: m.health == reachable,
-		Told: m.told, Lag: m.lag, Orphans: orphans[m],
+		Told: m.told, Lag: m.lag, Orphans: list(m.exParents),
 	}
 	if m.source != nil {
 		record.Parents = append(record.Parents, m.source.addr)
@@ -195,8 +179,8 @@ func (r *Roster) RestoreLeases(record *Record) {
 
 // restoreOrphan counts an orphan that is none of those counted, and no lease.
 func (r *Roster) restoreOrphan(m, p *member) {
-	if !has(m.parents, p) && !has(m.children, p) && !slices.Contains(r.orphans, lease{m, p}) && !slices.Contains(r.orphans, lease{p, m}) {
-		r.orphans = append(r.orphans, lease{m, p})
+	if !has(m.parents, p) && !has(m.children, p) && !has(m.exParents, p) && !has(m.exChildren, p) {
+		r.keepOrphan(m, p)
 	}
 }
 

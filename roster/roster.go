@@ -27,7 +27,6 @@ type Roster struct {
 	root    group // holds the outermost groups
 	located int   // members that are located and complete, or partial seeds
 
-	orphans []lease
 	kept    bool             // changes are remembered
 	changed []netip.AddrPort // members whose record changed, and such that were
 	missed  bool             // more have changed than are remembered
@@ -80,7 +79,11 @@ type member struct {
 	source   *member   // its first parent; nil: none
 	parents  []*member // the source and others
 	children []*member
-	depth    int // of its source, plus one, when that was chosen
+
+	// Orphans: leases that were taken back while one end at least lacked data.
+	exParents, exChildren []*member
+
+	depth int // of its source, plus one, when that was chosen
 }
 
 type health uint8
@@ -122,9 +125,6 @@ const (
 	firstPatience = 2
 	lastPatience  = 64
 )
-
-// lease is a parent told to a child.
-type lease struct{ child, parent *member }
 
 // Empty reports whether no member is located.
 func (r *Roster) Empty() bool { return r.root.incomplete+r.located == 0 }
@@ -314,8 +314,13 @@ func (r *Roster) detach(m *member) {
 	for _, p := range m.parents {
 		p.children = without(p.children, m)
 	}
-	m.children, m.parents, m.source = nil, nil, nil
-	r.orphans = slices.DeleteFunc(r.orphans, func(l lease) bool { return l.child == m || l.parent == m })
+	for _, p := range m.exParents {
+		p.exChildren = without(p.exChildren, m)
+	}
+	for _, c := range m.exChildren {
+		c.exParents = without(c.exParents, m)
+	}
+	m.children, m.parents, m.source, m.exParents, m.exChildren = nil, nil, nil, nil, nil
 	last := r.all[len(r.all)-1]
 	r.all[m.index], last.index = last, m.index
 	r.all[len(r.all)-1] = nil
