@@ -9,8 +9,15 @@ import (
 	"waggle/swarm"
 )
 
-// Neighbours is the most peers of its rack that a peer is told of.
-const Neighbours = 30
+// Neighbours is the most peers of its rack that a peer is told of. About as many
+// others are told of it, and clients keep some fifty connections: one that had them
+// all within its rack could not import.
+const Neighbours = 15
+
+// crowd is how many peers of a rack are a crowd: there importers, and who may become
+// one, are not told to others, but connect to their neighbours by themselves. The
+// first of a rack, which they mostly are, would be told to most.
+const crowd = 2*Neighbours + 1
 
 // Announce takes in what a peer says that is in the view, at a position, and
 // appends to out.Peers those that it is told of, no more than a.NumWant, those
@@ -56,7 +63,7 @@ func (r *Roster) update(a *swarm.Announce) *member {
 	m.id = a.PeerID
 	r.figures(m, a)
 	r.punctuality(m, a)
-	m.last = r.now
+	m.before, m.last = m.last, r.now
 	if m.kind != a.Kind() {
 		r.turn(m, a.Kind())
 	}
@@ -83,6 +90,9 @@ func (r *Roster) figures(m *member, a *swarm.Announce) {
 	left := known(a.Left)
 	if left < m.left {
 		m.moved, m.busy = r.now, r.now
+		if m.gained == 0 {
+			m.gained = r.now
+		}
 	}
 	if a.Uploaded > m.uploaded {
 		m.busy = r.now
@@ -148,7 +158,8 @@ func (r *Roster) tell(m *member, out *swarm.Reply) {
 // neighbours tells a located member of others of its rack: half of them complete,
 // if it lacks data.
 func (t *telling) neighbours() {
-	g, want := t.to.leaf, min(t.room, Neighbours)
+	g, want := t.to.leaf, min(Neighbours, t.room)
+	t.crowded = len(g.leechers)+len(g.seeds) > crowd
 	if t.to.downloads() {
 		want -= t.some(g.seeds, min(len(g.seeds), max((want+1)/2, want-len(g.leechers)+1)))
 	}
@@ -161,6 +172,8 @@ type telling struct {
 	to   *member
 	out  *swarm.Reply
 	room int
+
+	crowded bool // the rack
 }
 
 // one tells of a peer, and reports whether it did.
@@ -204,7 +217,7 @@ func (t *telling) some(list []*member, n int) int {
 			continue
 		}
 		r.picked = append(r.picked, at)
-		if t.one(list[at]) {
+		if q := list[at]; !(t.crowded && q.downloads() && (q.reach > 0 || q.standby)) && t.one(q) {
 			told++
 		}
 	}

@@ -37,7 +37,7 @@
 // other parents are the least loaded, of groups that differ, nearest first. Both
 // ends are told of a lease, so that both dial.
 //
-// Inside a rack a peer is told of up to thirty others, half of them complete while
+// Inside a rack a peer is told of up to fifteen others, half of them complete while
 // it is not. They are chosen by jump consistent hashing (Lamping and Veach, 2014)
 // of the peer over the dense list of its rack-mates: the same again at each
 // announce, but for the few that came and went, in constant time.

@@ -150,7 +150,7 @@ func (r *Roster) judge(m *member) {
 		m.stuck, m.stalled, g.patience = 0, false, firstPatience
 		return
 	}
-	if !m.parentsGoOn() {
+	if !r.parentsGoOn(m) {
 		return
 	}
 	if m.stuck++; m.stuck < g.patience {
@@ -173,11 +173,13 @@ func (r *Roster) dismiss(m *member) {
 	r.orphan(m)
 }
 
-// parentsGoOn reports whether a parent downloaded or uploaded anything since the
-// member last got something.
-func (m *member) parentsGoOn() bool {
+// parentsGoOn reports whether a parent that has more than the member downloaded or
+// uploaded anything since the member last got something, and has had something to
+// give since an interval before the member's announce before: it takes a client some
+// ten seconds to let another one have what it has.
+func (r *Roster) parentsGoOn(m *member) bool {
 	for _, p := range m.parents {
-		if p.busy > m.moved {
+		if p.left < m.left && p.busy > m.moved && p.gained > 0 && p.gained <= m.before-int64(r.policy.Active) {
 			return true
 		}
 	}

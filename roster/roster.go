@@ -70,6 +70,8 @@ type member struct {
 	left, uploaded, downloaded int64
 	first                      int64 // Unix nanoseconds, as all times here
 	last                       int64
+	before                     int64         // of the announce before the last
+	gained                     int64         // when it first had something to give; 0: not yet
 	moved                      int64         // when left fell last
 	busy                       int64         // when left fell or uploaded rose last
 	told                       time.Duration // the interval
@@ -196,7 +198,10 @@ func without(list []*member, m *member) []*member {
 func (r *Roster) add(addr netip.AddrPort, id *bittorrent.PeerID, kind swarm.Kind, place *locality.Group, left int64) *member {
 	m := &member{
 		addr: addr, id: *id, key: r.hash(addr), kind: kind, index: len(r.all), left: left,
-		first: r.now, last: r.now, moved: r.now, busy: r.now, lag: unknownLag,
+		first: r.now, last: r.now, before: r.now, moved: r.now, busy: r.now, lag: unknownLag,
+	}
+	if kind != swarm.Leecher {
+		m.gained = r.now
 	}
 	r.members[addr] = m
 	r.all = append(r.all, m)
@@ -338,7 +343,10 @@ func (r *Roster) hash(addr netip.AddrPort) uint64 {
 	return mix(h^uint64(addr.Port()), r.seed^0xd6e8feb86659fd93)
 }
 
+// mix is the last part of SplitMix64 (Steele, Lea and Flood, 2014) over both.
 func mix(a, b uint64) uint64 {
-	high, low := bits.Mul64(a, b|1)
-	return high ^ low
+	x := a ^ bits.RotateLeft64(b, 32)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/locality"
 )
 
@@ -34,9 +35,9 @@ var Profiles = []string{"strict", "balanced", "parity"}
 
 // NewPolicy returns the policy of a profile, at all heights alike: strict lets one
 // peer of a group import, with two edges; balanced two, with two edges; parity two,
-// with four, as p2ptracker did (seed document B).
+// with four, as p2ptracker did (seed document B). As many stand by as import.
 func NewPolicy(profile string, active, passive time.Duration) (Policy, error) {
-	p := Policy{Edges: 2, Standby: 1, Active: active, Passive: passive}
+	p := Policy{Edges: 2, Active: active, Passive: passive}
 	importers := 2
 	switch profile {
 	case "strict":
@@ -47,6 +48,7 @@ func NewPolicy(profile string, active, passive time.Duration) (Policy, error) {
 	default:
 		return Policy{}, fmt.Errorf("no profile is called %q: say one of %v", profile, Profiles)
 	}
+	p.Standby = importers
 	for h := range p.Importers {
 		p.Importers[h], p.Exporters[h] = importers, importers
 	}
@@ -62,3 +64,24 @@ const (
 	Active              // often: others depend on it
 	Passive             // seldom: what it needs is near
 )
+
+// Jittered returns an interval up to a tenth longer or shorter, so that peers that
+// came together do not come back together. random is at least 0 and below 1.
+func Jittered(interval time.Duration, random float64) time.Duration {
+	const jitter = 0.1
+	return time.Duration(float64(interval) * (1 - jitter + 2*jitter*random))
+}
+
+// Interval returns what a located peer is told to wait. The first passive interval of
+// a leecher is any between the active and the passive: so the peers of a rack come
+// back one after the other, and where all die that import or stand by, one of the
+// others soon takes over.
+func (p *Policy) Interval(pace Pace, a *Announce, random float64) time.Duration {
+	switch {
+	case pace == Active:
+		return Jittered(p.Active, random)
+	case a.Event == bittorrent.EventStarted && a.Kind() == Leecher:
+		return p.Active + time.Duration(float64(p.Passive-p.Active)*random)
+	}
+	return Jittered(p.Passive, random)
+}

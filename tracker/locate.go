@@ -61,16 +61,6 @@ func (f *hotFigures) locate(a *swarm.Announce) {
 	}
 }
 
-// paceLocated sets the intervals of a peer of whom is known where it is.
-func (t *Tracker) paceLocated(a *swarm.Announce, r *swarm.Reply) {
-	interval := a.Policy.Passive
-	if r.Pace == swarm.Active {
-		interval = a.Policy.Active
-	}
-	r.Interval = t.jittered(interval)
-	r.MinInterval = min(interval, r.Interval)
-}
-
 // Times of tending and probing.
 const (
 	tendEvery    = time.Second

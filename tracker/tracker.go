@@ -53,9 +53,6 @@ type Settings struct {
 	Rate int
 }
 
-// jitter is how far an interval may be off, either way.
-const jitter = 0.1
-
 // Refusals of an announce, in words for the client's user.
 const (
 	ErrAddress bittorrent.Error = "your address is none that other peers could connect to"
@@ -256,8 +253,10 @@ func (t *Tracker) shed(s *Settings, a *swarm.Announce) error {
 // pace sets when to announce again. A client must not be told to come back before
 // it may.
 func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
-	if r.Interval, r.MinInterval = max(t.jittered(s.Interval), s.MinInterval), s.MinInterval; r.Pace != swarm.Usual {
-		t.paceLocated(a, r)
+	r.Interval, r.MinInterval = max(t.jittered(s.Interval), s.MinInterval), s.MinInterval
+	if r.Pace != swarm.Usual {
+		r.Interval = a.Policy.Interval(r.Pace, a, t.options.Random())
+		r.MinInterval = r.Interval
 	}
 	if s.Rate == 0 || a.Event == bittorrent.EventStopped {
 		return
@@ -275,7 +274,7 @@ func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
 }
 
 func (t *Tracker) jittered(interval time.Duration) time.Duration {
-	return time.Duration(float64(interval) * (1 - jitter + 2*jitter*t.options.Random()))
+	return swarm.Jittered(interval, t.options.Random())
 }
 
 // Scrape fills in counts, which is as long as hashes. What is not served has

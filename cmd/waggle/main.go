@@ -58,8 +58,8 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(),
-		newTorrentCommand(), newConfigCommand(), newBenchCommand())
+	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(), newExplainCommand(),
+		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }
 
