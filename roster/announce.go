@@ -217,11 +217,16 @@ func (t *telling) some(list []*member, n int) int {
 			continue
 		}
 		r.picked = append(r.picked, at)
-		if q := list[at]; !(t.crowded && q.downloads() && (q.reach > 0 || q.standby)) && t.one(q) {
+		if q := list[at]; t.mayBeCrowded(q) && t.one(q) {
 			told++
 		}
 	}
 	return told
+}
+
+// mayBeCrowded reports whether a neighbour may be told to any number of others.
+func (t *telling) mayBeCrowded(q *member) bool {
+	return !t.crowded || !q.downloads() || q.reach == 0 && !q.standby
 }
 
 // dropIDs takes the ids away if some are not known: they stand in the order of the
