@@ -302,18 +302,33 @@ func (r *Roster) lendToStranger(m *member, out *swarm.Reply) *member {
 	if !m.downloads() || r.policy == nil {
 		return m
 	}
-	for len(m.parents) < r.policy.Edges {
-		p := r.another(m)
-		if p == nil && len(m.parents)+len(m.children)+out.Peers.Len() == 0 {
-			p = r.bestSource(m, &r.root)
-		}
+	if len(m.parents) == 0 {
+		p := r.sourceOfStranger(m, out)
 		if p == nil {
 			return m
 		}
 		m = r.joined(m)
 		r.lend(m, p)
+		m.source, m.depth = p, p.depthNow()+1
+	}
+	for len(m.parents) < r.policy.Edges {
+		p := r.another(m)
+		if p == nil {
+			break
+		}
+		r.lend(m, p)
 	}
 	return m
+}
+
+// sourceOfStranger returns the first located parent of an unlocated peer.
+func (r *Roster) sourceOfStranger(m *member, out *swarm.Reply) *member {
+	p := r.bestSource(m, &r.root)
+	alone := len(m.children)+out.Peers.Len() == 0
+	if p == nil || has(m.children, p) || r.spare(p) <= 0 && !alone {
+		return nil
+	}
+	return p
 }
 
 func (r *Roster) isLocated(addr netip.AddrPort) bool {
