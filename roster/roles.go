@@ -107,17 +107,19 @@ func (r *Roster) keepStandby(m *member) {
 	g := m.leaf
 	for i := len(g.standbys) - 1; i >= 0; i-- {
 		if s := g.standbys[i]; s.stalled || !r.fresh(s) {
-			s.standDown()
+			r.standDown(s)
 		}
 	}
 	if !m.standby && m.reach == 0 && m.downloads() && !m.stalled && len(g.standbys) < r.policy.Standby {
 		m.standby = true
 		g.standbys = append(g.standbys, m)
+		r.mark(m)
 	}
 }
 
-func (m *member) standDown() {
+func (r *Roster) standDown(m *member) {
 	if m.standby {
+		r.mark(m)
 		m.standby = false
 		m.leaf.standbys = without(m.leaf.standbys, m)
 	}

@@ -237,7 +237,7 @@ func (r *Roster) count(m *member, n int) {
 // exclude takes a member out of its groups, and its reach away.
 func (r *Roster) exclude(m *member) {
 	r.lower(m, 0)
-	m.standDown()
+	r.standDown(m)
 	m.leaf.leave(m)
 	r.count(m, -1)
 }
@@ -251,7 +251,7 @@ func (r *Roster) raise(m *member) bool {
 	}
 	m.reach++
 	r.mark(m)
-	m.standDown()
+	r.standDown(m)
 	crossing := g.crossing(m)
 	*crossing = append(*crossing, m)
 	g.up.enter(m)

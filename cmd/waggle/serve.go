@@ -225,8 +225,13 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	// The journal has a thread that gives way to others. While it waits for its turn,
 	// or for the disk, it keeps one of Go's processors, which no worker must go without.
 	runtime.GOMAXPROCS(workers + 1)
+	var group func(string) (*locality.Group, error)
+	if s.locator != nil {
+		group = s.locator.Tree().Group
+	}
 	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{
 		Memory:       options,
+		Group:        group,
 		RefreshEvery: s.config.Announce.PeerLifetime / 4, // by which a restart may lengthen it
 		Log:          s.log,
 	})

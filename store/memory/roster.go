@@ -151,6 +151,9 @@ func (s *Store) withRoster(h bittorrent.InfoHash, do func(*shard, *torrent, *ros
 	}
 }
 
+// roleStep is how many records are copied under one lock: some ten microseconds.
+const roleStep = 64
+
 // RoleChanges shows some of the records of a shard's located peers that have changed
 // and were not shown since, a torrent at a time, and reports whether there are more.
 // The records are see's until it returns, which is under the lock of the shard: it
@@ -161,7 +164,7 @@ func (s *Store) RoleChanges(shard int, buf []roster.Record, see func(h bittorren
 	sh := &s.shards[shard]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	left := WalkStep
+	left := roleStep
 	for t, ro := range sh.rosters {
 		if !ro.Changed() {
 			continue
@@ -203,7 +206,7 @@ func (s *Store) Roles(h bittorrent.InfoHash, buf []roster.Record, see func([]ros
 		below := next
 		buf, next = buf[:0], 0
 		s.withRoster(h, func(_ *shard, _ *torrent, ro *roster.Roster) {
-			buf, next = ro.RecordsBelow(buf, below, WalkStep)
+			buf, next = ro.RecordsBelow(buf, below, roleStep)
 		})
 		see(buf)
 	}

@@ -58,7 +58,7 @@ func (s *Store) reportFailure(err error) {
 func (s *Store) flush() error {
 	s.writer.pace = pace{}
 	for i := range s.lanes {
-		for s.lanes[i].holds() {
+		for more := true; more; more = s.lanes[i].holds() {
 			if err := s.flushLane(i, math.MaxInt64); err != nil {
 				return err
 			}
@@ -77,12 +77,19 @@ func (s *Store) behind() bool {
 	return false
 }
 
-// flushLane writes what waits in a lane, and then the lost ones of its shards, the
-// first of them whatever the time and the others until it is over.
+// flushLane writes what waits in a lane, the roles that changed, and then the lost ones
+// of its shards, the first of them whatever the time and the others until it is over.
 func (s *Store) flushLane(i int, limit time.Duration) error {
 	began := time.Now()
-	if rows := s.lanes[i].take(); len(rows) > 0 {
-		if err := s.writer.write(rows); err != nil {
+	rows, gone := s.lanes[i].take()
+	if err := s.writer.write(rows); err != nil {
+		return err
+	}
+	if s.group != nil {
+		if err := s.writeTorrentRoles(gone); err != nil {
+			return err
+		}
+		if err := s.flushRoles(i, began, limit); err != nil {
 			return err
 		}
 	}
@@ -91,7 +98,7 @@ func (s *Store) flushLane(i int, limit time.Duration) error {
 		if !ok {
 			return nil
 		}
-		if err := s.writeShard(i*laneShards + shard); err != nil {
+		if err := s.writeLost(i*laneShards + shard); err != nil {
 			return err
 		}
 		if time.Since(began) >= limit {
@@ -100,7 +107,15 @@ func (s *Store) flushLane(i int, limit time.Duration) error {
 	}
 }
 
-// writeShard makes the file hold of a shard what memory holds. What changes
+// writeLost makes the file hold of a shard what memory holds.
+func (s *Store) writeLost(shard int) error {
+	if err := s.writeShard(shard); err != nil || s.group == nil {
+		return err
+	}
+	return s.writeShardRoles(shard)
+}
+
+// writeShard makes the file hold of a shard the peers that memory holds. What changes
 // meanwhile waits in the lane, and is written after. The pieces of a shard are
 // written one by one, in the order of places: a crash in between leaves the later
 // ones as they were.

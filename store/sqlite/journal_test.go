@@ -67,7 +67,13 @@ func announceTo(t *testing.T, s *Store, torrent byte, peers, uploaded int) {
 // if the process of the other one had been killed.
 func crash(t *testing.T, path string, o Options) *Store {
 	t.Helper()
-	copied := filepath.Join(t.TempDir(), "crashed.db")
+	return openQuiet(t, copyOf(t, path), o)
+}
+
+// copyOf copies what the file and its log are now.
+func copyOf(t *testing.T, path string) (copied string) {
+	t.Helper()
+	copied = filepath.Join(t.TempDir(), "crashed.db")
 	for _, suffix := range []string{"", "-wal"} {
 		content, err := os.ReadFile(path + suffix)
 		if err != nil {
@@ -77,7 +83,7 @@ func crash(t *testing.T, path string, o Options) *Store {
 			t.Fatal(err)
 		}
 	}
-	return openQuiet(t, copied, o)
+	return copied
 }
 
 // uploads returns how many peers a store has by what they uploaded.

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"sync"
 
+	"waggle/bittorrent"
 	"waggle/store/memory"
 	"waggle/swarm"
 )
@@ -23,8 +24,9 @@ type lane struct {
 	max     int
 	waiting []row
 	spare   []row
-	lost    uint64 // a bit for each shard whose changes were forgotten: it must be written whole
-	cursor  int    // the shard of the lane that is looked at next for being lost
+	gone    []bittorrent.InfoHash // torrents among those that wait, whose roles go too
+	lost    uint64                // a bit for each shard whose changes were forgotten: it must be written whole
+	cursor  int                   // the shard of the lane that is looked at next for being lost
 }
 
 // note is called under the lock of a shard of the memory store. A peer that has
@@ -39,6 +41,9 @@ func (s *Store) note(c *swarm.Change) {
 	defer l.mu.Unlock()
 	if r := l.add(shard % laneShards); r != nil {
 		s.fill(r, c)
+		if c.Kind == swarm.TorrentGone && s.group != nil {
+			l.gone = append(l.gone, c.InfoHash)
+		}
 	}
 }
 
@@ -73,16 +78,16 @@ func (l *lane) add(shard int) *row {
 }
 
 // forget drops what waits, for the whole lane will be written. l.mu is held.
-func (l *lane) forget() { l.waiting, l.lost = l.waiting[:0], allLost }
+func (l *lane) forget() { l.waiting, l.gone, l.lost = l.waiting[:0], nil, allLost }
 
-// take returns what waits and begins anew. The slice is the caller's until the
-// next take.
-func (l *lane) take() []row {
+// take returns what waits and begins anew. The rows are the caller's until the next
+// take.
+func (l *lane) take() (rows []row, gone []bittorrent.InfoHash) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rows := l.waiting
-	l.waiting, l.spare = l.spare[:0], rows
-	return rows
+	rows, gone = l.waiting, l.gone
+	l.waiting, l.spare, l.gone = l.spare[:0], rows, nil
+	return rows, gone
 }
 
 // takeLost returns a shard of the lane that must be written whole, the one that

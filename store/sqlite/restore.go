@@ -19,9 +19,10 @@ import (
 )
 
 // Restoring is read in parts, by the first byte of the info hash, by a few readers
-// that each take the next part.
+// that each take the next part. A torrent lies in one part.
 const (
-	parts      = 256
+	parts      = 256 // of peers
+	partsRoles = 16
 	maxReaders = 8
 )
 
@@ -39,6 +40,8 @@ type restoring struct {
 	left  atomic.Int64  // rows that a limit keeps out of memory
 	stale atomic.Bool   // a row was written under a shorter period than this store's
 	ended chan struct{} // closed at the end
+
+	strays strays
 }
 
 // restore fills the memory from the file, and lets SQLite check the file in the
@@ -50,14 +53,9 @@ func (s *Store) restore(ctx context.Context, path string) error {
 		return err
 	}
 	r := &restoring{store: s, db: db, now: s.now(), ended: make(chan struct{})}
-	group, working := errgroup.WithContext(ctx)
-	group.Go(func() error { return fileKind.CheckPages(working, db, "1") })
-	for range min(runtime.GOMAXPROCS(0), maxReaders) {
-		group.Go(func() error { return r.readParts(working) })
-	}
 	reported := make(chan struct{})
 	go r.report(reported)
-	err = group.Wait()
+	err = r.readAll(ctx)
 	close(r.ended)
 	<-reported
 	if ctx.Err() != nil {
@@ -73,6 +71,18 @@ func (s *Store) restore(ctx context.Context, path string) error {
 		s.forgetLanes()
 	}
 	return nil
+}
+
+// readAll reads the peers and checks the file, and then reads the roles, if they are
+// kept.
+func (r *restoring) readAll(ctx context.Context) error {
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error { return fileKind.CheckPages(working, r.db, "1") })
+	group.Go(func() error { return r.inParts(working, parts, r.readPeers) })
+	if err := group.Wait(); err != nil || r.store.group == nil {
+		return err
+	}
+	return r.restoreRoles(ctx)
 }
 
 // report logs how far reading is, now and then.
@@ -91,31 +101,52 @@ func (r *restoring) report(reported chan<- struct{}) {
 	}
 }
 
-// readParts reads parts until there are no more.
-func (r *restoring) readParts(ctx context.Context) error {
+// reader reads a part: the rows from one place up to another.
+type reader func(ctx context.Context, c driver.QueryerContext, from, to []byte) error
+
+// inParts reads all rows in so many parts, with some readers.
+func (r *restoring) inParts(ctx context.Context, parts int, read reader) error {
+	r.part.Store(0)
+	group, working := errgroup.WithContext(ctx)
+	for range min(runtime.GOMAXPROCS(0), maxReaders) {
+		group.Go(func() error { return r.readParts(working, parts, read) })
+	}
+	return group.Wait()
+}
+
+// readParts reads parts until there are no more. It asks the driver itself: package
+// sql would take as long for a row as all the rest together.
+func (r *restoring) readParts(ctx context.Context, parts int, read reader) error {
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
 		return fileKind.ReadError(ctx, err)
 	}
-	for part := r.part.Add(1) - 1; part < parts && err == nil; part = r.part.Add(1) - 1 {
-		err = conn.Raw(func(c any) error { return r.readPart(ctx, c.(driver.QueryerContext), byte(part)) })
-		r.done.Add(1)
+	step := 256 / parts // of the first byte
+	for part := int(r.part.Add(1) - 1); part < parts && err == nil; part = int(r.part.Add(1) - 1) {
+		from, to := []byte{byte(part * step)}, above([]byte{byte(part*step + step - 1)})
+		err = conn.Raw(func(c any) error { return read(ctx, c.(driver.QueryerContext), from, to) })
 	}
 	return errors.Join(fileKind.ReadError(ctx, err), conn.Close())
 }
 
-// readPart reads the rows whose places begin with a byte. It asks the driver
-// itself: package sql would take as long for a row as all the rest together.
-func (r *restoring) readPart(ctx context.Context, c driver.QueryerContext, first byte) error {
-	rows, err := c.QueryContext(ctx, "SELECT place, state FROM swarms WHERE place >= ? AND place < ?", []driver.NamedValue{
-		{Ordinal: 1, Value: []byte{first}},
-		{Ordinal: 2, Value: above([]byte{first})},
+// readPeers reads the peers of a part.
+func (r *restoring) readPeers(ctx context.Context, c driver.QueryerContext, from, to []byte) error {
+	defer r.done.Add(1)
+	return query(ctx, c, "SELECT place, state FROM swarms WHERE place >= ? AND place < ?", from, to, 2, func(values []driver.Value) error {
+		place, _ := values[0].([]byte)
+		state, _ := values[1].([]byte)
+		return r.row(place, state)
 	})
+}
+
+// query reads the rows of a part. Their values are see's until it returns.
+func query(ctx context.Context, c driver.QueryerContext, text string, from, to []byte, columns int, see func([]driver.Value) error) error {
+	rows, err := c.QueryContext(ctx, text, []driver.NamedValue{{Ordinal: 1, Value: from}, {Ordinal: 2, Value: to}})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	values := make([]driver.Value, 2)
+	values := make([]driver.Value, columns)
 	for n := 0; ; n++ {
 		if err := rows.Next(values); errors.Is(err, io.EOF) {
 			return nil
@@ -125,9 +156,7 @@ func (r *restoring) readPart(ctx context.Context, c driver.QueryerContext, first
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		place, _ := values[0].([]byte)
-		state, _ := values[1].([]byte)
-		if err := r.row(place, state); err != nil {
+		if err := see(values); err != nil {
 			return err
 		}
 	}

@@ -54,7 +54,12 @@ func (r *row) atTorrent(h *bittorrent.InfoHash) {
 
 // atPeer makes the row that of a peer, gone.
 func (r *row) atPeer(h *bittorrent.InfoHash, addr netip.AddrPort) {
-	place := append(r.place[:0], h[:]...)
+	r.placeLen, r.stateLen = uint8(len(appendPlace(r.place[:0], h, addr))), 0
+}
+
+// appendPlace appends the place of a peer.
+func appendPlace(place []byte, h *bittorrent.InfoHash, addr netip.AddrPort) []byte {
+	place = append(place, h[:]...)
 	if ip := addr.Addr(); ip.Is4() {
 		ip4 := ip.As4()
 		place = append(place, ip4[:]...)
@@ -62,8 +67,7 @@ func (r *row) atPeer(h *bittorrent.InfoHash, addr netip.AddrPort) {
 		ip6 := ip.As16()
 		place = append(place, ip6[:]...)
 	}
-	place = binary.BigEndian.AppendUint16(place, addr.Port())
-	r.placeLen, r.stateLen = uint8(len(place)), 0
+	return binary.BigEndian.AppendUint16(place, addr.Port())
 }
 
 // setDownloaded fills in a torrent's state.
@@ -90,7 +94,7 @@ func (r *row) setPeer(h *bittorrent.InfoHash, p *swarm.Peer, details bool, every
 }
 
 // errRow says that a row holds what waggle does not write.
-var errRow = errors.New("a row of swarms is out of range")
+var errRow = errors.New("a row is out of range")
 
 // readDownloaded reads a torrent's state.
 func readDownloaded(state []byte) (uint32, error) {
@@ -104,19 +108,16 @@ func readDownloaded(state []byte) (uint32, error) {
 // without being written. Without details it was first seen when it was last, and
 // what a leecher has left is not known.
 func readPeer(place, state []byte, p *swarm.Peer) (until time.Time, err error) {
-	if len(place) != place4 && len(place) != place6 {
-		return until, fmt.Errorf("%w: a place of %d bytes", errRow, len(place))
-	}
-	ip, _ := netip.AddrFromSlice(place[placeTorrent : len(place)-2])
-	if ip.Is4In6() {
-		return until, fmt.Errorf("%w: %v is kept as IPv6", errRow, ip)
+	addr, err := readPlace(place)
+	if err != nil {
+		return until, err
 	}
 	if len(state) != statePeer && len(state) != stateDetails || state[0] > byte(swarm.Leecher) {
-		return until, fmt.Errorf("%w: the state of %v, of %d bytes", errRow, ip, len(state))
+		return until, fmt.Errorf("%w: the state of %v, of %d bytes", errRow, addr, len(state))
 	}
 	*p = swarm.Peer{
 		ID:   bittorrent.PeerID(state[13:]),
-		Addr: netip.AddrPortFrom(ip, binary.BigEndian.Uint16(place[len(place)-2:])),
+		Addr: addr,
 		Key:  binary.BigEndian.Uint32(state[1:]),
 		Kind: swarm.Kind(state[0]),
 		Last: time.Unix(int64(binary.BigEndian.Uint32(state[5:])), 0),
@@ -131,6 +132,18 @@ func readPeer(place, state []byte, p *swarm.Peer) (until time.Time, err error) {
 		p.Left = int64(binary.BigEndian.Uint64(details[20:]))
 	}
 	return time.Unix(int64(binary.BigEndian.Uint32(state[9:])), 0), nil
+}
+
+// readPlace reads the address in the place of a peer.
+func readPlace(place []byte) (netip.AddrPort, error) {
+	if len(place) != place4 && len(place) != place6 {
+		return netip.AddrPort{}, fmt.Errorf("%w: a place of %d bytes", errRow, len(place))
+	}
+	ip, _ := netip.AddrFromSlice(place[placeTorrent : len(place)-2])
+	if ip.Is4In6() {
+		return netip.AddrPort{}, fmt.Errorf("%w: %v is kept as IPv6", errRow, ip)
+	}
+	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(place[len(place)-2:])), nil
 }
 
 func unixSeconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), 1<<32-1)) }

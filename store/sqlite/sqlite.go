@@ -12,14 +12,21 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"waggle/locality"
+	"waggle/roster"
 	"waggle/store/memory"
 	"waggle/swarm"
 )
 
 // Options are the settings of a store. The zero value works.
 type Options struct {
-	// Memory is for the store in memory; its Changed is the journal's.
+	// Memory is for the store in memory; its Changed and KeepRoles are the journal's.
 	Memory memory.Options
+
+	// Group returns the innermost group of a path, at start, where roles and leases of
+	// located peers are read back. Whose path is an error has no role any more. It is
+	// called concurrently. nil: no peer has a location, and roles are not kept.
+	Group func(path string) (*locality.Group, error)
 
 	// FlushEvery bounds what a kill can lose. 0: one second.
 	FlushEvery time.Duration
@@ -51,10 +58,14 @@ type Store struct {
 	details bool   // rows have details
 	every   period // of Options.RefreshEvery
 	lanes   [lanes]lane
+	group   func(path string) (*locality.Group, error)
 
-	writer *writer      // these three are of the flush that is under way
-	rows   []row        // of a shard that is written whole
-	peers  []swarm.Peer // of one of its torrents
+	writer    *writer             // these are of the flush that is under way, or the next
+	rows      []row               // of a shard that is written whole
+	peers     []swarm.Peer        // of one of its torrents
+	members   []memberRow         // some that changed
+	records   []roster.Record     // and what they were made of
+	rolesLost [memory.Shards]bool // in the file they are not what they are in memory
 
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -97,7 +108,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 func newStore(o Options) *Store {
 	s := &Store{
 		log: o.Log, now: o.Now, details: o.Memory.Details,
-		every: period(max(o.RefreshEvery/time.Second, 0)),
+		every: period(max(o.RefreshEvery/time.Second, 0)), group: o.Group,
 		peers: make([]swarm.Peer, 0, memory.WalkStep),
 		done:  make(chan struct{}),
 	}
@@ -113,7 +124,7 @@ func newStore(o Options) *Store {
 			s.lanes[i].max = 1 << 14
 		}
 	}
-	o.Memory.Changed = s.note
+	o.Memory.Changed, o.Memory.KeepRoles = s.note, o.Group != nil
 	s.Store = memory.New(o.Memory)
 	return s
 }
@@ -132,8 +143,27 @@ func (s *Store) open(ctx context.Context, path string) error {
 	if s.db, err = openToWrite(ctx, path); err != nil {
 		return err
 	}
-	if s.writer, err = newWriter(ctx, s.db); err != nil {
+	if s.group == nil {
+		err = s.forgetRoles(ctx)
+	}
+	if err == nil {
+		s.writer, err = newWriter(ctx, s.db, s.group != nil)
+	}
+	if err != nil {
 		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+// forgetRoles drops roles from the file where they are not kept: who was a member may
+// be something else by the time that they are kept again.
+func (s *Store) forgetRoles(ctx context.Context) error {
+	result, err := s.db.ExecContext(ctx, "DELETE FROM members")
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err == nil && n > 0 {
+		s.log.Warn("peers have lost their roles, for locality is off", "peers", n)
 	}
 	return nil
 }

@@ -46,10 +46,12 @@ var detailed = sqlite.Options{Memory: memory.Options{Details: true}}
 func TestStoreConforms(t *testing.T) {
 	n := 0
 	dir := t.TempDir()
-	storetest.Run(t, func(t *testing.T) swarm.Store {
+	fresh := func(t *testing.T) swarm.Store {
 		n++
 		return open(t, filepath.Join(dir, fmt.Sprintf("%d.db", n)), detailed)
-	})
+	}
+	storetest.Run(t, fresh)
+	storetest.RunLocated(t, fresh)
 }
 
 func announce(torrent byte, peer int) *swarm.Announce {

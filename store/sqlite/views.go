@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// views show to people with sqlite3 what the table of swarms holds: contents and
-// peer_info are CONTENTS and PEER-INFO of the design document of the cluster.
+// views show to people with sqlite3 what the table of swarms holds, and viewRoles what
+// that of members does: contents and peer_info are CONTENTS and PEER-INFO of the design document of the cluster.
 // Waggle itself never reads them.
 var views = `
 CREATE VIEW torrents (sha1, downloaded) AS
@@ -31,6 +31,25 @@ CREATE VIEW peer_info (id, host, port) AS SELECT DISTINCT peer_id, host, port FR
 `
 
 const hexed = "SELECT place, state, hex(place) AS p, hex(state) AS s FROM swarms"
+
+// viewRoles shows the roles of located peers, and of others that have leases: who may
+// cross the uplinks of how many groups around it, and how many parents it has.
+var viewRoles = `
+CREATE VIEW roles (sha1, host, port, location, role, reach, parents) AS
+SELECT substr(place, 1, 20),
+	CASE length(place) WHEN 26 THEN ` + host4() + ` ELSE ` + host6() + ` END,
+	` + numberOf("p", "length(p) - 3", 2) + `,
+	location,
+	CASE
+		WHEN location IS NULL THEN 'unlocated'
+		WHEN ` + number(0, 1) + ` > 0 THEN iif(substr(state, 1, 1) = x'00', 'exporter', 'importer')
+		WHEN ` + number(1, 1) + ` % 2 = 1 THEN 'standby'
+		ELSE 'none'
+	END,
+	` + number(0, 1) + `,
+	` + number(11, 2) + `
+FROM (SELECT place, location, state, hex(place) AS p, hex(role) AS s FROM members JOIN swarms USING (place));
+`
 
 // number is the SQL of the big-endian number of some bytes of the state.
 func number(at, bytes int) string { return numberOf("s", strconv.Itoa(2*at+1), bytes) }

@@ -30,27 +30,36 @@ type writer struct {
 	between *sql.Stmt
 	stmts   []*sql.Stmt // all of these
 	pace    pace
+	members *memberWriter // nil: roles are not kept
 
 	order []int32 // memory of sorted, used again
 	args  []any   // the rows that wait to be put
 }
 
-func newWriter(ctx context.Context, db *sql.DB) (_ *writer, err error) {
+// statement is one to be prepared, and where it is kept.
+type statement struct {
+	to   **sql.Stmt
+	text string
+}
+
+func newWriter(ctx context.Context, db *sql.DB, roles bool) (_ *writer, err error) {
 	w := &writer{}
 	if w.conn, err = db.Conn(ctx); err != nil {
 		return nil, err
 	}
-	for _, s := range []struct {
-		to   **sql.Stmt
-		text string
-	}{
+	statements := []statement{
 		{&w.begin, "BEGIN IMMEDIATE"},
 		{&w.commit, "COMMIT"},
 		{&w.putOne, put(1)},
 		{&w.putMany, put(rowsAtOnce)},
 		{&w.drop, "DELETE FROM swarms WHERE place = ?"},
 		{&w.between, "SELECT place, state FROM swarms WHERE place >= ? AND place < ? ORDER BY place"},
-	} {
+	}
+	if roles {
+		w.members = &memberWriter{writer: w}
+		statements = append(statements, w.members.statements()...)
+	}
+	for _, s := range statements {
 		if *s.to, err = w.conn.PrepareContext(ctx, s.text); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
