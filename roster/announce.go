@@ -89,7 +89,7 @@ func (r *Roster) settleIn(old *member, a *swarm.Announce) *member {
 func (r *Roster) figures(m *member, a *swarm.Announce) {
 	left := known(a.Left)
 	if left < m.left {
-		m.moved, m.busy = r.now, r.now
+		m.moved, m.busy, m.stalled = r.now, r.now, false
 		if m.gained == 0 {
 			m.gained = r.now
 		}

@@ -39,7 +39,7 @@ func (r *Roster) provide(m *member) {
 		}
 		r.lend(m, p)
 	}
-	for len(m.parents) > r.edges(m)+1 {
+	for len(m.parents) > max(lone, r.policy.Edges)+1 { // after many changes of its source
 		r.withdraw(m, m.spareParent())
 	}
 }
@@ -293,9 +293,6 @@ func (r *Roster) lend(m, q *member) {
 	r.mark(m)
 	m.parents = append(m.parents, q)
 	q.children = append(q.children, m)
-	if m.leaf != nil {
-		m.leaf.served = true
-	}
 	forgetOrphan(m, q)
 	forgetOrphan(q, m)
 }

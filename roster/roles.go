@@ -149,7 +149,7 @@ func (r *Roster) judge(m *member) {
 		return
 	}
 	if m.moved == r.now {
-		m.stuck, m.stalled, g.patience = 0, false, firstPatience
+		m.stuck, g.patience = 0, firstPatience
 		return
 	}
 	if !r.parentsGoOn(m) {

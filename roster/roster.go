@@ -117,7 +117,6 @@ type group struct {
 	standbys             []*member // of an innermost group
 
 	left     int64 // bytes that its incomplete members lack together
-	served   bool  // an importer of it once had a lease
 	imported int64 // bytes that its importers downloaded while they were such, or orphans
 	patience int   // announces that an importer may get nothing before it is replaced
 }

@@ -452,6 +452,21 @@ func BenchmarkAnnounceInOneRackOf100000(b *testing.B) {
 	}
 }
 
+// BenchmarkAnnounceOfLoneHosts is of 10,000 racks of one host.
+func BenchmarkAnnounceOfLoneHosts(b *testing.B) {
+	w, _, all := racks(mustPolicy("strict"), 9_999, 1)
+	for range 2 {
+		for _, rack := range all {
+			w.announceQuickly(rack[0].announce())
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		w.announceQuickly(all[i*7919%len(all)][0].announce())
+	}
+}
+
 func TestJumpMovesOneKeyInNWhereAPlaceIsAdded(t *testing.T) {
 	moved := 0
 	for key := range uint64(10_000) {
