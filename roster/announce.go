@@ -38,7 +38,7 @@ func (r *Roster) Announce(view swarm.View, asker swarm.Position, a *swarm.Announ
 	r.staff(m.leaf, m)
 	r.keepStandby(m)
 	r.provide(m)
-	out.Pace = m.pace()
+	out.Pace = r.pace(m)
 	if told := r.interval(out.Pace); told != m.told {
 		m.told = told
 		r.mark(m)

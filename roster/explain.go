@@ -63,7 +63,7 @@ func (r *Roster) Explain(addr netip.AddrPort) (Explanation, bool) {
 	}
 	e := Explanation{
 		Peer: m.addr, ID: m.id, Location: m.place(), Kind: m.kind, Left: m.left, Reach: m.reach, Standby: m.standby,
-		Stalled: m.stalled, Pace: m.pace(), First: time.Unix(0, m.first), Last: time.Unix(0, m.last),
+		Stalled: m.stalled, Pace: r.pace(m), First: time.Unix(0, m.first), Last: time.Unix(0, m.last),
 		Health: [...]string{"unknown", "reachable", "unreachable"}[m.health], Depth: -1,
 	}
 	if follow(m, nil) == seed {
@@ -152,7 +152,7 @@ func (r *Roster) explainRole(m *member, e *Explanation) {
 	case m.downloads() && m.reach > 0:
 		say("It has no source that leads to a seeder: none is known outside of what it imports for. Its group is starving.")
 	}
-	say("%s", m.paceSentence())
+	say("%s", r.paceSentence(m))
 }
 
 // refused says why the member's rack has fewer importers than it might.
@@ -163,9 +163,9 @@ func (m *member) refused(r *Roster) []string {
 	return nil
 }
 
-func (m *member) paceSentence() string {
-	if m.pace() == swarm.Active {
-		return "It is told to announce often, because others depend on it."
+func (r *Roster) paceSentence(m *member) string {
+	if r.pace(m) == swarm.Active {
+		return "It is told to announce often, because others depend on it, or soon will."
 	}
 	return "It is told to announce seldom: what it needs is near."
 }

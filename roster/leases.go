@@ -23,7 +23,8 @@ func (r *Roster) edges(m *member) int {
 // that have no parent.
 func (r *Roster) spare(m *member) int { return 2*r.policy.Edges - len(m.children) }
 
-// provide gives the announcing importer the parents that it lacks.
+// provide gives an importer the parents that it lacks. They are told of it too, and
+// some of them announce soon: so it gets data although it does not.
 func (r *Roster) provide(m *member) {
 	height := m.imports()
 	if height == 0 {
@@ -158,7 +159,16 @@ func (r *Roster) bestSource(m *member, outside *group) *member {
 // the answer has room for, and not the same client.
 func (r *Roster) may(child, parent *member) bool {
 	return parent != child && parent.id != child.id && parent.kind != swarm.PartialSeed &&
-		r.asking.Families&swarm.FamilyOf(parent.addr.Addr()) != 0
+		r.families(child)&swarm.FamilyOf(parent.addr.Addr()) != 0
+}
+
+// families returns those that an answer to a member has room for: of one that does
+// not announce now, its own.
+func (r *Roster) families(m *member) swarm.Families {
+	if r.asking != nil && r.asking.Addr() == m.addr {
+		return r.asking.Families
+	}
+	return swarm.FamilyOf(m.addr.Addr())
 }
 
 // candidate is a possible parent and what speaks for it, weightiest first.
@@ -250,6 +260,9 @@ const strangersSeen = 8
 
 // considerStrangers considers unlocated peers of the swarm, seeders above all.
 func (r *Roster) considerStrangers(m *member, best *candidate) {
+	if r.view == nil {
+		return // somebody left; they are found when the member announces
+	}
 	groups := [...]swarm.Group{swarm.Seeds4, swarm.Seeds6, swarm.Leechers4, swarm.Leechers6}
 	unlocated := [...]bool{
 		r.view.Len(swarm.Seeds4)+r.view.Len(swarm.Seeds6) > r.located,
@@ -260,7 +273,7 @@ func (r *Roster) considerStrangers(m *member, best *candidate) {
 		if i < 2 {
 			n = r.view.Seeders(g)
 		}
-		if n == 0 || !unlocated[i/2] || r.asking.Families&(swarm.IPv4<<(g&1)) == 0 {
+		if n == 0 || !unlocated[i/2] || r.families(m)&(swarm.IPv4<<(g&1)) == 0 {
 			continue
 		}
 		r.found.Reset()

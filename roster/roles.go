@@ -1,6 +1,8 @@
 package roster
 
 import (
+	"time"
+
 	"waggle/swarm"
 )
 
@@ -12,6 +14,7 @@ const looks = 64
 // they have fewer than they should. asker is the member that announces now, if any.
 func (r *Roster) staff(leaf *group, asker *member) {
 	for g := leaf; g.place != nil; g = g.up {
+		r.relieve(g, asker)
 		for r.wantsExporter(g) {
 			m := r.nextExporter(g)
 			if m == nil || !r.raise(m) {
@@ -23,6 +26,26 @@ func (r *Roster) staff(leaf *group, asker *member) {
 			if m == nil || !r.raise(m) {
 				break
 			}
+		}
+	}
+	for g := leaf; g.place != nil; g = g.up {
+		for _, m := range g.importers {
+			if len(m.parents) == 0 && m != asker { // who is provided for when all else is settled
+				r.provide(m)
+			}
+		}
+	}
+}
+
+// relieve takes the role from importers of a group that have no leases and are late,
+// if somebody announces there who could have it.
+func (r *Roster) relieve(g *group, asker *member) {
+	if asker == nil || !asker.downloads() || asker.reach != g.height-1 {
+		return
+	}
+	for i := len(g.importers) - 1; i >= 0; i-- {
+		if m := g.importers[i]; len(m.parents)+len(m.children) == 0 && !r.fresh(m) {
+			r.lower(m, g.height-1)
 		}
 	}
 }
@@ -59,13 +82,19 @@ func exportsBefore(a, b *member) bool {
 }
 
 // nextImporter returns the leecher that should be an importer of a group next, or
-// nil. It is one that announces now or often, so that it hears of it soon, and not
-// the one that is excepted.
+// nil. It is one that announces now or often, so that it hears of it soon, if there is
+// any: those who import for a rack may have to do without. It is not the one that is
+// excepted.
 func (r *Roster) nextImporter(g *group, asker, except *member) *member {
 	var best *member
+	bestSoon := false
 	consider := func(m *member) {
-		if m != except && m.reach == g.height-1 && (m == asker || r.fresh(m)) && (best == nil || importsBefore(m, best)) {
-			best = m
+		soon := m == asker || r.fresh(m)
+		if m == except || m.reach != g.height-1 || !soon && g.height == 1 {
+			return
+		}
+		if best == nil || soon && !bestSoon || soon == bestSoon && importsBefore(m, best) {
+			best, bestSoon = m, soon
 		}
 	}
 	for _, m := range g.standbys {
@@ -96,9 +125,14 @@ func importsBefore(a, b *member) bool {
 	return a.key < b.key
 }
 
-// fresh reports whether a member was told to announce often, and does.
+// fresh reports whether a member was told to announce often, and does, as far as is
+// known of it.
 func (r *Roster) fresh(m *member) bool {
-	return m.told <= r.policy.Active && r.now-m.last <= 2*max(int64(r.policy.Active), int64(m.lag))
+	gap := r.policy.Active
+	if m.lag != unknownLag {
+		gap = max(gap, m.lag)
+	}
+	return m.told <= r.policy.Active && r.now-m.last <= int64(2*gap)
 }
 
 // keepStandby makes the announcing member one of its rack that can take over, if
@@ -125,12 +159,19 @@ func (r *Roster) standDown(m *member) {
 	}
 }
 
-// pace returns how often a member should announce: often, if others depend on it.
-func (m *member) pace() swarm.Pace {
+// expectant is for how long the only seeder of a torrent announces often, though
+// nobody depends on it yet.
+const expectant = time.Hour
+
+// pace returns how often a member should announce: often, if others depend on it, or
+// soon will.
+func (r *Roster) pace(m *member) swarm.Pace {
 	switch {
 	case m.leaf == nil:
 		return swarm.Usual
 	case m.standby, m.reach > 0 && m.downloads(), m.reach > 0 && m.leaf.incomplete > 0:
+		return swarm.Active
+	case m.reach > 0 && r.root.incomplete == 0 && r.root.complete == 1 && r.now-m.first < int64(expectant):
 		return swarm.Active
 	}
 	for _, c := range m.children {

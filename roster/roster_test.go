@@ -191,6 +191,42 @@ func TestImporterThatGetsNothingStaysWhileItsParentsGetNothingEither(t *testing.
 	}
 }
 
+func TestSubstituteIsToldToItsParentsBeforeItAnnounces(t *testing.T) {
+	w, origin, all := racks(mustPolicy("strict"), 1, 4)
+	announceAll(w, all)
+	w.leave(all[0][0].addr)
+	if told := w.announce(origin.announce()); !slices.Equal(told, []netip.AddrPort{all[0][1].addr}) {
+		t.Errorf("the origin is told of %v, not of who took over", told)
+	}
+}
+
+func TestImporterThatIsLateAndHasNoLeasesMakesWay(t *testing.T) {
+	tree := mustTree("rack")
+	w := newWorld(mustPolicy("strict"), nil)
+	rack := mustGroup(tree, "r1")
+	late, other := newHost(1, rack), newHost(2, rack)
+	w.announce(late.announce())
+	w.announce(other.announce())
+	w.now = w.now.Add(31 * time.Second)
+	w.announce(other.announce())
+	if w.member(late).reach != 0 || w.member(other).reach != 1 {
+		t.Errorf("the late one has a reach of %d, the other one of %d", w.member(late).reach, w.member(other).reach)
+	}
+}
+
+func TestOnlySeederAnnouncesOftenUntilItHasWaitedForAnHour(t *testing.T) {
+	w, origin, _ := racks(mustPolicy("strict"), 0, 0)
+	w.announce(origin.announce())
+	if w.reply.Pace != swarm.Active {
+		t.Errorf("the origin of a new torrent is told pace %d", w.reply.Pace)
+	}
+	w.now = w.now.Add(time.Hour)
+	w.announce(origin.announce())
+	if w.reply.Pace != swarm.Passive {
+		t.Errorf("after an hour without leechers it is told pace %d", w.reply.Pace)
+	}
+}
+
 func TestHostAloneInItsRackGetsAnOrdinaryList(t *testing.T) {
 	w, _, all := racks(mustPolicy("strict"), 8, 1)
 	announceAll(w, all)

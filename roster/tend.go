@@ -33,6 +33,8 @@ func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration
 		case m.health == unreachable && m.imports() > 0 && silent > 2*m.told+grace:
 			r.dismiss(m)
 			r.staff(m.leaf, nil)
+		case m.standby && !r.fresh(m):
+			r.standDown(m)
 		}
 	}
 	return dst
@@ -53,7 +55,7 @@ func (r *Roster) Probable(dst []netip.AddrPort) []netip.AddrPort {
 		}
 		for _, list := range [...][]*member{g.importers, g.exporters, g.standbys} {
 			for _, m := range list {
-				if m.pace() == swarm.Active {
+				if r.pace(m) == swarm.Active {
 					dst = append(dst, m.addr)
 				}
 			}
