@@ -57,27 +57,36 @@ func (sh *shard) addr(t *torrent, v6 bool, i int) netip.AddrPort {
 	return expand(&sh.v4.records.one(sh.v4.number(&t.v4, i)).addr)
 }
 
-// Tend is documented at [roster.Store]. It holds the lock of a shard at a time.
-func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
-	var silent []netip.AddrPort
+// eachRoster does something with every roster, under the lock of its shard. The error
+// is that of ctx.
+func (s *Store) eachRoster(ctx context.Context, do func(*shard, *torrent, *roster.Roster)) error {
 	for i := range s.shards {
 		if err := ctx.Err(); err != nil {
-			return peers, err
+			return err
 		}
 		sh := &s.shards[i]
 		sh.mu.Lock()
 		for t, ro := range sh.rosters {
-			silent = ro.Silent(silent[:0], now, grace)
-			for _, addr := range silent {
-				peers += s.dropAddr(sh, t, addr)
-			}
-			if ro.Empty() && ro.Disband() {
-				delete(sh.rosters, t)
-			}
+			do(sh, t, ro)
 		}
 		sh.mu.Unlock()
 	}
-	return peers, nil
+	return nil
+}
+
+// Tend is documented at [roster.Store]. It holds the lock of a shard at a time.
+func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
+	var silent []netip.AddrPort
+	err = s.eachRoster(ctx, func(sh *shard, t *torrent, ro *roster.Roster) {
+		silent = ro.Silent(silent[:0], now, grace)
+		for _, addr := range silent {
+			peers += s.dropAddr(sh, t, addr)
+		}
+		if ro.Empty() && ro.Disband() {
+			delete(sh.rosters, t)
+		}
+	})
+	return peers, err
 }
 
 // dropAddr removes the peer of an address, and returns how many that were. The
@@ -96,21 +105,13 @@ func (s *Store) dropAddr(sh *shard, t *torrent, addr netip.AddrPort) int {
 // Probable is documented at [roster.Store].
 func (s *Store) Probable(ctx context.Context) (probes []roster.Probe, err error) {
 	var addrs []netip.AddrPort
-	for i := range s.shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	err = s.eachRoster(ctx, func(_ *shard, t *torrent, ro *roster.Roster) {
+		addrs = ro.Probable(addrs[:0])
+		for _, addr := range addrs {
+			probes = append(probes, roster.Probe{InfoHash: t.hash, Addr: addr})
 		}
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		for t, ro := range sh.rosters {
-			addrs = ro.Probable(addrs[:0])
-			for _, addr := range addrs {
-				probes = append(probes, roster.Probe{InfoHash: t.hash, Addr: addr})
-			}
-		}
-		sh.mu.Unlock()
-	}
-	return probes, nil
+	})
+	return probes, err
 }
 
 // Probed is documented at [roster.Store].
