@@ -1,6 +1,8 @@
 # make run        the tracker on its defaults
 # make test       set-up, and all tests that take minutes together
 # make test-long  the rest: clients in network namespaces, long fuzzing (needs root)
+# make lab        real clients behind shaped uplinks, against what docs/locality.md promises: some
+#                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
 # make lint       the linter, whose rules include who may import whom
 # make fuzz       every fuzz target for FUZZTIME each
@@ -22,7 +24,7 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
 
-.PHONY: run build test test-long bench lint fuzz setup setup-long clean
+.PHONY: run build test test-long lab bench lint fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
@@ -39,14 +41,20 @@ test-long: setup setup-long
 	go test -race -tags portable ./frontend/http
 	$(MAKE) fuzz
 
+lab:
+	@$(call install,transmission-daemon:transmission-daemon rtorrent:rtorrent ip:iproute2 tc:iproute2 \
+		/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent)
+	go test -count=1 -tags lab,$(NO_C) -timeout 150m ./lab -v $(LAB)
+
 bench: build
 	@$(call install,opentracker:opentracker taskset:util-linux)
 	bench/goals.sh $(BIN)/waggle
-	go test -run '^$$' -bench . -benchmem ./bittorrent ./store/... ./frontend/http ./torrent ./tracker
+	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...
 	$< run --build-tags long ./interop/...
+	$< run --build-tags lab ./lab/...
 	go mod tidy -diff
 
 # go test fuzzes one target at a time.
