@@ -6,7 +6,7 @@
 #
 #   bench/goals.sh WAGGLE      (make bench builds it and installs opentracker)
 #
-# It takes a quarter of an hour and 10 GB of memory for the load with 50 million
+# It takes half an hour and 10 GB of memory for the load with 50 million
 # peers. aquatic_udp and aquatic_http are compared with where PATH has them
 # (cargo install aquatic_udp aquatic_http). All run at the highest priority, so
 # that little else on the machine is measured.
@@ -105,6 +105,16 @@ stop "$served"
 serve 0,1 memory:
 "$waggle" bench udp udp://$tracker --pid "$served" --sockets 16 --rounds "$rounds" --duration "$duration" 2>>"$work/log"
 stop "$served"
+title "the echo likewise: what two cores are to the kernel, with the load beside"
+taskset -c 1 "$waggle" bench udp udp://$echo_udp --pid "$echo_udp_pid" --sockets 16 --rounds "$rounds" --duration "$duration" 2>>"$work/log"
+stop "$echo_udp_pid"
+"$waggle" bench echo udp --listen $echo_udp --sockets 2 >/dev/null 2>>"$work/log" &
+echo_udp_pid=$! && pids+=("$echo_udp_pid")
+sleep 1
+"$waggle" bench udp udp://$echo_udp --pid "$echo_udp_pid" --sockets 16 --rounds "$rounds" --duration "$duration" 2>>"$work/log"
+stop "$echo_udp_pid"
+taskset -c 0 "$waggle" bench echo udp --listen $echo_udp >/dev/null 2>>"$work/log" &
+echo_udp_pid=$! && pids+=("$echo_udp_pid")
 
 title "UDP announces at 60,000/s: alone, then beside 120,000 spoofed packets/s (goal: 90 % of the answers)"
 serve 0 memory:
