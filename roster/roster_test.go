@@ -308,6 +308,47 @@ func TestBudgetOfARackHoldsOverAllTorrents(t *testing.T) {
 	}
 }
 
+func TestNobodyIsTheSourceOfWhoFeedsIt(t *testing.T) {
+	asker := &member{kind: swarm.Leecher}
+	child := &member{kind: swarm.Leecher, source: asker}
+	grandchild := &member{kind: swarm.Leecher, source: child}
+	other := &member{kind: swarm.Leecher, key: 1}
+	var best candidate
+	best.considerSource(asker, grandchild, true)
+	if best.member != nil {
+		t.Error("who is fed by the one that asks is considered")
+	}
+	best.considerSource(asker, other, false)
+	if best.member != other {
+		t.Error("another one is not considered")
+	}
+}
+
+func TestRestoredLeaseThatTheBudgetHasNoRoomForIsAnOrphan(t *testing.T) {
+	tree := mustTree("rack")
+	budget := NewBudget(1)
+	rack := mustGroup(tree, "r1")
+	first, second := newWorld(mustPolicy("strict"), budget), newWorld(mustPolicy("strict"), budget)
+	first.announce(newHost(2, rack).announce())
+	origin, h := newSeed(1, mustGroup(tree, "origin")), newHost(2, rack)
+	records := []Record{
+		{Addr: origin.addr, Location: origin.place, Reach: 1},
+		{Addr: h.addr, Location: rack, Reach: 1, Parents: []netip.AddrPort{origin.addr}, Depth: 1},
+	}
+	for i, peer := range []swarm.Peer{
+		{Addr: origin.addr, ID: origin.id, Kind: swarm.Seeder},
+		{Addr: h.addr, ID: h.id, Kind: swarm.Leecher, Left: fileSize},
+	} {
+		second.roster.Restore(&peer, &records[i], second.now)
+	}
+	for i := range records {
+		second.roster.RestoreLeases(&records[i])
+	}
+	if p := second.roster.Places()[1]; p.Leases != 0 || p.Orphans != 1 || len(p.Importers) != 0 {
+		t.Errorf("another torrent has the rack's budget, and this one %+v", p)
+	}
+}
+
 func TestNeighboursOfAPeerStayMostlyTheSame(t *testing.T) {
 	w, _, all := racks(mustPolicy("strict"), 1, 400)
 	announceAll(w, all)
