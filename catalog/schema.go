@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
 
@@ -70,28 +69,11 @@ ALTER TABLE history   ADD COLUMN profile TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 2;
 `
 
-// openFile opens the file, creates it where it is fresh, and upgrades it where an
-// earlier waggle wrote it. The pages of .torrents are
-// not checked: they may be gigabytes, and what is wrong with one shows when it is
-// fetched, since its hash is checked.
-func openFile(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := fileKind.Open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	err = fileKind.CheckPages(ctx, db, "transfers", "history")
-	if err == nil {
-		_, err = db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
-	}
-	if err == nil {
-		err = upgradeFile(ctx, db)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
-}
+// checkedTables are all but that of .torrents, whose pages may be gigabytes; what is wrong
+// with one shows when it is fetched, since its hash is checked.
+var checkedTables = []string{"transfers", "history"}
 
+// upgradeFile makes a file that an earlier waggle wrote one of today's.
 func upgradeFile(ctx context.Context, db *sql.DB) error {
 	var version uint32
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {

@@ -8,22 +8,17 @@ import (
 	"iter"
 	"math"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"waggle/bittorrent"
+	"waggle/sqlitefile"
 	"waggle/torrent"
 )
 
 // SQLite is a [Store] in one file. Use [OpenSQLite].
 type SQLite struct {
-	db       *sql.DB
-	lock     *flock.Flock
+	db       *sqlitefile.File
 	maxEnded int // MaxHistory
-	close    sync.Once
-	closed   error
 }
 
 var _ Store = (*SQLite)(nil)
@@ -36,22 +31,15 @@ var _ Store = (*SQLite)(nil)
 // [sqlitefile.ErrInUse], or one of the operating system; each names the path and the
 // remedy.
 func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
-	lock, err := fileKind.Lock(path)
+	db, err := fileKind.Take(ctx, path, upgradeFile, checkedTables...)
 	if err != nil {
 		return nil, err
 	}
-	db, err := openFile(ctx, path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), lock.Unlock())
-	}
-	return &SQLite{db: db, lock: lock, maxEnded: MaxHistory}, nil
+	return &SQLite{db: db, maxEnded: MaxHistory}, nil
 }
 
 // Close closes the file.
-func (s *SQLite) Close() error {
-	s.close.Do(func() { s.closed = errors.Join(s.db.Close(), s.lock.Unlock()) })
-	return s.closed
-}
+func (s *SQLite) Close() error { return s.db.Close() }
 
 // transferNames are the columns of both tables, in the order of row.
 const transferNames = `info_hash, info_hash_v2, name, size, private, version, file, source, profile,

@@ -3,9 +3,7 @@
 // one, one in use. What is refused is left as it is.
 //
 //	var fileKind = sqlitefile.Kind{Name: "catalogue", ApplicationID: 0x57616763, Version: 1, Schema: schema}
-//	lock, err := fileKind.Lock(path)     // keeps a second process out
-//	db, err := fileKind.Open(ctx, path)  // made, where it is not there
-//	err = fileKind.CheckPages(ctx, db, "1")
+//	f, err := fileKind.Take(ctx, path, nil, "1")  // made, where it is not there; locked and checked
 //
 // # What marks a file
 //
@@ -25,4 +23,5 @@
 //
 //	kind.go   what a kind is; errors and their words
 //	open.go   looking at a file, locking, opening and checking it
+//	file.go   all of that at once
 package sqlitefile
