@@ -19,8 +19,9 @@ export GOFLAGS := -tags=$(NO_C)
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
-	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent
+	chromium:chromium promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
+	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
+	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
 
@@ -66,15 +67,17 @@ fuzz:
 		done; \
 	done
 
-setup: interop/node_modules/.installed
+NODE_MODULES := interop/node_modules console/web/node_modules
+
+setup: $(NODE_MODULES:%=%/.installed)
 	@$(call install,$(TEST_TOOLS))
 
 setup-long:
 	@$(call install,$(LONG_TOOLS))
 
-interop/node_modules/.installed: interop/package.json interop/package-lock.json
+%/node_modules/.installed: %/package.json %/package-lock.json
 	@$(call install,node:nodejs npm:npm)
-	cd interop && npm ci --ignore-scripts --no-audit --no-fund
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
 $(BIN)/golangci-lint-$(GOLANGCI_VERSION):
@@ -82,7 +85,7 @@ $(BIN)/golangci-lint-$(GOLANGCI_VERSION):
 	mv $(BIN)/golangci-lint $@
 
 clean:
-	rm -rf $(BIN) interop/node_modules
+	rm -rf $(BIN) $(NODE_MODULES)
 
 # install installs with apt what is missing of a list of program:package.
 define install

@@ -67,6 +67,16 @@ func (c *Catalog) Len() int {
 	return len(c.order.entries)
 }
 
+// MaxTorrents returns the most transfers that there may be.
+func (c *Catalog) MaxTorrents() int { return c.o.MaxTorrents }
+
+// LenActive returns the number of transfers that are active.
+func (c *Catalog) LenActive() int {
+	c.order.mu.RLock()
+	defer c.order.mu.RUnlock()
+	return c.order.active
+}
+
 // Named returns the transfers whose torrent or whose .torrent file has exactly this
 // name, ordered like [Catalog.List].
 func (c *Catalog) Named(name string) []Transfer {
@@ -141,6 +151,7 @@ func parsePlace(cursor string) (place, error) {
 type order struct {
 	mu      sync.RWMutex
 	entries []*entry // by place
+	active  int      // of the entries
 	byFile  map[string][]bittorrent.InfoHash
 }
 
@@ -151,9 +162,11 @@ func (o *order) search(p place) (at int, found bool) {
 // fill makes the order of all entries anew.
 func (o *order) fill(all []*entry) {
 	o.entries = slices.SortedFunc(slices.Values(all), func(a, b *entry) int { return placeOf(a).compare(placeOf(b)) })
+	o.active = 0
 	o.byFile = make(map[string][]bittorrent.InfoHash, len(all))
 	for _, e := range all {
 		o.byFile[e.record.File] = append(o.byFile[e.record.File], e.record.InfoHash)
+		o.active += activeOne(e)
 	}
 }
 
@@ -163,11 +176,13 @@ func (o *order) put(e *entry) {
 	defer o.mu.Unlock()
 	h, file := e.record.InfoHash, e.record.File
 	at, found := o.search(placeOf(e))
+	o.active += activeOne(e)
 	if !found {
 		o.entries = slices.Insert(o.entries, at, e)
 		o.byFile[file] = append(o.byFile[file], h)
 		return
 	}
+	o.active -= activeOne(o.entries[at])
 	if old := o.entries[at].record.File; old != file {
 		o.dropFile(old, h)
 		o.byFile[file] = append(o.byFile[file], h)
@@ -179,9 +194,18 @@ func (o *order) remove(e *entry) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if at, found := o.search(placeOf(e)); found {
+		o.active -= activeOne(o.entries[at])
 		o.dropFile(o.entries[at].record.File, e.record.InfoHash)
 		o.entries = slices.Delete(o.entries, at, at+1)
 	}
+}
+
+// activeOne is 1 of an entry that is active, else 0.
+func activeOne(e *entry) int {
+	if e.record.Active() {
+		return 1
+	}
+	return 0
 }
 
 func (o *order) dropFile(file string, h bittorrent.InfoHash) {

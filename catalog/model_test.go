@@ -193,8 +193,12 @@ func (w *world) check() {
 	if err != nil || len(stored) != len(page) {
 		w.t.Errorf("%d in the store, %d in memory, %v", len(stored), len(page), err)
 	}
+	active := 0
 	for _, transfer := range page {
 		h := transfer.InfoHash
+		if transfer.Active() {
+			active++
+		}
 		want := (w.uploads[h] || len(files[h]) > 0) && !w.held[h]
 		if transfer.Active() != want || w.c.Active(&h) != want {
 			w.t.Errorf("active: want %v, have %+v", want, transfer)
@@ -208,5 +212,8 @@ func (w *world) check() {
 		if stored[h].Transfer != transfer {
 			w.t.Errorf("\nin the store %+v\nin memory    %+v", stored[h].Transfer, transfer)
 		}
+	}
+	if w.c.LenActive() != active {
+		w.t.Errorf("%d are active, want %d", w.c.LenActive(), active)
 	}
 }

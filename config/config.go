@@ -57,7 +57,7 @@ type Listen struct {
 	HTTP []Address `key:"http" default:":6969"`
 
 	// Address of the console, which has the API, figures and profiles. It must be one of this machine
-	// alone, unless console.token_file is set. off turns it off.
+	// alone, unless there is an account or console.token_file is set. off turns it off.
 	Console OptionalAddress `key:"console" default:"127.0.0.1:6970"`
 }
 
@@ -134,11 +134,17 @@ type Access struct {
 
 // Console says who may use the console and its API.
 type Console struct {
-	// File of one line, the token of the API. A client must show it to change anything, and to read
-	// anything from another machine; then listen.console may be any address. Others than its owner and
-	// group must not be able to read the file. Without a token this machine may do everything, and no
-	// other anything. Empty for none.
+	// File of one line, the token of an admin who needs no account. It is for a first start beyond
+	// loopback, and for when no admin can log in; "waggle token create" makes accounts. Others than its
+	// owner and group must not be able to read the file. Without it and without an account this machine
+	// may do everything, and no other anything; with one of them this machine may read, and everything
+	// else needs a token or a log-in. Empty for none.
 	TokenFile Path `key:"token_file" default:""`
+
+	// Whether the tracker shows at its own HTTP addresses what it tracks. Everybody sees the active
+	// torrents of the catalogue with how many peers they have, fetches their .torrent files, and
+	// subscribes to a feed of them. Nobody sees peers, nor anything else of the console.
+	Public bool `key:"public" default:"false"`
 }
 
 // Limits says what waggle spends at most; 0 is no limit.

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"waggle/account"
 	"waggle/catalog"
 	"waggle/console/client"
 )
@@ -21,6 +22,7 @@ const root = "/api/v1"
 type api struct {
 	huma      huma.API
 	mux       *http.ServeMux
+	accounts  *account.Accounts
 	catalog   *catalog.Catalog
 	swarms    Swarms
 	roster    Roster
@@ -29,23 +31,33 @@ type api struct {
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
+	csvs      chan struct{} // places for them
 	log       *slog.Logger
 }
 
 func newAPI(o *Options) *api {
 	a := &api{
-		mux: http.NewServeMux(), catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
+		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
 		roster: o.Roster, locality: o.Locality, policy: o.Policy,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
+		csvs: make(chan struct{}, csvsAtOnce),
 	}
 	a.huma = humago.New(a.mux, description(o.Version))
+	a.huma.UseMiddleware(a.audited, a.authorise) // of all that is added from here on
 	a.addAbout(o)
+	a.addOverview(o)
 	a.addLocality()
+	a.addAccounts()
+	a.addAudit()
 	if o.Catalog != nil {
 		a.addTorrents()
 		a.addTransfers()
 		a.addPeers()
 		a.addPlaces()
+		a.addSwarms()
+		a.addHashes()
+		a.addConfiguration(o)
+		a.addMap()
 		a.addExplanation()
 	}
 	a.addDescription()
@@ -72,16 +84,18 @@ func description(version string) huma.Config {
 				Version: version,
 				Description: "Torrents, transfers and peers of a BitTorrent tracker. Lists have pages: " +
 					"`next` of a page is the `cursor` of the one after it. Errors are problem details (RFC 9457). " +
-					"Where console.token_file is set, what changes something needs its token, and so does everything from another machine.",
+					"Where there are accounts, or console.token_file, what changes something needs a token, and so does everything from another machine. " +
+					"A request with the cookie of a session must carry X-CSRF-Token where it changes something.",
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token": {Type: "http", Scheme: "bearer", Description: "The token of console.token_file."},
+					"token":   {Type: "http", Scheme: "bearer", Description: "The token of an account, or of console.token_file."},
+					"session": {Type: "apiKey", In: "cookie", Name: account.Cookie, Description: "Of a log-in at the console's pages."},
 				},
 			},
-			// Either the token or nothing: which, says the configuration.
-			Security: []map[string][]string{{"token": {}}, {}},
+			// One of these or nothing: which, depends on whether there are accounts.
+			Security: []map[string][]string{{"token": {}}, {"session": {}}, {}},
 		},
 		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat:                "application/json",
@@ -117,7 +131,7 @@ func (a *api) addDescription() {
 func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: root + path, OperationID: id, Summary: summary,
-		Errors: append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity),
+		Errors: append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests),
 	}
 }
 

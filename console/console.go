@@ -13,8 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"waggle/account"
 	"waggle/bittorrent"
 	"waggle/catalog"
+	"waggle/console/client"
+	"waggle/console/web"
 	"waggle/frontend"
 	"waggle/swarm"
 	"waggle/torrent"
@@ -25,9 +28,25 @@ type Options struct {
 	Figures func() any // what /figures shows, as JSON
 	Version string     // of waggle
 
-	// Token is what a client must show to change anything, or to read from another
-	// machine. "": this machine may do everything, and no other anything.
+	// Overview is what the tracker is but for the console, and OverTime what it does, which fills in the
+	// figures of the former. nil: nobody knows.
+	Overview func() client.Overview
+	OverTime *OverTime
+
+	// Requests counts what the console is asked. nil: nobody wants to know.
+	Requests *Requests
+
+	// Metrics answers at /metrics. nil: nothing does.
+	Metrics http.Handler
+
+	// Token is that of an admin who has no account: of console.token_file. "": there is
+	// none.
 	Token string
+
+	// Accounts are those who may use the console. Without one, and without Token, this
+	// machine may do everything, and no other anything; with one of them this machine may
+	// read without a credential, and nobody else anything. nil: in memory, none.
+	Accounts *account.Accounts
 
 	// Catalog and Swarms are what the API shows of torrents and their peers. Without
 	// a catalogue, the API has figures and version only.
@@ -42,10 +61,15 @@ type Options struct {
 	Locality Locality
 	Policy   func() Policy
 
+	// Configuration is what is in force, secrets hidden. nil: nobody knows.
+	Configuration func() client.Configuration
+
 	// MaxUpload bounds a .torrent, in bytes. 0, and at most: [torrent.MaxFileSize].
 	MaxUpload int64
 
 	Log *slog.Logger // nil: none
+
+	address string // that is listened on
 }
 
 // Swarms are the peers that the tracker knows, by torrent. All methods may be
@@ -54,9 +78,14 @@ type Swarms interface {
 	// Torrents returns the info hashes that begin with a byte, in their order.
 	Torrents(first int) []bittorrent.InfoHash
 
-	// Counts returns the completed downloads of a torrent and how many peers it has;
-	// ok is false where it is not known.
-	Counts(h bittorrent.InfoHash) (downloaded uint32, peers int, ok bool)
+	// Counts returns how many peers a torrent has, and its completed downloads; ok is
+	// false where it is not known.
+	Counts(h bittorrent.InfoHash) (c bittorrent.ScrapeCounts, ok bool)
+
+	// AllCounts shows the counts of the torrents whose info hashes begin with a byte from
+	// first to last, some at a time, in no order. It ends early where see returns false,
+	// and says so. Hash i has the counts i; both are see's until it returns.
+	AllCounts(first, last byte, see func(hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) bool) bool
 
 	// Walk shows all peers of a torrent, some at a time, in no order. It ends early
 	// where see returns false, and says so. The peers are see's until it returns. buf
@@ -73,13 +102,16 @@ type Console struct {
 
 	handling sync.RWMutex // read by each request, until it has ended
 	closed   bool
+
+	requests *Requests
 }
 
 // ErrPublic says that an address is not of this machine alone.
-var ErrPublic = errors.New("without a token the console must listen on a loopback address such as 127.0.0.1:6970: set console.token_file, or correct listen.console")
+var ErrPublic = errors.New("without an account the console must listen on a loopback address such as 127.0.0.1:6970: " +
+	"make one while it does (waggle token create NAME --role admin), set console.token_file, or correct listen.console")
 
-// Listen begins to answer on an address (host:port). Without a token it must be a
-// loopback one: [ErrPublic].
+// Listen begins to answer on an address (host:port). Without a token or an account it
+// must be a loopback one: [ErrPublic].
 func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -92,13 +124,23 @@ func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 	if err != nil {
 		return nil, frontend.ListenError("console", address, err)
 	}
-	if o.Token == "" && !l.Addr().(*net.TCPAddr).AddrPort().Addr().IsLoopback() {
-		return nil, errors.Join(fmt.Errorf("console %s: %w", address, ErrPublic), l.Close())
+	o.address = l.Addr().String()
+	public := !l.Addr().(*net.TCPAddr).AddrPort().Addr().IsLoopback()
+	if err := o.openAccounts(ctx, public); err != nil {
+		return nil, errors.Join(fmt.Errorf("console %s: %w", address, err), l.Close())
 	}
-	c := &Console{listener: l}
+	if o.Requests == nil {
+		o.Requests = new(Requests)
+	}
+	guard := newGuard(&o)
+	pages, err := handler(&o, guard)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	c := &Console{listener: l, requests: o.Requests}
 	c.closeOnce = sync.OnceValue(c.close)
 	c.server = http.Server{
-		Handler:           c.counted(newGuard(o.Token).protect(handler(&o))),
+		Handler:           c.counted(guard.protect(pages)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
@@ -133,34 +175,38 @@ func (c *Console) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.handling.RLock()
 		defer c.handling.RUnlock()
+		defer c.requests.begin()()
 		if !c.closed {
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-const welcome = `waggle
-
-/api/v1/         torrents, transfers and peers; /api/v1/openapi.json describes it
-/figures         what the tracker did since it began, as JSON
-/debug/pprof/    profiles, for go tool pprof
-`
-
-func handler(o *Options) http.Handler {
+// handler answers all that the guard lets through, which shows refusals as pages, too.
+func handler(o *Options, g *guard) (http.Handler, error) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = fmt.Fprint(w, welcome)
-	})
 	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(o.Figures()) // whoever asked is gone
 	})
-	mux.Handle("/api/", inTime(newAPI(o)))
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", inTime(o.Metrics))
+	}
+	api := newAPI(o)
+	mux.Handle("/api/", inTime(api))
+	if o.Catalog != nil {
+		api.addFiles(mux)
+	}
+	site, err := web.New(web.Options{API: api, Accounts: o.Accounts, Version: o.Version, MaxUpload: o.MaxUpload, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	g.refuse = site.Refuse
+	mux.Handle("/", inTime(site))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	return mux, nil
 }

@@ -5,3 +5,6 @@ const (
 	MaxConnections = maxConnections
 	UploadsAtOnce  = uploadsAtOnce
 )
+
+// RoleOf has the operations that not everybody who may read may call.
+var RoleOf = roleOf

@@ -31,8 +31,8 @@ func (a *api) live(ctx context.Context, t *catalog.Transfer) (client.Live, error
 	}
 	for _, h := range hashes {
 		// A client of a hybrid torrent completes in both swarms, if it is in both.
-		downloaded, _, _ := a.swarms.Counts(h)
-		count.Downloaded = max(count.Downloaded, uint64(downloaded))
+		counts, _ := a.swarms.Counts(h)
+		count.Downloaded = max(count.Downloaded, uint64(counts.Downloaded))
 		whole := a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
 			for i := range peers {
 				count.add(&peers[i])

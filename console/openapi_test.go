@@ -48,6 +48,7 @@ func TestDescriptionNamesEveryOperation(t *testing.T) {
 			"/transfers/{hash}/activate": {"post"}, "/transfers/{hash}/deactivate": {"post"},
 			"/transfers/{hash}/places": {"get"}, "/transfers/{hash}/peers/{address}/explanation": {"get"},
 			"/locality": {"get"}, "/locality/{address}": {"get"},
+			"/overview": {"get"}, "/timeline": {"get"},
 			"/history": {"get"}, "/requests": {"get"}, "/peers": {"get"}, "/version": {"get"}, "/figures": {"get"},
 		} {
 			for _, method := range methods {

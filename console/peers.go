@@ -2,9 +2,11 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,27 +56,37 @@ func (a *api) swarmsOf(h bittorrent.InfoHash) ([]bittorrent.InfoHash, error) {
 	if err == nil {
 		return t.InfoHashes(), nil
 	}
-	if _, _, known := a.swarms.Counts(h); known {
+	if _, known := a.swarms.Counts(h); known {
 		return []bittorrent.InfoHash{h}, nil
 	}
 	return nil, err
 }
 
+type allPeersRequest struct {
+	ByPage
+	Address string `query:"address" maxLength:"128" doc:"Those at an IP address, at an address with a port, or in a network; left out for all." example:"10.1.0.0/16"`
+}
+
 // allPeers goes through the torrents in the order of their hashes, which is that in
 // which the store has them.
-func (a *api) allPeers(ctx context.Context, in *ByPage) (*answer[client.PeerPage], error) {
+func (a *api) allPeers(ctx context.Context, in *allPeersRequest) (*answer[client.PeerPage], error) {
 	after, err := parsePlace(in.Cursor)
 	if err != nil {
 		return nil, a.failed(ctx, err)
+	}
+	wanted, err := parseAddresses(in.Address)
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
 	if err := a.takeWalk(ctx); err != nil {
 		return nil, a.failed(ctx, err)
 	}
 	defer a.freeWalk()
 	var found []foundPeer
+	buf := make([]swarm.Peer, 0, peersAtOnce) // there may be a hundred thousand torrents
 	for b := int(after.hash[0]); b <= 0xff && len(found) <= in.Limit; b++ {
 		for _, h := range a.swarms.Torrents(b) {
-			first := firstPeers{limit: in.Limit + 1 - len(found)}
+			first := firstPeers{wanted: wanted, buf: buf, limit: in.Limit + 1 - len(found)}
 			switch compareHashes(h, after.hash) {
 			case -1:
 				continue
@@ -89,12 +101,75 @@ func (a *api) allPeers(ctx context.Context, in *ByPage) (*answer[client.PeerPage
 			}
 		}
 	}
-	return answerPeers(found, in.Limit), nil
+	page := answerPeers(found, in.Limit)
+	a.nameTorrents(page.Body.Peers)
+	return page, nil
 }
+
+// nameTorrents gives peers, those of a torrent together, the names of their torrents.
+func (a *api) nameTorrents(peers []client.Peer) {
+	for i := range peers {
+		p := &peers[i]
+		if i > 0 && p.InfoHash == peers[i-1].InfoHash {
+			p.Name = peers[i-1].Name
+			continue
+		}
+		if t, err := a.catalog.Get(p.InfoHash); err == nil {
+			p.Name = t.Name
+		}
+	}
+}
+
+// addresses are those of peers that are asked for. The zero value has all.
+type addresses struct {
+	network netip.Prefix // invalid: any
+	port    uint16       // 0: any
+}
+
+// parseAddresses reads an IP address, one with a port, or a network. The empty text is
+// all addresses. The error says what is wanted.
+func parseAddresses(text string) (addresses, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return addresses{}, nil
+	}
+	if network, err := netip.ParsePrefix(text); err == nil {
+		return addresses{network: plainNetwork(network)}, nil
+	}
+	if at, err := netip.ParseAddrPort(text); err == nil && at.Port() != 0 && at.Addr().Zone() == "" {
+		return addresses{networkOf(at.Addr()), at.Port()}, nil
+	}
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return addresses{network: networkOf(addr)}, nil
+	}
+	return addresses{}, fmt.Errorf("%.80q is no address of peers: give an IP address such as 10.1.2.1, one with its port such as 10.1.2.1:6881 or [2001:db8::1]:6881, or a network such as 10.1.0.0/16", text)
+}
+
+// networkOf returns the network of one address.
+func networkOf(addr netip.Addr) netip.Prefix {
+	return plainNetwork(netip.PrefixFrom(addr, addr.BitLen()))
+}
+
+// plainNetwork returns a network of IPv4 as one, also where it is written in IPv6, since
+// peers have plain addresses.
+func plainNetwork(p netip.Prefix) netip.Prefix {
+	const mapped = 96 // bits before those of IPv4
+	if p.Addr().Is4In6() && p.Bits() >= mapped {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+	}
+	return p.Masked()
+}
+
+func (a *addresses) has(addr netip.AddrPort) bool {
+	return (!a.network.IsValid() || a.network.Contains(addr.Addr())) && (a.port == 0 || a.port == addr.Port())
+}
+
+// peersAtOnce is how many peers the store shows at a time.
+const peersAtOnce = 256
 
 // look shows the peers of a torrent to first. The error is that of ctx.
 func (a *api) look(ctx context.Context, h bittorrent.InfoHash, first *firstPeers) error {
-	a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+	a.swarms.Walk(h, first.buf, func(peers []swarm.Peer) bool {
 		first.see(h, peers)
 		return ctx.Err() == nil
 	})
@@ -123,16 +198,18 @@ type foundPeer struct {
 // firstPeers picks of many peers, in any order, those with the lowest addresses
 // after a given one. It holds twice as many as it is to pick.
 type firstPeers struct {
-	after netip.AddrPort // the zero one is before all others
-	limit int            // at least 1
-	last  netip.AddrPort // once there are enough: the highest of them
-	found []foundPeer
+	wanted addresses      // others are passed over
+	after  netip.AddrPort // the zero one is before all others
+	limit  int            // at least 1
+	last   netip.AddrPort // once there are enough: the highest of them
+	found  []foundPeer
+	buf    []swarm.Peer // that looks may use; nil: none
 }
 
 func (f *firstPeers) see(h bittorrent.InfoHash, peers []swarm.Peer) {
 	for i := range peers {
 		addr := peers[i].Addr
-		if addr.Compare(f.after) <= 0 || f.last.IsValid() && addr.Compare(f.last) > 0 {
+		if addr.Compare(f.after) <= 0 || f.last.IsValid() && addr.Compare(f.last) > 0 || !f.wanted.has(addr) {
 			continue
 		}
 		f.found = append(f.found, foundPeer{peers[i], h})

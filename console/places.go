@@ -14,9 +14,9 @@ import (
 	"waggle/roster"
 )
 
-// Roster says which peers are told of which. Both methods may be called concurrently,
-// and hold up announces for as long as it takes to look at all located peers of a
-// torrent.
+// Roster says which peers are told of which. All methods may be called concurrently.
+// Explain and Places hold up announces for as long as it takes to look at all located
+// peers of a torrent.
 type Roster interface {
 	// Explain says why a peer is told of whom; false: the torrent has no located
 	// peers, or not this one.
@@ -25,6 +25,12 @@ type Roster interface {
 	// Places returns what a torrent has in each group, in the order of their paths;
 	// nothing where no peer of it is located.
 	Places(ctx context.Context, h bittorrent.InfoHash) ([]roster.Place, error)
+
+	// Members shows the located peers of a torrent, and others that have leases, some
+	// at a time, of which any may be shown twice, rightly the second time. It ends early
+	// where see returns false, or ctx ends, whose error it returns. The members are
+	// see's until it returns.
+	Members(ctx context.Context, h bittorrent.InfoHash, see func([]roster.Member) bool) error
 }
 
 func (a *api) addPlaces() {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"waggle/account"
 	"waggle/catalog"
 	"waggle/console/client"
 )
@@ -19,12 +20,17 @@ func TestUploadThatFindsNoPlaceIsAskedToComeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
-		a := newAPI(&Options{Catalog: c, MaxUpload: 1 << 20})
+		o := Options{Catalog: c, MaxUpload: 1 << 20}
+		if err := o.openAccounts(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		a := newAPI(&o)
 		for range uploadsAtOnce {
 			a.uploads <- struct{}{}
 		}
 		began := time.Now()
-		r := httptest.NewRequest(http.MethodPost, root+"/torrents?file=a.torrent", strings.NewReader("x"))
+		ctx := account.With(t.Context(), account.Identity{Name: "anna", Role: account.Operator})
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, root+"/torrents?file=a.torrent", strings.NewReader("x"))
 		r.Header.Set("Content-Type", client.MediaType)
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, r)

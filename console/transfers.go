@@ -93,6 +93,7 @@ type editRequest struct {
 }
 
 func (a *api) edit(ctx context.Context, in *editRequest) (*answer[client.Transfer], error) {
+	noteDetail(ctx, "profile "+cmp.Or(in.Body.Profile, "of the tracker"))
 	t, err := a.catalog.SetProfile(ctx, in.hash(), in.Body.Profile)
 	return a.answerTransfer(ctx, t, err)
 }

@@ -1,8 +1,8 @@
 // Package frontend holds what the frontends share: the words for an address that
-// cannot be listened on. A frontend turns the bytes of one protocol into
-// announces and replies into bytes, and decides nothing; each has a package of
-// its own below this one, with the same shape: Listen with Options, Addrs,
-// Figures, Close.
+// cannot be listened on, and counts of how long answers took. A frontend turns the
+// bytes of one protocol into announces and replies into bytes, and decides nothing;
+// each has a package of its own below this one, with the same shape: Listen with
+// Options, Addrs, Figures, Latencies, Close.
 package frontend
 
 import (

@@ -30,6 +30,12 @@ type Store interface {
 	// Places returns what a torrent has in each group, in the order of their paths;
 	// nothing where no peer of it is located.
 	Places(ctx context.Context, h bittorrent.InfoHash) ([]Place, error)
+
+	// Members shows the located peers of a torrent, and others that have leases, some
+	// at a time. It ends early where see returns false, or ctx ends, whose error it
+	// returns. Of members that come or go meanwhile any may be shown; any may be shown
+	// twice, rightly the second time. They are see's until it returns.
+	Members(ctx context.Context, h bittorrent.InfoHash, see func([]Member) bool) error
 }
 
 // Probe is a peer to be probed.

@@ -169,7 +169,7 @@ type Store interface {
 	// What changes meanwhile may or may not be seen; what does not is seen once.
 	Swarms(ctx context.Context) iter.Seq2[Snapshot, error]
 
-	// Totals returns how many torrents and peers the store holds.
+	// Totals returns how many torrents, peers and seeders the store holds.
 	Totals(ctx context.Context) (Totals, error)
 
 	// Close keeps what is to be kept and releases the store. Nothing else may be
@@ -188,4 +188,5 @@ type Warmer interface {
 type Totals struct {
 	Torrents int // those without peers included
 	Peers    int
+	Seeders  int // of the peers; those that have everything, partial seeds not
 }

@@ -13,6 +13,7 @@ type Figures struct {
 	Refused   uint64 // announces refused
 	Failed    uint64 // announces, scrapes and cleanings that the store failed at
 	Told      uint64 // peers told to others
+	Completed uint64 // announces of peers that have just completed
 	Expired   uint64 // peers forgotten because they were silent
 
 	Located   uint64 // announces from where a source knows
@@ -44,9 +45,9 @@ type figures struct {
 const hotPlaces = 64
 
 type hotFigures struct {
-	announces, told, passive, located, unlocated atomic.Uint64
+	announces, told, passive, completed, located, unlocated atomic.Uint64
 
-	_ [24]byte
+	_ [16]byte
 }
 
 func (f *figures) at(h *bittorrent.InfoHash) *hotFigures { return &f.hot[h[len(h)-1]%hotPlaces] }
@@ -68,6 +69,7 @@ func (t *Tracker) Figures() Figures {
 	for i := range t.figures.hot {
 		f.Announces += t.figures.hot[i].announces.Load()
 		f.Told += t.figures.hot[i].told.Load()
+		f.Completed += t.figures.hot[i].completed.Load()
 		f.Passive += t.figures.hot[i].passive.Load()
 		f.Located += t.figures.hot[i].located.Load()
 		f.Unlocated += t.figures.hot[i].unlocated.Load()

@@ -199,6 +199,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		t.options.Recorder.Announce(a)
 	}
 	hot.told.Add(uint64(r.Peers.Len()))
+	if a.Event == bittorrent.EventCompleted {
+		hot.completed.Add(1)
+	}
 	t.pace(s, a, r)
 	return nil
 }

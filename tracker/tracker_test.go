@@ -98,6 +98,22 @@ func TestPeersThatNobodyCouldReachAreRefused(t *testing.T) {
 	}
 }
 
+func TestCompletedDownloadsAndPeersToldAreCounted(t *testing.T) {
+	tr := tracker.New(memory.New(memory.Options{}), settings, tracker.Options{})
+	var r swarm.Reply
+	for n, event := range []bittorrent.Event{bittorrent.EventStarted, bittorrent.EventCompleted, bittorrent.EventNone} {
+		a := announce(n+1, time.Unix(1, 0))
+		a.Event = event
+		r.Reset()
+		if err := tr.Announce(t.Context(), a, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := tr.Figures(); f.Completed != 1 || f.Told != 3 || f.Announces != 3 {
+		t.Errorf("figures %+v, want one completed of three, and 0, 1 and 2 peers told", f)
+	}
+}
+
 // brokenStore fails at everything, with details that strangers must not read.
 type brokenStore struct{}
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"waggle/frontend/http"
@@ -24,11 +25,25 @@ type figures struct {
 
 	Sources []locality.SourceFigures `json:",omitempty"` // of locations, in the order in which they are asked
 	Lookups locality.LookupFigures   // of locations
+
+	Catalog catalogFigures
+	Process processFigures
+}
+
+// catalogFigures count torrents.
+type catalogFigures struct{ Listed, Active int }
+
+// processFigures tell what this process uses now.
+type processFigures struct {
+	Memory     int64 // bytes
+	Goroutines int
 }
 
 func (s *service) figures() figures {
 	totals, _ := s.store.Totals(context.Background()) // a store that fails is counted by the tracker
 	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: totals}
+	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
+	f.Process = processFigures{Memory: memoryInUse(), Goroutines: runtime.NumGoroutine()}
 	if s.locator != nil {
 		f.Sources, f.Lookups = s.locator.Figures(), s.locator.Lookups()
 	}

@@ -58,7 +58,7 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(), newExplainCommand(),
+	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }

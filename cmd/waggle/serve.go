@@ -20,9 +20,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"waggle/account"
 	"waggle/catalog"
 	"waggle/config"
 	"waggle/console"
+	"waggle/console/client"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/locality"
@@ -31,6 +33,7 @@ import (
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 	"waggle/swarm"
+	"waggle/timeline"
 	"waggle/tracker"
 )
 
@@ -71,6 +74,13 @@ type service struct {
 	http    *http.Server
 	console *console.Console
 
+	started     time.Time
+	listed      atomic.Bool // torrents.mode in force
+	memoryLimit int64       // bytes; 0: nobody knows
+	requests    console.Requests
+	timeline    *timeline.Timeline // nil: there is no console
+
+	accounts     *account.Accounts // nil: there is no console
 	catalog      *catalog.Catalog
 	catalogStore catalog.Store
 
@@ -78,6 +88,8 @@ type service struct {
 	policy  atomic.Pointer[console.Policy] // in force
 	budget  *roster.Budget
 	record  *record.Writer // nil: announces are not recorded
+
+	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }
 
 // serve runs a tracker until ctx ends.
@@ -89,8 +101,9 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	if err != nil {
 		return err
 	}
-	s := &service{config: loaded.Config}
+	s := &service{config: loaded.Config, started: time.Now(), memoryLimit: memoryLimit()}
 	s.log = newLog(stderr, s.config.Log, &s.level)
+	s.showConfiguration(loaded)
 	if err := s.start(ctx); err != nil {
 		return err
 	}
@@ -102,6 +115,9 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.tracker.Clean(background) })
 	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
+	if s.timeline != nil {
+		group.Go(func() { s.timeline.Run(background) })
+	}
 	for waiting := true; waiting; {
 		select {
 		case <-ctx.Done():
@@ -114,7 +130,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeCatalog(), s.store.Close())
+	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -157,6 +173,7 @@ func (s *service) start(ctx context.Context) (err error) {
 func (s *service) serveTorrents(ctx context.Context) (err error) {
 	settings := settings(s.config)
 	s.showPolicy(settings.Policies, s.config.Locality)
+	s.listed.Store(settings.Listed)
 	if settings.Denied, err = denied(s.config); err != nil {
 		return err
 	}
@@ -187,11 +204,16 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
 	}
+	pages, err := s.publicPages()
+	if err != nil {
+		return err
+	}
 	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, http.Options{
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
+		Pages:          pages,
 		Log:            s.log,
 	})
 	if err != nil || c.Listen.Console == "" {
@@ -281,7 +303,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeCatalog(), s.store.Close())
+	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.store.Close())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -299,6 +321,7 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 		return
 	}
 	s.apply(loaded.Config, refused)
+	s.showConfiguration(loaded)
 	s.log.Info("configuration reloaded")
 }
 
@@ -308,6 +331,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	settings.Denied = refused
 	s.tracker.Apply(settings)
 	s.showPolicy(settings.Policies, c.Locality)
+	s.listed.Store(settings.Listed)
 	s.budget.Limit(importersOfARack(c.Locality))
 	s.http.Trust(c.Access.TrustedProxies)
 	setLevel(&s.level, c.Log)

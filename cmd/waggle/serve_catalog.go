@@ -78,13 +78,22 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 	if !ok {
 		return fmt.Errorf("the console cannot show what is in %s", s.config.Store)
 	}
+	if err := s.openAccounts(ctx); err != nil {
+		return err
+	}
 	options := console.Options{
 		Figures:   func() any { return s.figures() },
 		Version:   version,
+		Accounts:  s.accounts,
 		Catalog:   s.catalog,
 		Swarms:    swarms,
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
+
+		Configuration: func() client.Configuration { return *s.configuration.Load() },
+	}
+	if err := s.showFigures(ctx, &options); err != nil {
+		return err
 	}
 	options.Roster, _ = s.store.(console.Roster)
 	if s.locator != nil {
@@ -101,8 +110,8 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 }
 
 func (s *service) consoleName() string {
-	if s.config.Console.TokenFile == "" {
+	if s.config.Console.TokenFile == "" && s.accounts.Len() == 0 {
 		return "console (this machine only)"
 	}
-	return "console (others need the token)"
+	return "console (others need a token or a log-in)"
 }

@@ -263,11 +263,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) ([]byt
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	if body != nil {
-		media := MediaType
-		if method == http.MethodPatch {
-			media = "application/json"
-		}
-		request.Header.Set("Content-Type", media)
+		request.Header.Set("Content-Type", c.mediaOf(method, url))
 	}
 	if len(body) > largeBody {
 		request.Header.Set("Expect", "100-continue")

@@ -80,6 +80,7 @@ type Request struct {
 // torrents.peer_details that is its address, kind and when it was seen last.
 type Peer struct {
 	InfoHash   bittorrent.InfoHash `json:"info_hash" pattern:"^[0-9a-f]{40}$"`
+	Name       string              `json:"name,omitempty" doc:"Of the torrent; left out where the catalogue does not know it, and in the list of one torrent." example:"image.iso"`
 	Address    string              `json:"address" doc:"IP address and port at which other peers reach it." example:"192.0.2.1:6881"`
 	Kind       string              `json:"kind" enum:"seeder,partial seed,leecher"`
 	Client     string              `json:"client,omitempty" doc:"Name and version, as its id tells (BEP 20)." example:"qBittorrent 4.5.2"`

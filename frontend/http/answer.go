@@ -27,6 +27,10 @@ type buffers struct {
 	out        []byte    // answers that are not written yet
 	body       []byte    // of the answer that is being made
 
+	tally     *tally // of those who use these buffers
+	answers   int    // to announces and scrapes, that are not counted there yet
+	announces int    // among these
+
 	request    request
 	announce   swarm.Announce
 	reply      swarm.Reply
@@ -78,6 +82,7 @@ func (s *Server) answer(b *buffers, from netip.Addr) next {
 		body := s.decide(s.context, b, question{r.action, r.query, from, r.forwarded})
 		b.appendHead(len(body))
 		b.out = append(b.out, body...)
+		b.answers++
 		if r.close {
 			return hangUp
 		}

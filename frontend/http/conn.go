@@ -138,6 +138,7 @@ func (c *conn) flush() error {
 		return nil
 	}
 	err := c.send()
+	c.server.count(c.b)
 	c.b.out = c.b.out[:0]
 	return err
 }

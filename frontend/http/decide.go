@@ -84,6 +84,7 @@ func (s *Server) announce(ctx context.Context, b *buffers, q *question, from net
 		s.options.Tracker.AwaitLocation(ctx, a)
 	}
 	b.reply.Reset()
+	b.announces++
 	if err := s.options.Tracker.Announce(ctx, a, &b.reply); err != nil {
 		return err
 	}

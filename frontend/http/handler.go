@@ -14,12 +14,39 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/announce", s.bencoded(announce))
 	mux.HandleFunc("/scrape", s.bencoded(scrape))
 	mux.HandleFunc("/health", s.health)
+	if s.options.Pages != nil {
+		mux.Handle("/", s.counted(s.options.Pages))
+		return mux
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.figures.notFound.Add(1)
 		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
 	})
 	return mux
 }
+
+// counted counts what pages do not know.
+func (s *Server) counted(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.ServeHTTP(&noting{ResponseWriter: w, figures: &s.figures}, r)
+	})
+}
+
+// noting is an answer whose status counts.
+type noting struct {
+	http.ResponseWriter
+	figures *figures
+}
+
+func (n *noting) WriteHeader(status int) {
+	if status == http.StatusNotFound {
+		n.figures.notFound.Add(1)
+	}
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 func (s *Server) bencoded(what action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -41,6 +68,8 @@ func (s *Server) bencoded(what action) http.HandlerFunc {
 		w.Header().Set("Content-Type", "text/plain")
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = w.Write(body) // a client that is gone needs no answer
+		b.answers = 1
+		s.count(b)
 	}
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	MaxScrape      int          // info hashes in one request; 0: 74
 	MaxConnections int          // at a time, on each address; more wait. 0: no limit
 	Health         func() error // what is wrong although announces are answered; nil: nothing ever is
+	Pages          http.Handler // answers at all other paths; nil: there is nothing
 	Log            *slog.Logger // nil: none
 
 	// Timeout is how long a client may take to send a request, and again to read
@@ -44,6 +45,8 @@ type Server struct {
 	listeners []*listener // of addrs
 	buffers   sync.Pool   // of *buffers
 	figures   figures
+	tallies   [tallies]tally
+	nextTally atomic.Uint32
 
 	general  http.Server // for all that is not a plain announce or scrape
 	handover *handover   // what it accepts
@@ -110,7 +113,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
-	s.buffers.New = func() any { return new(buffers) }
+	s.buffers.New = func() any { return s.newBuffers() }
 	s.general = http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: o.Timeout,
@@ -132,6 +135,7 @@ func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.addrs) }
 
 // Figures count what a server did since it began.
 type Figures struct {
+	Announces   uint64 // decided by the tracker, refused ones included
 	Connections uint64 // accepted
 	HandedOver  uint64 // connections that asked for more than plain announces and scrapes
 	Failures    uint64 // requests answered with a failure reason
@@ -147,6 +151,7 @@ type figures struct {
 func (s *Server) Figures() Figures {
 	f := &s.figures
 	return Figures{
+		Announces:   s.announced(),
 		Connections: f.connections.Load(),
 		HandedOver:  f.handedOver.Load(),
 		Failures:    f.failures.Load(),

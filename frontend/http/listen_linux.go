@@ -117,6 +117,7 @@ func (s *Server) answerAtOnce(fd socket, from netip.Addr, places slots) {
 	b.end, b.now = n, s.options.Tracker.Now()
 	then := s.answer(b, from)
 	if then == hangUp && b.start == b.end && n < len(b.in) && fd.writeLast(b) {
+		s.count(b)
 		fd.close()
 		s.keep(b)
 		places.free()

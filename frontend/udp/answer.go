@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/frontend"
 	"waggle/swarm"
 	"waggle/tracker"
 )
@@ -35,6 +36,7 @@ type responder struct {
 	parked    bool  // the announce that was just looked at has a place among the late ones
 
 	ledger   ledger
+	latency  frontend.Latency // of packets, from when they were read to when their answers were sent
 	announce swarm.Announce
 	reply    swarm.Reply
 	hashes   [bittorrent.UDPMaxScrapeHashes]bittorrent.InfoHash
@@ -147,6 +149,7 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 		a.Room, peers = (maxAnswer-head)/bittorrent.CompactLen6, &r.Peers.V6
 	}
 	*peers = out[head:head:maxAnswer]
+	p.figures.Announces++
 	if err := p.tracker.Announce(ctx, a, r); err != nil {
 		return nil, err
 	}

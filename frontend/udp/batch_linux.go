@@ -62,17 +62,20 @@ func (s *batchSocket) receive(b *batch) (int, error) {
 	return 0, s.doorbell.wait()
 }
 
-// answer answers the first n requests of a batch, by one reading of the clock.
+// answer answers the first n requests of a batch, by one reading of the clock, and reads
+// it again to count how long that took.
 func (s *batchSocket) answer(p *responder, b *batch, n int) {
 	if n == 0 {
 		return
 	}
-	answers := b.answer(p, n, p.tracker.Now(), s)
+	began := p.tracker.Now()
+	answers := b.answer(p, n, began, s)
 	p.publish()
 	if failed := s.send(answers); failed > 0 {
 		p.figures.WriteErrors += uint64(failed)
 		p.publish()
 	}
+	p.latency.Add(p.tracker.Now().Sub(began), n-b.parked)
 }
 
 // send sends the messages and returns how many it could not. One that the kernel

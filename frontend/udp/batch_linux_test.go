@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/bittorrent"
+	"waggle/frontend"
 	"waggle/store/memory"
 	"waggle/tracker"
 )
@@ -144,7 +145,7 @@ func TestOneAnswerThatCannotBeSentKeepsBackNoOther(t *testing.T) {
 	}
 }
 
-func TestClockIsReadOnceABatch(t *testing.T) {
+func TestClockIsReadTwiceABatch(t *testing.T) {
 	readings := 0
 	p, _ := newResponder(74)
 	p.tracker = tracker.New(memory.New(memory.Options{}), tracker.Settings{}, tracker.Options{Now: func() time.Time {
@@ -158,8 +159,30 @@ func TestClockIsReadOnceABatch(t *testing.T) {
 	s := &batchSocket{calls: calls{send: func(_ int, messages []message, _ int) (int, error) { return len(messages), nil }}}
 	readings = 0 // what it took to make the tracker
 	s.answer(p, b, batchSize)
-	if readings != 1 {
+	if readings != 2 {
 		t.Errorf("the clock was read %d times for %d packets", readings, batchSize)
+	}
+}
+
+func TestPacketsOfABatchCountWithTheTimeOfTheBatch(t *testing.T) {
+	clock := now
+	p, _ := newResponder(74)
+	p.tracker = tracker.New(memory.New(memory.Options{}), tracker.Settings{}, tracker.Options{Now: func() time.Time { return clock }})
+	b := newBatch(false)
+	for i := range batchSize {
+		b.put(i, netip.AddrPortFrom(peer, 1), bittorrent.AppendUDPConnect(nil, 1))
+	}
+	s := &batchSocket{calls: calls{send: func(_ int, messages []message, _ int) (int, error) {
+		clock = clock.Add(3 * time.Microsecond)
+		return len(messages), nil
+	}}}
+	s.answer(p, b, batchSize)
+	s.answer(p, b, 1)
+	s.answer(p, b, 0)
+	var all frontend.Latencies
+	all.Count(&p.latency)
+	if all.Steps[2] != batchSize+1 || all.Total() != batchSize+1 || all.Sum != 3*(batchSize+1)*time.Microsecond {
+		t.Errorf("%+v, want %d packets of 3 µs", all, batchSize+1)
 	}
 }
 

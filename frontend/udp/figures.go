@@ -4,6 +4,7 @@ import "sync"
 
 // Figures count what a server did since it began.
 type Figures struct {
+	Announces     uint64 // decided by the tracker, refused ones included
 	Connects      uint64 // connect requests answered
 	Errors        uint64 // requests answered with an error
 	BadConnection uint64 // dropped: connection id wrong or too old
@@ -15,6 +16,7 @@ type Figures struct {
 }
 
 func (f *Figures) add(g Figures) {
+	f.Announces += g.Announces
 	f.Connects += g.Connects
 	f.Errors += g.Errors
 	f.BadConnection += g.BadConnection

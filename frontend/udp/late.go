@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"waggle/frontend"
 )
 
 // maxLate is how many announces wait for the location of their address at a time.
@@ -16,6 +18,8 @@ const maxLate = 1024
 type late struct {
 	places  chan struct{}
 	running *sync.WaitGroup
+
+	latency frontend.Latency
 
 	mu      sync.Mutex
 	figures Figures
@@ -57,5 +61,6 @@ func (p *responder) later(q query, now time.Time, send func([]byte) bool) {
 			own.figures.WriteErrors++
 		}
 		own.late.count(own.figures)
+		own.late.latency.Add(own.tracker.Now().Sub(now), 1)
 	})
 }

@@ -64,3 +64,30 @@ func TestAnnounceThatWaitsForItsLocationHoldsUpNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestAnnouncesAndPacketsAreCountedWhenTheyAreAnswered(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, o udp.Options) {
+		l := &oracle{asked: make(chan netip.Addr), let: make(chan struct{}), known: map[netip.Addr]bool{netip.MustParseAddr("127.0.0.1"): true}}
+		o.Tracker = tracker.New(memory.New(memory.Options{}), tracker.Settings{Interval: time.Minute, NumWant: 50, MaxNumWant: 50}, tracker.Options{Locator: l})
+		s := listen(t, o, "127.0.0.1:0", "[::1]:0")
+		if err := ask(t, "udp4", s.Addrs()[0]); err != nil {
+			t.Error(err)
+		}
+		late := make(chan error, 1)
+		go func() { late <- ask(t, "udp6", s.Addrs()[1]) }()
+		<-l.asked
+		if n := s.Figures().Announces; n > 1 {
+			t.Errorf("%d announces are counted while one waits", n)
+		}
+		close(l.let)
+		if err := <-late; err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if f, l := s.Figures(), s.Latencies(); f.Announces != 2 || l.Total() != 4 || l.Sum <= 0 {
+			t.Errorf("%d announces, %d packets in %v, want 2 and 4", f.Announces, l.Total(), l.Sum)
+		}
+	})
+}

@@ -32,6 +32,8 @@ type batch struct {
 
 	hashes [batchSize]bittorrent.InfoHash // of the announces, for warm
 	peers  [batchSize]netip.AddrPort
+
+	parked int // requests of the last answer that are answered later
 }
 
 // slot is what a request of a batch came with, and room for an answer. The
@@ -81,6 +83,7 @@ func (b *batch) answer(p *responder, n int, now time.Time, late *batchSocket) []
 	}
 	b.warm(p, n)
 	answers := 0
+	b.parked = 0
 	for i := range n {
 		request, slot := &b.requests[i], &b.slots[i]
 		if slot.admitted {
@@ -90,6 +93,7 @@ func (b *batch) answer(p *responder, n int, now time.Time, late *batchSocket) []
 				answers++
 			} else if p.parked {
 				b.park(p, i, now, late)
+				b.parked++
 			}
 		}
 		request.header.Namelen = uint32(len(slot.source))

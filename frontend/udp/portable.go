@@ -43,14 +43,15 @@ func (s *portableSocket) serve(p *responder) {
 				_, _, err := s.conn.WriteMsgUDPAddrPort(answer, replyControl(to), from)
 				return err == nil
 			})
-		}
-		if answer == nil {
 			continue
 		}
-		if _, _, err := s.conn.WriteMsgUDPAddrPort(answer, replyControl(control[:controlN]), from); err != nil {
-			p.figures.WriteErrors++
-			p.publish()
+		if answer != nil {
+			if _, _, err := s.conn.WriteMsgUDPAddrPort(answer, replyControl(control[:controlN]), from); err != nil {
+				p.figures.WriteErrors++
+				p.publish()
+			}
 		}
+		p.latency.Add(p.tracker.Now().Sub(now), 1)
 	}
 }
 

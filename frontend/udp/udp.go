@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/frontend"
 	"waggle/tracker"
 )
 
@@ -131,6 +132,16 @@ func (s *Server) Figures() Figures {
 		sum.Overflowed += socket.overflowed()
 	}
 	return sum
+}
+
+// Latencies returns how long packets took, from when they were read to when their
+// answers were sent; the packets of a batch all took as long as the batch.
+func (s *Server) Latencies() (all frontend.Latencies) {
+	for _, w := range s.workers {
+		all.Count(&w.responder.latency)
+	}
+	all.Count(&s.late.latency)
+	return all
 }
 
 // drainTime is how long Close goes on answering what the sockets already hold.

@@ -219,6 +219,11 @@ func (b *book) Totals(context.Context) (n swarm.Totals, err error) {
 	n.Torrents = len(b.torrents)
 	for _, t := range b.torrents {
 		n.Peers += len(t.all)
+		for _, p := range t.all {
+			if p.Kind == swarm.Seeder {
+				n.Seeders++
+			}
+		}
 	}
 	return n, nil
 }

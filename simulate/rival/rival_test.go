@@ -256,7 +256,7 @@ func TestRivalsCountAndTakeAnnouncesAtTheSameTime(t *testing.T) {
 				t.Errorf("%s: Swarms yields %d peers, %v, want 400", name, len(snapshot.Peers), err)
 			}
 		}
-		if n, err := s.Totals(context.Background()); err != nil || n != (swarm.Totals{Torrents: 1, Peers: 400}) {
+		if n, err := s.Totals(context.Background()); err != nil || n != (swarm.Totals{Torrents: 1, Peers: 400, Seeders: 40}) {
 			t.Errorf("%s: Totals says %+v, %v", name, n, err)
 		}
 		if err := s.Close(); err != nil {

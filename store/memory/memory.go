@@ -58,6 +58,7 @@ type Store struct {
 	arena    arena
 	shards   [Shards]shard
 	peers    atomic.Int64
+	seeders  atomic.Int64 // of the peers
 	torrents atomic.Int64
 }
 
@@ -155,12 +156,25 @@ func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply)
 	s.countCompleted(sh, t, a, e.kind, was)
 	change, previous := s.putKind(sh, t, at, a, &e)
 	at = sh.put(t, at, addr, &e)
+	s.countSeeder(was, e.kind)
 	s.tellPut(sh, t, a, &e, change, previous)
 	return position(sh.listOf(t, addr), a.From.Is6(), at)
 }
 
 func (s *Store) full() bool {
 	return s.options.MaxPeers > 0 && s.peers.Load() >= int64(s.options.MaxPeers)
+}
+
+// countSeeder counts a peer that became another kind; one that was not there, or is
+// gone, counts as a leecher. Who is what he was costs nothing.
+func (s *Store) countSeeder(was, is swarm.Kind) {
+	switch {
+	case was == is:
+	case is == swarm.Seeder:
+		s.seeders.Add(1)
+	case was == swarm.Seeder:
+		s.seeders.Add(-1)
+	}
 }
 
 // countCompleted counts a download once: a client that sends its event again,
@@ -212,6 +226,7 @@ func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}
+	s.countSeeder(sh.kind(t, v6, i), swarm.Leecher)
 	s.leaveRoster(sh, t, v6, i)
 	sh.remove(t, v6, i)
 	s.peers.Add(-1)
@@ -287,9 +302,10 @@ func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 }
 
 // snapshot copies a torrent, and reports whether it is still there.
-func (s *Store) snapshot(h bittorrent.InfoHash, buf []swarm.Peer, out *swarm.Snapshot) (ok bool) {
+func (s *Store) snapshot(h bittorrent.InfoHash, buf []swarm.Peer, out *swarm.Snapshot) bool {
 	out.InfoHash, out.Peers = h, out.Peers[:0]
-	if out.Downloaded, _, ok = s.Counts(h); ok {
+	counts, ok := s.Counts(h)
+	if out.Downloaded = counts.Downloaded; ok {
 		s.Walk(h, buf, func(some []swarm.Peer) bool {
 			out.Peers = append(out.Peers, some...)
 			return true
@@ -300,7 +316,7 @@ func (s *Store) snapshot(h bittorrent.InfoHash, buf []swarm.Peer, out *swarm.Sna
 
 // Totals is documented at [swarm.Store]. It never fails.
 func (s *Store) Totals(context.Context) (swarm.Totals, error) {
-	return swarm.Totals{Torrents: int(s.torrents.Load()), Peers: int(s.peers.Load())}, nil
+	return swarm.Totals{Torrents: int(s.torrents.Load()), Peers: int(s.peers.Load()), Seeders: int(s.seeders.Load())}, nil
 }
 
 // Close gives the memory back to the system.

@@ -174,9 +174,17 @@ func compare(t *testing.T, store *memory.Store, model simple) {
 			seen++
 		}
 	}
-	want := 0
+	want, seeders := 0, 0
 	for _, peers := range model {
 		want += len(peers)
+		for _, p := range peers {
+			if p.kind == swarm.Seeder {
+				seeders++
+			}
+		}
+	}
+	if got := totals(t, store).Seeders; got != seeders {
+		t.Fatalf("%d seeders, want %d", got, seeders)
 	}
 	if seen != want {
 		t.Fatalf("%d peers, want %d", seen, want)

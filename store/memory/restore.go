@@ -16,14 +16,17 @@ func (s *Store) RestorePeer(h bittorrent.InfoHash, p *swarm.Peer) bool {
 		return false
 	}
 	t := sh.torrents.one(n)
-	at := sh.find(t, p.Addr)
+	at, was := sh.find(t, p.Addr), swarm.Leecher
 	if at < 0 {
 		if s.full() {
 			s.forgetEmpty(sh, n)
 			return false
 		}
 		s.peers.Add(1)
+	} else {
+		was = sh.kind(t, p.Addr.Addr().Is6(), at)
 	}
+	s.countSeeder(was, p.Kind)
 	sh.put(t, at, p.Addr, &entry{
 		detail: detail{uploaded: p.Uploaded, downloaded: p.Downloaded, left: p.Left, id: p.ID, first: unixSeconds(p.First)},
 		key:    p.Key, last: unixSeconds(p.Last), kind: p.Kind,

@@ -136,6 +136,29 @@ func (s *Store) Places(_ context.Context, h bittorrent.InfoHash) (places []roste
 	return places, nil
 }
 
+// memberStep is how many members are copied under one lock: some ten microseconds.
+const memberStep = 64
+
+// Members is documented at [roster.Store]. It holds the lock only while it copies
+// some of them.
+func (s *Store) Members(ctx context.Context, h bittorrent.InfoHash, see func([]roster.Member) bool) error {
+	some := make([]roster.Member, 0, memberStep)
+	for next := math.MaxInt; next > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		below := next
+		some, next = some[:0], 0
+		s.withRoster(h, func(_ *shard, _ *torrent, ro *roster.Roster) {
+			some, next = ro.MembersBelow(some, below, memberStep)
+		})
+		if len(some) > 0 && !see(some) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // withRoster does something with the roster of a torrent, if it has one, under the
 // lock of its shard.
 func (s *Store) withRoster(h bittorrent.InfoHash, do func(*shard, *torrent, *roster.Roster)) {

@@ -154,6 +154,14 @@ func (sh *shard) length(t *torrent, v6 bool) int {
 	return 0
 }
 
+// kind returns what peer i of a family is.
+func (sh *shard) kind(t *torrent, v6 bool, i int) swarm.Kind {
+	if v6 {
+		return sh.list6(t).kind(i)
+	}
+	return t.v4.kind(i)
+}
+
 // lastSeen returns when peer i of a family announced last, in Unix seconds.
 func (sh *shard) lastSeen(t *torrent, v6 bool, i int) uint32 {
 	if v6 {

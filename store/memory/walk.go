@@ -30,29 +30,56 @@ func (s *Store) Torrents(shard int) []bittorrent.InfoHash {
 }
 
 func (sh *shard) appendHashes(hashes *[]bittorrent.InfoHash, from uint32) (next uint32, more bool) {
+	return sh.eachFrom(from, func(t *torrent) { *hashes = append(*hashes, t.hash) })
+}
+
+// eachFrom shows the torrents of the next WalkStep numbers under the lock of the shard.
+func (sh *shard) eachFrom(from uint32, see func(*torrent)) (next uint32, more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	end := sh.torrents.end()
 	for next = from; next < min(end, from+WalkStep); next++ {
 		if sh.torrents.is(next) {
-			*hashes = append(*hashes, sh.torrents.one(next).hash)
+			see(sh.torrents.one(next))
 		}
 	}
 	return next, next < end
 }
 
-// Counts returns the completed downloads of a torrent and how many peers it has;
-// ok is false where it is not known.
-func (s *Store) Counts(h bittorrent.InfoHash) (downloaded uint32, peers int, ok bool) {
+// Counts returns how many peers a torrent has, and its completed downloads; ok is
+// false where it is not known.
+func (s *Store) Counts(h bittorrent.InfoHash) (c bittorrent.ScrapeCounts, ok bool) {
 	sh := s.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	n := sh.torrents.find(&h)
 	if n == 0 {
-		return 0, 0, false
+		return bittorrent.ScrapeCounts{}, false
 	}
-	t := sh.torrents.one(n)
-	return t.downloaded, sh.peersOf(t), true
+	return sh.counts(sh.torrents.one(n)), true
+}
+
+// AllCounts shows the counts of the torrents of some shards, from the first to the
+// last, some at a time and in no order, and holds a lock only while it copies those. It
+// ends early where see returns false, and says so. Of torrents that come or go meanwhile
+// any may be shown; any other is shown once. Hash i has the counts i; both are see's
+// until it returns.
+func (s *Store) AllCounts(first, last byte, see func([]bittorrent.InfoHash, []bittorrent.ScrapeCounts) bool) bool {
+	hashes := make([]bittorrent.InfoHash, 0, WalkStep)
+	counts := make([]bittorrent.ScrapeCounts, 0, WalkStep)
+	for shard := int(first); shard <= int(last); shard++ {
+		sh := &s.shards[shard]
+		for n, more := uint32(0), true; more; {
+			hashes, counts = hashes[:0], counts[:0]
+			n, more = sh.eachFrom(n, func(t *torrent) {
+				hashes, counts = append(hashes, t.hash), append(counts, sh.counts(t))
+			})
+			if len(hashes) > 0 && !see(hashes, counts) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Walk shows all peers of a torrent, some at a time, and holds the lock only while

@@ -124,10 +124,11 @@ func (s *Store) writeShard(shard int) error {
 	rows := s.rows[:0]
 	defer func() { s.rows = rows[:0] }()
 	for _, h := range s.Torrents(shard) {
-		downloaded, peers, ok := s.Counts(h)
+		counts, ok := s.Counts(h)
 		if !ok {
 			continue
 		}
+		downloaded, peers := counts.Downloaded, int(counts.Complete+counts.Incomplete)
 		if len(rows)+peers > 2*piece {
 			if err := s.writer.replace(from, h[:], rows); err != nil {
 				return err

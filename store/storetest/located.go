@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -23,6 +24,7 @@ var located = []behaviour{
 	{"LocatedPeerThatIsDeadByProbesIsGone", deadByProbes},
 	{"LocatedPeerThatMovesLeavesItsRack", locatedMoves},
 	{"TorrentWithoutLocatedPeersHasNoPlaces", noPlaces},
+	{"MembersAreLocatedPeersWithTheirRolesAndLeases", members},
 	{"UnlocatedAndLocatedPeersAreOneSwarm", unlocatedToo},
 	{"TorrentThatIsEmptyForgetsItsPlaces", emptyForgets},
 }
@@ -150,7 +152,7 @@ func deadByProbes(t *testing.T, s swarm.Store) {
 			t.Errorf("probe %d: dead %v, %v", i, dead, err)
 		}
 	}
-	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 3})
+	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 3, Seeders: 1})
 }
 
 func locatedMoves(t *testing.T, s swarm.Store) {
@@ -163,7 +165,7 @@ func locatedMoves(t *testing.T, s swarm.Store) {
 	if p := w.place(t, "r2"); p.Leechers != 1 || len(p.Importers) != 1 {
 		t.Errorf("where it is: %+v", p)
 	}
-	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 3})
+	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 3, Seeders: 1})
 }
 
 func noPlaces(t *testing.T, s swarm.Store) {
@@ -174,6 +176,49 @@ func noPlaces(t *testing.T, s swarm.Store) {
 	_, ok, err2 := w.store.Explain(t.Context(), hash(1), a.Addr())
 	if len(places) != 0 || ok || err != nil || err2 != nil {
 		t.Errorf("%v, %v, %v, %v", places, ok, err, err2)
+	}
+}
+
+func members(t *testing.T, s swarm.Store) {
+	w := newWorld(t, s)
+	origin, hosts := w.begin(t, 90)    // more than are shown at a time
+	stranger := announce(hash(1), 999) // nobody knows where it is: it has leases with those who are located
+	do(t, s, stranger)
+	seen := map[netip.AddrPort]roster.Member{}
+	see := func(some []roster.Member) bool {
+		for _, m := range some {
+			seen[m.Addr] = m
+		}
+		return true
+	}
+	if err := w.store.Members(t.Context(), hash(1), see); err != nil || len(seen) != 92 {
+		t.Fatalf("%d members, %v", len(seen), err)
+	}
+	importer := seen[hosts[0].Addr()]
+	if importer.Reach != 1 || !importer.Rooted || !slices.Equal(importer.Parents, []netip.AddrPort{origin.Addr()}) || importer.Location.Path() != "r1" {
+		t.Errorf("the importer is %+v", importer)
+	}
+	if m := seen[stranger.Addr()]; m.Location != nil || m.Addr != stranger.Addr() {
+		t.Errorf("the unlocated peer is %+v", m)
+	}
+	if o := seen[origin.Addr()]; o.Kind != swarm.Seeder || o.Location.Path() != "r0" {
+		t.Errorf("the origin is %+v", o)
+	}
+	shown := 0
+	err := w.store.Members(t.Context(), hash(1), func(some []roster.Member) bool {
+		shown += len(some)
+		return false
+	})
+	if err != nil || shown == 0 || shown > 90 {
+		t.Errorf("%d members are shown to who wants no more, %v", shown, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.store.Members(gone, hash(1), see); err == nil {
+		t.Error("members are shown to who is gone")
+	}
+	if err := w.store.Members(t.Context(), hash(2), func([]roster.Member) bool { t.Error("an unknown torrent has members"); return false }); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -89,6 +89,11 @@ func (m model) totals() (n swarm.Totals) {
 	for _, t := range m {
 		n.Torrents++
 		n.Peers += len(t.peers)
+		for _, p := range t.peers {
+			if p.kind == swarm.Seeder {
+				n.Seeders++
+			}
+		}
 	}
 	return n
 }

@@ -59,6 +59,7 @@ var (
 		{"LeecherThatCompletesBecomesSeederAndIsCountedOnce", completes},
 		{"CompletedCountOutlivesThePeers", completedOutlives},
 		{"SeederThatLosesDataBecomesLeecher", seederLosesData},
+		{"SeedersAreCountedWhateverBecomesOfThem", seedersAreCounted},
 		{"SilentPeersExpire", silentPeersExpire},
 		{"ScrapeOfUnknownTorrentIsZero", scrapeUnknown},
 		{"EndedContextStopsExpiryAndListing", endedContext},
@@ -389,6 +390,30 @@ func seederLosesData(t *testing.T, s swarm.Store) {
 	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 1})
 }
 
+func seedersAreCounted(t *testing.T, s swarm.Store) {
+	partial := announce(hash(1), 3)
+	partial.Event = bittorrent.EventPaused
+	for _, a := range []*swarm.Announce{seeder(hash(1), 1), onIPv6(seeder(hash(1), 2)), partial, seeder(hash(2), 1), announce(hash(2), 4)} {
+		do(t, s, a)
+		do(t, s, a) // again
+	}
+	wantTotals(t, s, swarm.Totals{Torrents: 2, Peers: 5, Seeders: 3})
+	partial.Left, partial.Event = 0, bittorrent.EventNone
+	do(t, s, partial)
+	do(t, s, announce(hash(1), 1)) // lost data
+	gone := onIPv6(seeder(hash(1), 2))
+	gone.Event = bittorrent.EventStopped
+	do(t, s, gone)
+	wantTotals(t, s, swarm.Totals{Torrents: 2, Peers: 4, Seeders: 2})
+	late := seeder(hash(2), 1)
+	late.Now = start.Add(time.Minute)
+	do(t, s, late)
+	if n, err := s.Expire(context.Background(), start.Add(time.Second)); err != nil || n != 3 {
+		t.Errorf("Expire: %d, %v, want 3", n, err)
+	}
+	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 1, Seeders: 1})
+}
+
 func idsWanted(t *testing.T, s swarm.Store) {
 	do(t, s, seeder(hash(1), 1))
 	do(t, s, onIPv6(announce(hash(1), 2)))
@@ -419,7 +444,7 @@ func silentPeersExpire(t *testing.T, s swarm.Store) {
 	if n, err := s.Expire(context.Background(), start.Add(time.Minute)); err != nil || n != old {
 		t.Errorf("Expire: %d, %v, want %d", n, err, old)
 	}
-	wantTotals(t, s, swarm.Totals{Torrents: 5, Peers: young})
+	wantTotals(t, s, swarm.Totals{Torrents: 5, Peers: young, Seeders: young})
 	wantCounts(t, s, hash(0), bittorrent.ScrapeCounts{Complete: young / 5})
 	if n, err := s.Expire(context.Background(), start.Add(time.Hour)); err != nil || n != young {
 		t.Errorf("Expire of the rest: %d, %v, want %d", n, err, young)

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net/http"
+	"runtime"
+	"runtime/debug"
+
+	"waggle/metrics"
+)
+
+// metrics returns what answers scrapes.
+func (s *service) metrics() http.Handler {
+	revision := sourceRevision()
+	return metrics.Handler(metrics.Options{
+		Read: func() metrics.Snapshot { return s.snapshot(revision) },
+		Log:  s.log,
+	})
+}
+
+// sourceRevision returns the commit that this was built from; "": nobody knows.
+func sourceRevision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	return ""
+}
+
+func (s *service) snapshot(revision string) metrics.Snapshot {
+	now := s.figures()
+	m := metrics.Snapshot{
+		Version:      version,
+		Revision:     revision,
+		GoVersion:    runtime.Version(),
+		Tracker:      now.Tracker,
+		StoreKind:    s.config.Store.Scheme(),
+		StoreHealthy: s.health() == nil,
+		Store:        now.Store,
+		Limits: metrics.Limits{
+			Peers: int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
+			CatalogTorrents: s.catalog.MaxTorrents(), Memory: s.memoryLimit,
+		},
+		ActiveTorrents:   now.Catalog.Active,
+		InactiveTorrents: max(now.Catalog.Listed-now.Catalog.Active, 0), // which were read one after the other
+		Sources:          now.Sources,
+		Lookups:          now.Lookups,
+		ConsoleRequests:  s.requests.All(),
+		ConsoleUnderWay:  s.requests.UnderWay(),
+	}
+	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies()
+	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
+	return m
+}

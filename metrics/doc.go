@@ -1,0 +1,23 @@
+// Package metrics shows what a tracker did as Prometheus scrapes it.
+//
+//	handler := metrics.Handler(metrics.Options{Read: func() metrics.Snapshot { … }})
+//
+// Nothing is counted here. A scrape takes one [Snapshot] of what the tracker and others
+// have counted anyway, and makes metrics of it: announces pay nothing for them. Beside
+// these stand Go's and the process's own metrics, by the library's collectors.
+//
+// [Table] is all that there is of waggle's own; docs/metrics.md is made of it (go test
+// ./metrics -run Manual -write), and a test compares the two, and both with what
+// a scrape answers.
+//
+// # How many series
+//
+// Labels have values of the program's or of its configuration, never of what peers or
+// clients send. So there are some hundred series, and eight for each source of locations.
+//
+// # The parts
+//
+//	metrics.go  Snapshot, Handler
+//	table.go    every metric
+//	manual.go   the table as text
+package metrics

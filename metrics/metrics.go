@@ -1,0 +1,157 @@
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"waggle/frontend"
+	webfront "waggle/frontend/http"
+	"waggle/frontend/udp"
+	"waggle/locality"
+	"waggle/swarm"
+	"waggle/tracker"
+)
+
+// Snapshot is what there is to be shown at one moment.
+type Snapshot struct {
+	Version   string // of waggle
+	Revision  string // of its source; "": not known
+	GoVersion string
+
+	Tracker tracker.Figures
+	UDP     Frontend[udp.Figures]
+	HTTP    Frontend[webfront.Figures]
+
+	StoreKind    string // such as "sqlite"
+	StoreHealthy bool   // false: what is announced would not survive a restart
+	Store        swarm.Totals
+	Limits       Limits
+
+	ActiveTorrents   int // of the catalogue
+	InactiveTorrents int
+
+	Sources []locality.SourceFigures // of locations, in the order in which they are asked
+	Lookups locality.LookupFigures
+
+	ConsoleRequests uint64
+	ConsoleUnderWay int
+}
+
+// Frontend is what one frontend did.
+type Frontend[F any] struct {
+	Figures   F
+	Latencies frontend.Latencies
+}
+
+// Limits are what may be used at most; 0: there is no limit.
+type Limits struct {
+	Peers           int
+	Torrents        int   // that have peers
+	CatalogTorrents int   // in the catalogue
+	Memory          int64 // bytes
+}
+
+// Options are the settings of a handler.
+type Options struct {
+	Read func() Snapshot // called for each scrape, concurrently
+	Log  *slog.Logger    // is told of metrics that cannot be made; nil: nobody is
+}
+
+// scrapesAtOnce is how many are answered at a time. More are refused.
+const scrapesAtOnce = 4
+
+// Handler answers scrapes, in Prometheus' text format or as OpenMetrics, whichever the
+// client asks for.
+func Handler(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return promhttp.HandlerFor(registry(o.Read), promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(o.Log.Handler(), slog.LevelError),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: scrapesAtOnce,
+		EnableOpenMetrics:   true,
+	})
+}
+
+func registry(read func() Snapshot) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollector(read), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// collector makes metrics of snapshots.
+type collector struct {
+	read  func() Snapshot
+	descs []*prometheus.Desc // of the table
+}
+
+func newCollector(read func() Snapshot) *collector {
+	c := &collector{read: read}
+	for _, m := range Table {
+		c.descs = append(c.descs, prometheus.NewDesc(m.Name, m.Help, m.Labels, nil))
+	}
+	return c
+}
+
+// Describe is of [prometheus.Collector].
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect is of [prometheus.Collector].
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := c.read()
+	for i := range Table {
+		Table[i].collect(&s, &emitter{desc: c.descs[i], is: Table[i].Type.value(), out: out})
+	}
+}
+
+// emitter sends the series of one metric.
+type emitter struct {
+	desc *prometheus.Desc
+	is   prometheus.ValueType
+	out  chan<- prometheus.Metric
+}
+
+// value sends a number. Labels are in the order of the table.
+func (e *emitter) value(v float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(e.desc, e.is, v, valid(labels)...)
+	e.send(m, err)
+}
+
+func (e *emitter) count(n uint64, labels ...string) { e.value(float64(n), labels...) }
+
+// histogram sends how long answers took.
+func (e *emitter) histogram(l frontend.Latencies, labels ...string) {
+	below, buckets := uint64(0), make(map[float64]uint64, frontend.Steps)
+	for i := range frontend.Steps {
+		below += l.Steps[i]
+		buckets[frontend.Bound(i).Seconds()] = below
+	}
+	m, err := prometheus.NewConstHistogram(e.desc, l.Total(), l.Sum.Seconds(), buckets, valid(labels)...)
+	e.send(m, err)
+}
+
+func (e *emitter) send(m prometheus.Metric, err error) {
+	if err != nil {
+		m = prometheus.NewInvalidMetric(e.desc, err)
+	}
+	e.out <- m
+}
+
+// valid replaces what is no UTF-8, which an operator may have in a path.
+func valid(labels []string) []string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = strings.ToValidUTF8(l, "\uFFFD")
+	}
+	return out
+}

@@ -1,0 +1,269 @@
+package metrics
+
+import (
+	"bufio"
+	"flag"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"waggle/frontend"
+	webfront "waggle/frontend/http"
+	"waggle/frontend/udp"
+	"waggle/locality"
+	"waggle/swarm"
+	"waggle/tracker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sample is a snapshot in which every number is another.
+func sample() Snapshot {
+	s := Snapshot{
+		Version: "1.2.3", Revision: "abc", GoVersion: "go1.26",
+		Tracker: tracker.Figures{
+			Announces: 3, Scrapes: 4, Refused: 5, Failed: 6, Told: 7, Completed: 8, Expired: 9, Located: 10, Unlocated: 11,
+			Probes: 12, Dead: 13, Denied: 14, Passive: 15, Limited: 16, Shed: 17, Lengthened: 18,
+		},
+		StoreKind: "sqlite", StoreHealthy: true,
+		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
+		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
+		ActiveTorrents: 50, InactiveTorrents: 51,
+		Sources: []locality.SourceFigures{
+			{Source: "subnets a.csv", Asked: 60, Known: 61, Unknown: 62},
+			{Source: "rest http://smdb.example", Failed: 63, TimedOut: 64, Rubbish: 65, LeftOut: 66, Resting: true, LastDuration: 1500 * time.Millisecond},
+			{Source: "rest http://smdb.example"}, // twice the same
+		},
+		Lookups:         locality.LookupFigures{Remembered: 70, UnderWay: 71, Refused: 72},
+		ConsoleRequests: 80, ConsoleUnderWay: 81,
+	}
+	s.UDP.Figures = udp.Figures{
+		Announces: 1, Connects: 20, Errors: 21, BadConnection: 22, Malformed: 23, ReadErrors: 24, WriteErrors: 25, Panics: 26, Overflowed: 27,
+	}
+	s.HTTP.Figures = webfront.Figures{Announces: 2, Connections: 90, HandedOver: 91, Failures: 92, NotFound: 93, Panics: 94}
+	var l frontend.Latency
+	l.Add(3*time.Microsecond, 5)
+	l.Add(time.Hour, 1)
+	s.UDP.Latencies.Count(&l)
+	return s
+}
+
+func serve(t *testing.T, read func() Snapshot) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(Handler(Options{Read: read}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// scrape returns an answer and its media type.
+func scrape(t *testing.T, server *httptest.Server, accept string) (text, media string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", accept)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, %v: %s", response.StatusCode, err, body)
+	}
+	return string(body), response.Header.Get("Content-Type")
+}
+
+// exposed returns the names of metrics in an answer, and their types.
+func exposed(text string) map[string]Type {
+	names := map[string]Type{}
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		if words := strings.Fields(lines.Text()); len(words) == 4 && words[1] == "TYPE" {
+			names[words[2]] = Type(words[3])
+		}
+	}
+	return names
+}
+
+func TestScrapeHasTheTableAndNothingElse(t *testing.T) {
+	text, _ := scrape(t, serve(t, sample), "text/plain")
+	got := exposed(text)
+	for _, m := range Table {
+		if got[m.Name] != m.Type {
+			t.Errorf("%s is exposed as %q, want %q", m.Name, got[m.Name], m.Type)
+		}
+		delete(got, m.Name)
+	}
+	for name := range got {
+		if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s is exposed, and not in the table", name)
+		}
+	}
+	if !strings.Contains(text, "go_goroutines ") {
+		t.Error("Go's own metrics are missing")
+	}
+}
+
+func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
+	text, _ := scrape(t, serve(t, sample), "text/plain")
+	for _, want := range []string{
+		`waggle_announces_total{protocol="udp"} 1`, `waggle_announces_total{protocol="http"} 2`,
+		`waggle_announces_refused_total{reason="address"} 5`, `waggle_announces_refused_total{reason="denied"} 14`, `waggle_announces_refused_total{reason="shed"} 17`,
+		`waggle_announces_passive_total 15`, `waggle_announces_completed_total 8`, `waggle_announces_lengthened_total 18`,
+		`waggle_announces_located_total{located="yes"} 10`, `waggle_announces_located_total{located="no"} 11`,
+		`waggle_requests_limited_total 16`, `waggle_scrapes_total 4`, `waggle_peers_told_total 7`, `waggle_peers_expired_total 9`,
+		`waggle_peers_probed_total 12`, `waggle_peers_dead_total 13`,
+		`waggle_peers{kind="seeder"} 9`, `waggle_peers{kind="leecher"} 22`, `waggle_peers_limit 40`,
+		`waggle_swarms 30`, `waggle_swarms_limit +Inf`, `waggle_torrents{state="active"} 50`, `waggle_torrents{state="inactive"} 51`, `waggle_torrents_limit 42`,
+		`waggle_store_info{kind="sqlite"} 1`, `waggle_store_healthy 1`, `waggle_store_failures_total 6`,
+		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
+		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
+		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
+		`waggle_panics_total{protocol="udp"} 26`, `waggle_panics_total{protocol="http"} 94`,
+		`waggle_http_connections_total 90`, `waggle_http_connections_handed_over_total 91`, `waggle_http_failures_total 92`, `waggle_http_not_found_total 93`,
+		`waggle_location_answers_total{answer="known",number="1",source="subnets a.csv"} 61`,
+		`waggle_location_answers_total{answer="unknown",number="1",source="subnets a.csv"} 62`,
+		`waggle_location_answers_total{answer="failed",number="2",source="rest http://smdb.example"} 63`,
+		`waggle_location_answers_total{answer="timeout",number="2",source="rest http://smdb.example"} 64`,
+		`waggle_location_answers_total{answer="rubbish",number="2",source="rest http://smdb.example"} 65`,
+		`waggle_location_left_out_total{number="2",source="rest http://smdb.example"} 66`,
+		`waggle_location_resting{number="2",source="rest http://smdb.example"} 1`, `waggle_location_resting{number="3",source="rest http://smdb.example"} 0`,
+		`waggle_location_last_answer_seconds{number="2",source="rest http://smdb.example"} 1.5`,
+		`waggle_location_lookups_in_progress 71`, `waggle_location_lookups_refused_total 72`, `waggle_location_remembered_addresses 70`,
+		`waggle_console_requests_total 80`, `waggle_console_requests_in_progress 81`, `waggle_memory_limit_bytes 43`,
+		`waggle_build_info{go_version="go1.26",revision="abc",version="1.2.3"} 1`,
+		`waggle_answer_seconds_bucket{protocol="udp",le="2e-06"} 0`, `waggle_answer_seconds_bucket{protocol="udp",le="4e-06"} 5`,
+		`waggle_answer_seconds_bucket{protocol="udp",le="1.048576"} 5`, `waggle_answer_seconds_bucket{protocol="udp",le="+Inf"} 6`,
+		`waggle_answer_seconds_sum{protocol="udp"} 3600.000015`, `waggle_answer_seconds_count{protocol="udp"} 6`,
+		`waggle_answer_seconds_count{protocol="http"} 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+func TestUnhealthyStoreIsZero(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot { return Snapshot{} }), "text/plain")
+	if !strings.Contains(text, "waggle_store_healthy 0\n") {
+		t.Error("no waggle_store_healthy 0")
+	}
+}
+
+func TestOpenMetricsIsAnsweredToThoseWhoAskForIt(t *testing.T) {
+	text, media := scrape(t, serve(t, sample), "application/openmetrics-text; version=1.0.0")
+	if !strings.HasPrefix(media, "application/openmetrics-text") || !strings.HasSuffix(text, "# EOF\n") || !strings.Contains(text, "# TYPE waggle_announces counter") {
+		t.Errorf("%s: …%s", media, text[max(0, len(text)-100):])
+	}
+	if _, media := scrape(t, serve(t, sample), "*/*"); !strings.HasPrefix(media, "text/plain") {
+		t.Errorf("others get %s", media)
+	}
+}
+
+// TestEachScrapeIsConsistent lets the registry check what it does not check otherwise:
+// that no series comes twice, and each is as it was described.
+func TestEachScrapeIsConsistent(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(newCollector(sample))
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := 0
+	for _, f := range families {
+		series += len(f.GetMetric())
+		if f.GetType().String() == "COUNTER" != strings.HasSuffix(f.GetName(), "_total") {
+			t.Errorf("%s is a %v", f.GetName(), f.GetType())
+		}
+	}
+	if most := 64 + 8*3; series > most {
+		t.Errorf("%d series, want %d at most", series, most)
+	}
+}
+
+func TestPathThatIsNoUTF8DoesNotStopAScrape(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		return Snapshot{Sources: []locality.SourceFigures{{Source: "subnets \xff\"\n.csv"}}}
+	}), "text/plain")
+	if !strings.Contains(text, `source="subnets `+"\uFFFD"+`\"\n.csv"`) {
+		t.Error("the source is not shown")
+	}
+}
+
+func TestNoLimitIsInfinite(t *testing.T) {
+	if limit(0) != math.Inf(1) || limit(int64(7)) != 7 {
+		t.Error(limit(0), limit(int64(7)))
+	}
+}
+
+var write = flag.Bool("write", false, "write the table into docs/metrics.md")
+
+const manual, mark = "../docs/metrics.md", "<!-- made of metrics.Table by: go test ./metrics -run Manual -write -->\n"
+
+func TestManualHasTheTable(t *testing.T) {
+	text, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after, ok := strings.Cut(string(text), mark)
+	if !ok {
+		t.Fatalf("%s has no line %s", manual, mark)
+	}
+	want := "\n" + Manual()
+	if *write {
+		if err := os.WriteFile(manual, []byte(before+mark+want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if after != want {
+		t.Errorf("%s is not as the code: go test ./metrics -run Manual -write", manual)
+	}
+}
+
+func TestNamesAndHelpAreAsTheyShouldBe(t *testing.T) {
+	name, label := regexp.MustCompile(`^waggle_[a-z][a-z_]*[a-z]$`), regexp.MustCompile(`^[a-z][a-z_]*$`)
+	seen := map[string]bool{}
+	for _, m := range Table {
+		if !name.MatchString(m.Name) || seen[m.Name] {
+			t.Errorf("%s: not a good name, or twice", m.Name)
+		}
+		seen[m.Name] = true
+		if m.Help == "" || strings.HasSuffix(m.Help, ".") || strings.ContainsAny(m.Help, "|\n") {
+			t.Errorf("%s: help %q", m.Name, m.Help)
+		}
+		if slices.ContainsFunc(m.Labels, func(l string) bool { return !label.MatchString(l) }) {
+			t.Errorf("%s: labels %q", m.Name, m.Labels)
+		}
+		for unit, suffix := range map[string]string{inSeconds: "_seconds", inBytes: "_bytes"} {
+			if strings.HasSuffix(m.Name, suffix) != (m.Unit == unit) {
+				t.Errorf("%s is in %q", m.Name, m.Unit)
+			}
+		}
+	}
+	if missing := slices.Sorted(maps.Keys(seen)); len(missing) != len(Table) {
+		t.Errorf("%d names of %d", len(missing), len(Table))
+	}
+}
+
+func BenchmarkScrape(b *testing.B) {
+	r := registry(sample)
+	for b.Loop() {
+		if _, err := r.Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
