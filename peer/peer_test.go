@@ -61,8 +61,8 @@ func (s *aTracker) peers(m *torrent.Metainfo) (peers []swarm.Peer, downloaded ui
 		peers = append(peers, some...)
 		return true
 	})
-	downloaded, _, _ = s.store.Counts(m.InfoHash())
-	return peers, downloaded
+	counts, _ := s.store.Counts(m.InfoHash())
+	return peers, counts.Downloaded
 }
 
 // noise is bytes that are the same in each run.
