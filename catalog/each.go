@@ -24,8 +24,8 @@ func (c *Catalog) eachAfter(last *entry, active *bool, see func(*Transfer) bool)
 	defer c.order.mu.RUnlock()
 	at := 0
 	if last != nil {
-		found := false
-		if at, found = c.order.search(placeOf(last)); found {
+		var shown bool
+		if at, shown = c.order.search(placeOf(last)); shown {
 			at++
 		}
 	}
