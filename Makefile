@@ -4,6 +4,7 @@
 # make lab        real clients behind shaped uplinks, against what docs/locality.md promises: some
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
+# make screenshots  every page of the console, light and dark, into docs/screenshots
 # make lint       the linter, whose rules include who may import whom
 # make fuzz       every fuzz target for FUZZTIME each
 
@@ -25,7 +26,7 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
 
-.PHONY: run build test test-long lab bench lint fuzz setup setup-long clean
+.PHONY: run build test test-long lab bench screenshots lint fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
@@ -40,6 +41,7 @@ test: setup
 test-long: setup setup-long
 	go test -race -timeout 60m -tags long,$(NO_C) ./...
 	go test -race -tags portable ./frontend/http
+	go test -count=1 -tags long,$(NO_C) -run AtAMillionPeers -v ./console/browser
 	$(MAKE) fuzz
 
 lab:
@@ -48,14 +50,20 @@ lab:
 	go test -count=1 -tags lab,$(NO_C) -timeout 150m ./lab -v $(LAB)
 
 bench: build
-	@$(call install,opentracker:opentracker taskset:util-linux)
+	@$(call install,opentracker:opentracker taskset:util-linux curl:curl jq:jq)
 	bench/goals.sh $(BIN)/waggle
+	bench/console.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
+
+screenshots: setup
+	go test -count=1 -tags screenshots,$(NO_C) -run Screenshots ./console/browser
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...
 	$< run --build-tags long ./interop/...
 	$< run --build-tags lab ./lab/...
+	$< run --build-tags long ./console/browser
+	$< run --build-tags screenshots ./console/browser
 	go mod tidy -diff
 
 # go test fuzzes one target at a time.
