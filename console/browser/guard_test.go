@@ -17,6 +17,7 @@ func TestWindowNoticesWhatNoPageMayDo(t *testing.T) {
 		`setTimeout(() => { throw Error("lost") })`:   "a script threw: Uncaught Error: lost",
 		`setTimeout(() => alert("hello"))`:            "a dialogue: hello",
 		`fetch("http://127.0.0.2:9/").catch(() => 0)`: "http://127.0.0.2:9/",
+
 		`document.body.append(Object.assign(new Image(), { src: "http://127.0.0.2:9/pixel" }))`:       "http://127.0.0.2:9/pixel",
 		`document.body.append(Object.assign(document.createElement("script"), { textContent: "1" }))`: "script-src 'self'",
 		`document.body.setAttribute("style", "margin: 0")`:                                            "style-src 'self'",
