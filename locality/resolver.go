@@ -120,8 +120,12 @@ func exchangeOver(ctx context.Context, network string, m *dns.Msg, server string
 	m.Id = dns.Id()
 	answer, _, err := client.ExchangeWithConnContext(ctx, m, conn)
 	if err != nil {
-		if ctx.Err() != nil {
+		var late net.Error
+		switch {
+		case ctx.Err() != nil:
 			err = fmt.Errorf("name server %s: %w", server, ctx.Err())
+		case errors.As(err, &late) && late.Timeout(): // the connection has the deadline of ctx, and may be the first to notice
+			err = fmt.Errorf("name server %s: %w", server, context.DeadlineExceeded)
 		}
 		return nil, err
 	}
