@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -90,12 +89,12 @@ func (a *api) createAccount(ctx context.Context, in *createAccountRequest) (*cre
 	noteTarget(ctx, n.Name)
 	role, err := account.ParseRole(n.Role)
 	if err != nil {
-		return nil, a.accountFailed(ctx, err)
+		return nil, a.failed(ctx, err)
 	}
 	noteDetail(ctx, describe(role.String(), n.Password != "", n.Password == "", expiry(n.Expires)))
 	created, token, err := a.accounts.Create(ctx, account.New{Name: n.Name, Role: role, Password: n.Password, Expires: n.Expires})
 	if err != nil {
-		return nil, a.accountFailed(ctx, err)
+		return nil, a.failed(ctx, err)
 	}
 	return &createAccountAnswer{
 		Location: root + "/accounts/" + url.PathEscape(created.Name),
@@ -113,11 +112,11 @@ func (a *api) editAccount(ctx context.Context, in *editAccountRequest) (*answer[
 	noteDetail(ctx, describe(e.Role, e.Password != "", e.NewToken, e.Expires))
 	change, err := changeOf(e)
 	if err != nil {
-		return nil, a.accountFailed(ctx, err)
+		return nil, a.failed(ctx, err)
 	}
 	changed, token, err := a.accounts.Change(ctx, in.Name, change)
 	if err != nil {
-		return nil, a.accountFailed(ctx, err)
+		return nil, a.failed(ctx, err)
 	}
 	return &answer[client.AccountWithToken]{client.AccountWithToken{Account: accountOf(&changed), Token: token}}, nil
 }
@@ -170,29 +169,9 @@ func expiry(t time.Time) string {
 
 func (a *api) deleteAccount(ctx context.Context, in *ByName) (*struct{}, error) {
 	if err := a.accounts.Delete(ctx, in.Name); err != nil {
-		return nil, a.accountFailed(ctx, err)
+		return nil, a.failed(ctx, err)
 	}
 	return nil, nil
-}
-
-// accountFailed returns the problem of an error of accounts.
-func (a *api) accountFailed(ctx context.Context, err error) error {
-	for _, s := range []struct {
-		is     error
-		status int
-	}{
-		{account.ErrUnknown, http.StatusNotFound},
-		{account.ErrExists, http.StatusConflict},
-		{account.ErrLastKey, http.StatusConflict},
-		{account.ErrInvalid, http.StatusUnprocessableEntity},
-		{account.ErrFull, http.StatusInsufficientStorage},
-		{account.ErrBusy, http.StatusTooManyRequests},
-	} {
-		if errors.Is(err, s.is) {
-			return huma.NewError(s.status, err.Error())
-		}
-	}
-	return a.failed(ctx, err)
 }
 
 func accountOf(o *account.Account) client.Account {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"waggle/account"
 	"waggle/bittorrent"
 	"waggle/catalog"
 	"waggle/console/client"
@@ -31,7 +32,8 @@ type Duplicate struct {
 
 var duplicateType = reflect.TypeFor[Duplicate]()
 
-// statuses are those of the catalogue's errors, whose words are the detail.
+// statuses are those of errors of the catalogue and of accounts, whose words are the
+// detail.
 var statuses = []struct {
 	is     error
 	status int
@@ -44,6 +46,12 @@ var statuses = []struct {
 	{catalog.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{catalog.ErrFull, http.StatusInsufficientStorage},
 	{torrent.ErrMalformed, http.StatusBadRequest},
+	{account.ErrUnknown, http.StatusNotFound},
+	{account.ErrExists, http.StatusConflict},
+	{account.ErrLastKey, http.StatusConflict},
+	{account.ErrInvalid, http.StatusUnprocessableEntity},
+	{account.ErrFull, http.StatusInsufficientStorage},
+	{account.ErrBusy, http.StatusTooManyRequests},
 }
 
 // failed returns the problem of an error. The details of what is none of those above

@@ -2,14 +2,14 @@ package interop
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"waggle/internal/binary"
 )
 
 // scratch is a directory for what all tests share; it goes when they end.
@@ -48,40 +48,9 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("INTEROP_WAGGLE"); path != "" {
 		return path, nil
 	}
-	if err := noteSources(".."); err != nil {
-		return "", err
-	}
 	path := filepath.Join(scratch, "waggle")
-	build := slices.Concat([]string{"build"}, buildFlags, []string{"-o", path, "../cmd/waggle"})
-	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(build, " "), err, out)
-	}
-	return path, nil
+	return path, binary.Build("..", path, buildFlags)
 })
-
-// noteSources looks at every source file that the binary may be built from.
-// The go command sees that and does not answer from its cache of test results
-// once one of them has changed, as it otherwise would: nothing of the binary is
-// imported here.
-func noteSources(root string) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if name == "node_modules" || path != root && strings.HasPrefix(name, ".") {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".sql"}, filepath.Ext(name)) {
-			return nil
-		}
-		_, err = os.Stat(path)
-		return err
-	})
-}
 
 // program returns the path of a client that make installs.
 func program(t *testing.T, name, remedy string) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"waggle/internal/binary"
 )
 
 // scratch is a directory for what all tests share; it goes when they end.
@@ -80,39 +81,9 @@ var waggle = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("CONSOLE_WAGGLE"); path != "" {
 		return filepath.Abs(path)
 	}
-	if err := noteSources("../.."); err != nil {
-		return "", err
-	}
 	path := filepath.Join(scratch, "waggle")
-	build := slices.Concat([]string{"build"}, buildFlags, []string{"-o", path, "../../cmd/waggle"})
-	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(build, " "), err, out)
-	}
-	return path, nil
+	return path, binary.Build("../..", path, buildFlags)
 })
-
-// noteSources looks at every file that the binary may be built from, so that the go
-// command does not answer from its cache of test results once one has changed: nothing
-// of the binary is imported here.
-func noteSources(root string) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if name == "node_modules" || path != root && strings.HasPrefix(name, ".") {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if strings.HasSuffix(name, "_test.go") || !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".html", ".css", ".js", ".svg"}, filepath.Ext(name)) {
-			return nil
-		}
-		_, err = os.Stat(path)
-		return err
-	})
-}
 
 // chromium returns a context of chromedp with the browser that all tests share. It asks
 // for no name but those of this machine.
