@@ -12,6 +12,7 @@ type Figures struct {
 	Scrapes   uint64 // requests, of one or many torrents
 	Refused   uint64 // announces refused
 	Failed    uint64 // announces, scrapes and cleanings that the store failed at
+	Busy      uint64 // announces, scrapes and cleanings that a remote store could not take in
 	Told      uint64 // peers told to others
 	Completed uint64 // announces of peers that have just completed
 	Expired   uint64 // peers forgotten because they were silent
@@ -37,6 +38,7 @@ type figures struct {
 	hot [hotPlaces]hotFigures
 
 	scrapes, refused, failed, expired atomic.Uint64
+	busy                              atomic.Uint64
 	limited, shed, lengthened, denied atomic.Uint64
 	probes, dead                      atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
@@ -58,6 +60,7 @@ func (t *Tracker) Figures() Figures {
 		Scrapes:    t.figures.scrapes.Load(),
 		Refused:    t.figures.refused.Load(),
 		Failed:     t.figures.failed.Load(),
+		Busy:       t.figures.busy.Load(),
 		Expired:    t.figures.expired.Load(),
 		Probes:     t.figures.probes.Load(),
 		Dead:       t.figures.dead.Load(),

@@ -92,6 +92,7 @@ type Tracker struct {
 	store    swarm.Store
 	warmer   swarm.Warmer // nil, or the store
 	roster   roster.Store // nil, or the store
+	remote   swarm.Remote // nil, or the store
 	locator  Locator      // nil: nobody knows where anybody is
 	gate     Gate         // nil: no torrent is listed
 	profiler Profiler     // nil, or the gate
@@ -120,6 +121,7 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	t := &Tracker{store: store, locator: o.Locator, gate: o.Gate, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
 	t.warmer, _ = store.(swarm.Warmer)
 	t.roster, _ = store.(roster.Store)
+	t.remote, _ = store.(swarm.Remote)
 	t.profiler, _ = o.Gate.(Profiler)
 	t.Apply(s)
 	return t
@@ -297,6 +299,9 @@ func (t *Tracker) MinInterval() time.Duration { return t.settings.Load().MinInte
 
 // storeFailed counts a store's fault and keeps its details from strangers.
 func (t *Tracker) storeFailed(err error) error {
+	if errors.Is(err, swarm.ErrBusy) {
+		return t.TurnAway()
+	}
 	t.figures.failed.Add(1)
 	t.figures.lastFailure.Store(&err)
 	return ErrStore

@@ -31,9 +31,9 @@ type responder struct {
 	log       *slog.Logger
 	figures   Figures // counted here, read in ledger
 	late      *late
-	waits     bool  // for locations, in a goroutine of its own
+	waits     bool  // for locations and remote stores, in a goroutine of its own
 	query     query // of answerAnything
-	parked    bool  // the announce that was just looked at has a place among the late ones
+	parked    bool  // the query that was just looked at has a place among the late ones
 
 	ledger   ledger
 	latency  frontend.Latency // of packets, from when they were read to when their answers were sent
@@ -101,10 +101,18 @@ func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []b
 	switch q.header.Action {
 	case bittorrent.ActionConnect:
 		return p.connect(q, now, out)
-	case bittorrent.ActionAnnounce:
-		answer, err = p.answerAnnounce(ctx, q, now, out)
-	case bittorrent.ActionScrape:
-		answer, err = p.answerScrape(ctx, q, out)
+	case bittorrent.ActionAnnounce, bittorrent.ActionScrape:
+		if p.tracker.Remote() && !p.waits {
+			if p.parked = p.late.enter(); !p.parked {
+				_ = p.tracker.TurnAway() // which UDP has no words for
+			}
+			return nil
+		}
+		if q.header.Action == bittorrent.ActionScrape {
+			answer, err = p.answerScrape(ctx, q, out)
+		} else {
+			answer, err = p.answerAnnounce(ctx, q, now, out)
+		}
 	default:
 		err = bittorrent.ErrUDPAction
 	}

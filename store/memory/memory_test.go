@@ -2,7 +2,9 @@ package memory_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +19,20 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStoreWithDetailsConforms(t *testing.T) {
-	storetest.Run(t, func(*testing.T) swarm.Store { return memory.New(memory.Options{Details: true}) })
+	open := func(*testing.T) swarm.Store { return memory.New(memory.Options{Details: true}) }
+	storetest.Run(t, open)
+	storetest.RunRestore(t, open)
+}
+
+func TestRestoringBeyondALimitSaysSo(t *testing.T) {
+	s := memory.New(memory.Options{MaxPeers: 1})
+	defer func() { _ = s.Close() }()
+	err := s.Restore(t.Context(), swarm.Snapshot{Peers: []swarm.Peer{
+		{Addr: netip.MustParseAddrPort("10.0.0.1:1"), Last: time.Unix(2, 0)}, {Addr: netip.MustParseAddrPort("10.0.0.2:1"), Last: time.Unix(2, 0)},
+	}})
+	if !errors.Is(err, swarm.ErrFull) || !strings.Contains(err.Error(), "1 peers") {
+		t.Error(err)
+	}
 }
 
 func TestStoreWithoutDetailsConforms(t *testing.T) {

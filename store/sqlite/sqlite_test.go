@@ -52,6 +52,37 @@ func TestStoreConforms(t *testing.T) {
 	}
 	storetest.Run(t, fresh)
 	storetest.RunLocated(t, fresh)
+	storetest.RunRestore(t, fresh)
+}
+
+func TestStoreIsReadWhileAnotherProcessKeepsIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path, detailed)
+	want := swarm.Snapshot{InfoHash: bittorrent.InfoHash{1}, Downloaded: 3, Peers: []swarm.Peer{
+		{Addr: netip.MustParseAddrPort("10.0.0.1:1"), Kind: swarm.Seeder, First: time.Unix(1, 0), Last: time.Unix(2, 0)},
+	}}
+	if err := s.Restore(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s) // what is restored is in the file
+	s = open(t, path, detailed)
+	defer closeStore(t, s)
+	read, err := sqlite.Read(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := read.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c, ok := read.Counts(want.InfoHash)
+	if !ok || c != (bittorrent.ScrapeCounts{Complete: 1, Downloaded: 3}) {
+		t.Errorf("%+v, %v", c, ok)
+	}
+	if _, err := sqlite.Read(t.Context(), filepath.Join(t.TempDir(), "none.db"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
 }
 
 func announce(torrent byte, peer int) *swarm.Announce {
