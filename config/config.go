@@ -23,6 +23,12 @@ type Config struct {
 	// Where swarms are kept, as a URL. sqlite:waggle-data/waggle.db is a file relative to the
 	// directory in which waggle is started; sqlite:///var/lib/waggle/waggle.db has an absolute
 	// path. "memory:", in quotes, keeps nothing when waggle stops.
+	//
+	// Several trackers that share a store on a network act as one, and keep nothing themselves:
+	// redis://host:6379/0, rediss:// with TLS, redis+cluster://host1,host2,host3,
+	// dynamodb://table?region=eu-central-1 and s3://bucket/prefix?region=eu-central-1. A password
+	// stands in the URL, as in redis://:password@host, which is best given by WAGGLE_STORE;
+	// credentials of AWS come from where its tools have them. docs/stores.md has more.
 	Store StoreURL `key:"store" default:"sqlite:waggle-data/waggle.db"`
 
 	// How often clients announce, and how many peers they are told.
@@ -46,6 +52,10 @@ type Config struct {
 
 	// What waggle writes about itself to standard error.
 	Log Log `key:"log"`
+
+	// What waggle tells of announces that leave this machine, because a source of locations or the
+	// store must be asked over a network.
+	Traces Traces `key:"traces"`
 }
 
 // Listen says where clients reach the tracker.
@@ -184,6 +194,20 @@ type Log struct {
 
 	// How a message looks. text is for people, json for machines.
 	Format string `key:"format" default:"text" oneof:"text,json"`
+}
+
+// Traces says what waggle tells of announces that leave this machine.
+type Traces struct {
+	// URL of what receives OpenTelemetry's traces. It takes OTLP over HTTP, as http://127.0.0.1:4318
+	// would, to which /v1/traces is added. It is told the info hash of a torrent, the group that a
+	// peer is in, and how long the store and each source of locations took, but no address and no
+	// peer id. Headers that it wants stand in the variable OTEL_EXPORTER_OTLP_HEADERS, as in
+	// authorization=Bearer%20abc. Empty for none. docs/traces.md has more.
+	Endpoint ReceiverURL `key:"endpoint" default:""`
+
+	// Which share of the announces that leave this machine is traced. 0.1 or 10% is a tenth of them,
+	// chosen by chance.
+	Share Share `key:"share" default:"1"`
 }
 
 // Default returns the configuration of a waggle that is told nothing.

@@ -33,7 +33,7 @@
 //	config.go       the keys
 //	locality.go     the keys of where peers are; locality_kinds.go, _sources.go and _rules.go belong to it
 //	key.go          a key as reflection and its doc comment show it
-//	kind.go         types of values; count.go, address.go and store.go are ours
+//	kind.go         types of values; count.go, address.go, store.go and traces.go are ours
 //	load.go         the layers
 //	file.go         YAML; syntax.go puts its mistakes into plain words
 //	environment.go  WAGGLE_* variables

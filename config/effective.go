@@ -35,7 +35,7 @@ func (l *Loaded) Effective() []Setting {
 		shown := hideSecrets(value)
 		all = append(all, Setting{
 			Key: k.path, Section: section, Value: shown, Default: unset.text(k), Source: l.Sources[k.path], Doc: k.manual(),
-			Flag: "--" + k.flag(), Environment: k.environment(), Hidden: shown != value,
+			Flag: "--" + k.flag(), Environment: k.environment(), Hidden: strings.Contains(shown, hidden),
 		})
 	}
 	return all

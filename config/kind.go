@@ -33,7 +33,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[OptionalAddress](): newKind("host:port", "off, or an address such as ", "127.0.0.1:6970", parseOptionalAddress),
 	reflect.TypeFor[netip.Prefix]():    newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
 	reflect.TypeFor[Path]():            newKind("path", "a path such as ", "/etc/waggle/denied.txt", parsePath),
-	reflect.TypeFor[StoreURL]():        newKind("URL", "memory: or a URL such as ", "sqlite:waggle-data/waggle.db", parseStoreURL),
+	reflect.TypeFor[StoreURL]():        newKind("URL", "memory: or a URL such as redis://host:6379/0 or ", "sqlite:waggle-data/waggle.db", parseStoreURL),
 	reflect.TypeFor[Level]():           newKind("level", "the name of a level, in letters, digits, _ and -, such as ", "rack", parseLevel),
 	reflect.TypeFor[LevelCount]():      newKind("level=count", "a level and a number such as ", "rack=1", parseLevelCount),
 	reflect.TypeFor[Bandwidth]():       newKind("bandwidth", "0, or bits a second such as 500Mbit or ", "10Gbit", parseBandwidth),
@@ -41,6 +41,8 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[Template]():        newKind("template", "a text with names in braces such as ", "{/server/cabinet}", parseTemplate),
 	reflect.TypeFor[Pattern]():         newKind("pattern", "a regular expression such as ", `(?P<rack>r[0-9]+)-.*`, parsePattern),
 	reflect.TypeFor[Server]():          newKind("server", "a name server such as 192.0.2.53 or ", "localhost:5353", parseServer),
+	reflect.TypeFor[ReceiverURL]():     newKind("URL", "the URL of a receiver such as ", "http://127.0.0.1:4318", parseReceiverURL),
+	reflect.TypeFor[Share]():           newKind("share", "a share from 0 to 1 such as 0.1 or ", "10%", parseShare),
 	reflect.TypeFor[LocalitySource]():  newKind("source", "a source such as ", "subnets: topology.csv", noSource),
 }
 

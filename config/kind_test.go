@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +119,10 @@ func TestStoreURLNamesAStoreAndItsFile(t *testing.T) {
 		{"sqlite:///var/lib/waggle/waggle.db", "sqlite", "/var/lib/waggle/waggle.db"},
 		{"sqlite:/var/lib/waggle/waggle.db", "sqlite", "/var/lib/waggle/waggle.db"},
 		{"sqlite:with space.db", "sqlite", "with space.db"},
+		{"redis://:secret@host:6379/0?prefix=x", "redis", ""},
+		{"rediss+cluster://h1:7000,h2:7000,[::1]:7000", "rediss+cluster", ""},
+		{"dynamodb://waggle?region=eu-central-1&endpoint=http://127.0.0.1:4567", "dynamodb", ""},
+		{"s3://bucket/a/b", "s3", ""},
 	} {
 		u, err := parseStoreURL(c.text)
 		if err != nil || u.Scheme() != c.scheme || u.Path() != c.path {
@@ -138,9 +144,44 @@ func TestStoreURLIsRefusedWithTheRemedy(t *testing.T) {
 		"sqlite:waggle-data/":    "names no file",
 		"sqlite://waggle.db":     "has no slashes before it",
 		"sqlite:waggle.db?a=b":   "no options",
+		"redis":                  errShape.Error(),
+		"redis:host":             "redis://host:6379/0",
+		"dynamodb://?region=x":   "dynamodb://table",
+		"s3:///prefix":           "s3://bucket",
+		"redis://:***@host":      "in place of ***",
+		"redis://:a/b#c@host:x":  "written %2F",
 	} {
 		if _, err := parseStoreURL(text); err == nil || !strings.Contains(err.Error(), remedy) {
 			t.Errorf("%q: %v, want %q", text, err, remedy)
+		}
+	}
+}
+
+func TestPasswordOfAStoreIsNeverPrinted(t *testing.T) {
+	for text, want := range map[string]string{
+		"redis://:hush@host:6379/0":           "redis://:***@host:6379/0",
+		"rediss+cluster://user:hush@h1,h2":    "rediss+cluster://user:***@h1,h2",
+		"redis://host":                        "redis://host",
+		"sqlite:a@b.db":                       "sqlite:a@b.db",
+		"s3://bucket/prefix?region=us-west-2": "s3://bucket/prefix?region=us-west-2",
+	} {
+		if got := fmt.Sprint(StoreURL(text)); got != want {
+			t.Errorf("%s is shown as %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"reds://:hush@host", "redis://:hu/hush@host:x", "redis://:hush@host with spaces"} {
+		if _, err := read("store: " + strconv.Quote(text)); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	l := &Loaded{Config: Default()}
+	l.Config.Store = "redis://:hush@host"
+	if text := printed(l); strings.Contains(text, "hush") || !strings.Contains(text, `store: "redis://:***@host"`) {
+		t.Error("config print shows the password, or no store")
+	}
+	for _, s := range l.Effective() {
+		if s.Key == "store" && (!s.Hidden || strings.Contains(s.Value, "hush")) {
+			t.Errorf("%+v", s)
 		}
 	}
 }

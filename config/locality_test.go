@@ -148,7 +148,7 @@ func TestMistakesOfLocalityAreReportedWithLineAndKey(t *testing.T) {
 		{"unclosed brace", "sources:\n    - dns: '{reversed.x'", `3: locality.sources.dns.txt wants a text with names in braces such as {/server/cabinet}, not "{reversed.x": a { is not followed by a name and }`},
 		{"bad pattern", "sources:\n    - hostname: (", "3: locality.sources.hostname.pattern wants a regular expression such as (?P<rack>r[0-9]+)-.*, not \"(\": missing closing ): `(`"},
 		{"pattern without a level", "sources:\n    - subnets: a\n    - hostname: r12", "4: locality.sources.hostname.pattern has no named group for level rack, as in (?P<rack>[^.]+)"},
-		{"password in a URL", "sources: [{rest: 'http://u:p@x/'}]", `2: locality.sources.rest.url wants a URL such as https://smdb.example, not "http://u:p@x/": a password does not belong here; put a token into a file`},
+		{"password in a URL", "sources: [{rest: 'http://u:p@x/'}]", `2: locality.sources.rest.url wants a URL such as https://smdb.example, not "http://u:***@x/": a password does not belong here; put a token into a file`},
 		{"too often", "sources: [{kubernetes: {interval: 1s}}]", `2: locality.sources.kubernetes.interval must be 5s to 1h, not "1s"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -115,6 +115,10 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		}
 		c.Locality = anyLocality().Draw(t, "locality")
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
+		c.Traces = Traces{
+			Endpoint: rapid.SampledFrom([]ReceiverURL{"", "http://127.0.0.1:4318", "https://[::1]:1/a%20b/"}).Draw(t, "endpoint"),
+			Share:    Share(rapid.Float64Range(0, 1).Draw(t, "share")),
+		}
 
 		text := printed(&Loaded{Config: c})
 		back, err := read(text)

@@ -57,8 +57,9 @@ func (p *problems) err() error {
 // which may be a secret one, out of the log.
 const maxShown = 40
 
-// shown quotes a text in an error.
+// shown quotes a text in an error, without its passwords.
 func shown(text string) string {
+	text = hideSecrets(text)
 	if len(text) > maxShown {
 		return strconv.Quote(strings.ToValidUTF8(text[:maxShown], "")) + "..."
 	}

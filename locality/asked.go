@@ -88,12 +88,42 @@ func (s *asked) ask(ctx context.Context, tree *Tree, ip netip.Addr, now func() t
 			err = rubbishError{err}
 		}
 	}
-	s.note(ctx, g, err, begun.Add(took), took)
+	s.note(outcomeOf(ctx, g, err), err, begun.Add(took), took)
 	return g, took, err
 }
 
+// outcome is how asking a source went.
+type outcome string
+
+const (
+	knew       outcome = "known"     // it said where the address is
+	knewNot    outcome = "unknown"   // it does not know the address
+	gotRubbish outcome = "rubbish"   // it answered what is no location
+	tooLate    outcome = "timed out" // it did not answer in time
+	cutShort   outcome = "cut short" // nobody wants to know any more, which says nothing of the source
+	failed     outcome = "failed"    // it could not be asked, or said that something is wrong with itself
+	leftOut    outcome = "left out"  // it was not asked, because it failed lately
+)
+
+// outcomeOf is how asking a source went that was given ctx.
+func outcomeOf(ctx context.Context, g *Group, err error) outcome {
+	switch {
+	case err == nil && g != nil:
+		return knew
+	case err == nil:
+		return knewNot
+	case isRubbish(err):
+		return gotRubbish
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return tooLate
+	case errors.Is(ctx.Err(), context.Canceled):
+		return cutShort
+	}
+	return failed
+}
+
 // note counts an answer.
-func (s *asked) note(ctx context.Context, g *Group, err error, now time.Time, took time.Duration) {
+func (s *asked) note(how outcome, err error, now time.Time, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := &s.figures
@@ -101,17 +131,17 @@ func (s *asked) note(ctx context.Context, g *Group, err error, now time.Time, to
 	if err != nil {
 		f.LastError, f.LastErrorAt = err.Error(), now
 	}
-	switch {
-	case err == nil && g != nil:
+	switch how {
+	case knew:
 		f.Known++
-	case err == nil:
+	case knewNot:
 		f.Unknown++
-	case isRubbish(err):
+	case gotRubbish:
 		f.Rubbish++
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case tooLate:
 		f.TimedOut++
-	case errors.Is(ctx.Err(), context.Canceled):
-		return // nobody wants to know any more, which says nothing of the source
+	case cutShort:
+		return
 	default:
 		f.Failed++
 	}

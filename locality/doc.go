@@ -36,6 +36,8 @@
 //   - An answer that has grown old stays in force until a new one is there, also while the source
 //     that gave it fails.
 //
+// Where an announce is traced, each source that is asked for it has a span (trace.go).
+//
 // # Bounds
 //
 // Innermost groups, remembered addresses, look-ups under way, the time of one look-up, the length

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Defaults of Options.
@@ -146,7 +148,7 @@ func (l *Locator) renew() {
 	for {
 		select {
 		case ip := <-l.stale:
-			l.join(ip)
+			l.join(l.ctx, ip)
 		case <-l.ctx.Done():
 			return
 		}
@@ -156,16 +158,19 @@ func (l *Locator) renew() {
 // Locate is where an address is, or nil if no source knows. What is not known yet is looked up, and
 // Locate waits for that until ctx ends, or 2 s at most (Options.LookupTimeout). Those who ask for
 // one address at a time share a look-up. Where too many others are under way (Options.Lookups) the
-// address is unlocated at once, which Lookups counts.
+// address is unlocated at once, which Lookups counts. Where ctx belongs to a trace of OpenTelemetry,
+// each source that is asked for it has a span there.
 func (l *Locator) Locate(ctx context.Context, ip netip.Addr) *Group {
 	ip = plain(ip)
 	if g, known := l.Cached(ip, l.o.Now()); known {
+		note(ctx, true, false, trace.SpanContext{})
 		return g
 	}
-	f := l.join(ip)
+	f, shared := l.join(ctx, ip)
 	if f == nil {
 		return nil
 	}
+	note(ctx, false, shared, f.of)
 	ctx, cancel := context.WithTimeout(ctx, l.o.LookupTimeout)
 	defer cancel()
 	select {

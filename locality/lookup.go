@@ -4,39 +4,42 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // flight is a look-up under way.
 type flight struct {
-	done  chan struct{} // closed when group is set
+	done  chan struct{}     // closed when group is set
+	of    trace.SpanContext // of who asked first; not valid: it belongs to no trace
 	group *Group
 }
 
-// join is the look-up of an address: the one under way, or a new one. It is nil if too many others
-// are under way.
-func (l *Locator) join(ip netip.Addr) *flight {
+// join is the look-up of an address: the one under way, which is shared, or a new one, which belongs
+// to the trace of ctx. It is nil if too many others are under way.
+func (l *Locator) join(ctx context.Context, ip netip.Addr) (f *flight, shared bool) {
 	key := ip.As16()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.flights[key]; f != nil {
-		return f
+		return f, true
 	}
 	if l.closed {
-		return nil
+		return nil, false
 	}
 	if len(l.flights) >= l.o.Lookups {
 		l.refused.Add(1)
-		return nil
+		return nil, false
 	}
-	f := &flight{done: make(chan struct{})}
+	f = &flight{done: make(chan struct{}), of: trace.SpanContextFromContext(ctx)}
 	l.flights[key] = f
-	l.running.Go(func() { l.fly(ip, f) })
-	return f
+	l.running.Go(func() { l.fly(withTrace(l.ctx, ctx), ip, f) })
+	return f, false
 }
 
 // fly looks an address up, and remembers what it found.
-func (l *Locator) fly(ip netip.Addr, f *flight) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.o.LookupTimeout)
+func (l *Locator) fly(ctx context.Context, ip netip.Addr, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.LookupTimeout)
 	defer cancel()
 	key := ip.As16()
 	old, _ := l.cache.peek(key)
@@ -78,12 +81,16 @@ func (l *Locator) walk(ctx context.Context, ip netip.Addr, old entry) (g *Group,
 			}
 			continue
 		}
-		g, err := l.ask(ctx, s, ip, remotes)
+		var kept *Group
+		if int(old.source) == i {
+			kept = old.group
+		}
+		g, err := l.ask(ctx, s, ip, remotes, kept)
 		remotes--
 		if err != nil {
 			sure = false
-			if old.group != nil && int(old.source) == i && !isRubbish(err) {
-				g, e.asked = old.group, old.asked
+			if stands(kept, err) {
+				g, e.asked = kept, old.asked
 			}
 		}
 		if g != nil {
@@ -95,11 +102,16 @@ func (l *Locator) walk(ctx context.Context, ip netip.Addr, old entry) (g *Group,
 	return nil, e, sure
 }
 
+// stands says whether what a source said before counts where it fails with err.
+func stands(kept *Group, err error) bool { return kept != nil && err != nil && !isRubbish(err) }
+
 // ask asks a remote source for its share of the time that is left, so that a slow one leaves some
-// to those after it, of which there are remotes with itself.
-func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int) (*Group, error) {
-	now := l.o.Now()
-	if !s.admit(now) {
+// to those after it, of which there are remotes with itself. kept is what it said before, or nil.
+func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int, kept *Group) (*Group, error) {
+	ctx, span := begin(ctx, s.source)
+	defer span.End()
+	if !s.admit(l.o.Now()) {
+		conclude(span, leftOut, kept != nil)
 		return nil, errLeftOut
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -108,5 +120,6 @@ func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int)
 		defer cancel()
 	}
 	g, _, err := s.ask(ctx, l.tree, ip, l.o.Now)
+	conclude(span, outcomeOf(ctx, g, err), stands(kept, err))
 	return g, err
 }

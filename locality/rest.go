@@ -87,6 +87,12 @@ func (r *REST) ask(ip netip.Addr) string {
 // String is "rest" and the URL.
 func (r *REST) String() string { return "rest " + r.shown }
 
+// publicName is the same without the query, where a key may stand.
+func (r *REST) publicName() string {
+	shown, _, _ := strings.Cut(r.String(), "?")
+	return shown
+}
+
 // Locate asks the service.
 func (r *REST) Locate(ctx context.Context, ip netip.Addr) (string, error) {
 	body, err := r.web.get(ctx, r.ask(ip), maxAnswer)

@@ -55,10 +55,12 @@ func (w *web) get(ctx context.Context, url string, limit int64) ([]byte, error) 
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
+	tellTrace(ctx, request)
 	response, err := w.client.Do(request)
 	if err != nil {
 		return nil, err
 	}
+	noteStatus(ctx, response.StatusCode)
 	defer func() { _ = response.Body.Close() }()
 	switch response.StatusCode {
 	case http.StatusOK:

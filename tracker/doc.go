@@ -18,4 +18,7 @@
 // it is not stored.
 //
 // Settings can be replaced while announces are under way ([Tracker.Apply]).
+//
+// An announce that leaves the machine, to sources of locations or to a remote store, can
+// be followed by a [Trace]. Others know nothing of that.
 package tracker

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"waggle/bittorrent"
 	"waggle/locality"
 	"waggle/roster"
@@ -39,7 +41,12 @@ func (t *Tracker) Locate(a *swarm.Announce) (known bool) {
 
 // AwaitLocation fills in where an announce comes from, and waits for that.
 func (t *Tracker) AwaitLocation(ctx context.Context, a *swarm.Announce) {
+	ctx, span := leave(ctx, "locate", trace.SpanKindInternal)
+	defer span.End()
 	a.Location = t.locator.Locate(ctx, a.From)
+	if span.IsRecording() {
+		placed(span, a.Location)
+	}
 }
 
 // policy returns who of a torrent may cross uplinks; nil: no source knows where

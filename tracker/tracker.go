@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"waggle/bittorrent"
 	"waggle/roster"
 	"waggle/swarm"
@@ -75,6 +77,9 @@ type Options struct {
 	// Recorder is told of each announce that the store has taken in, or nil.
 	Recorder Recorder
 
+	// Tracer makes the spans of announces that leave the machine; nil: nobody does.
+	Tracer trace.Tracer
+
 	// Dial tries to connect to a peer; nil: by TCP.
 	Dial func(context.Context, netip.AddrPort) error
 
@@ -122,6 +127,9 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	t.warmer, _ = store.(swarm.Warmer)
 	t.roster, _ = store.(roster.Store)
 	t.remote, _ = store.(swarm.Remote)
+	if t.remote != nil && o.Tracer != nil {
+		t.store = traced{store}
+	}
 	t.profiler, _ = o.Gate.(Profiler)
 	t.Apply(s)
 	return t

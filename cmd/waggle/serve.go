@@ -34,6 +34,7 @@ import (
 	"waggle/store/sqlite"
 	"waggle/swarm"
 	"waggle/timeline"
+	"waggle/traces"
 	"waggle/tracker"
 )
 
@@ -69,6 +70,7 @@ type service struct {
 	level   slog.LevelVar
 	log     *slog.Logger
 	store   swarm.Store
+	known   knownTotals
 	tracker *tracker.Tracker
 	udp     *udp.Server
 	http    *http.Server
@@ -87,7 +89,8 @@ type service struct {
 	locator *locality.Locator              // nil: locality is off
 	policy  atomic.Pointer[console.Policy] // in force
 	budget  *roster.Budget
-	record  *record.Writer // nil: announces are not recorded
+	record  *record.Writer   // nil: announces are not recorded
+	traces  *traces.Exporter // nil: announces are not traced
 
 	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }
@@ -104,6 +107,10 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	s := &service{config: loaded.Config, started: time.Now(), memoryLimit: memoryLimit()}
 	s.log = newLog(stderr, s.config.Log, &s.level)
 	s.showConfiguration(loaded)
+	if err := s.openTraces(environ); err != nil {
+		return err
+	}
+	defer s.closeTraces()
 	if err := s.start(ctx); err != nil {
 		return err
 	}
@@ -118,6 +125,9 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
+	if s.traces != nil {
+		group.Go(func() { s.traces.Report(background) })
+	}
 	for waiting := true; waiting; {
 		select {
 		case <-ctx.Done():
@@ -130,7 +140,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.store.Close())
+	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -152,7 +162,18 @@ func setLevel(level *slog.LevelVar, c config.Log) {
 
 // start opens the store, the catalogue and the frontends. If one fails, what was
 // opened is closed.
-func (s *service) start(ctx context.Context) (err error) {
+func (s *service) start(ctx context.Context) error {
+	if err := s.openStores(ctx); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	return nil
+}
+
+// openStores opens all but the frontends. If something fails, what was opened is closed.
+func (s *service) openStores(ctx context.Context) (err error) {
 	if err := s.openLocator(ctx); err != nil {
 		return err
 	}
@@ -160,8 +181,10 @@ func (s *service) start(ctx context.Context) (err error) {
 	if s.store, err = s.openStore(ctx); err != nil {
 		return errors.Join(err, s.closeLocator())
 	}
-	if totals, err := s.store.Totals(ctx); err == nil && totals.Torrents > 0 {
-		s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
+	if !s.config.Store.Remote() { // where nothing is read back
+		if totals := s.totals(); totals.Torrents > 0 {
+			s.log.Info("read back", "torrents", totals.Torrents, "peers", totals.Peers, "took", time.Since(began).Round(time.Millisecond))
+		}
 	}
 	if err := s.serveTorrents(ctx); err != nil {
 		return errors.Join(err, s.stop())
@@ -169,7 +192,7 @@ func (s *service) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// serveTorrents opens all that needs the store.
+// serveTorrents opens all that needs the store, but for the frontends.
 func (s *service) serveTorrents(ctx context.Context) (err error) {
 	settings := settings(s.config)
 	s.showPolicy(settings.Policies, s.config.Locality)
@@ -180,7 +203,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if err := s.openCatalog(ctx); err != nil {
 		return err
 	}
-	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Gate: s.catalog}
+	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Gate: s.catalog, Tracer: s.tracer()}
 	if s.locator != nil {
 		options.Locator = s.locator
 	}
@@ -191,7 +214,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 		options.Recorder = s.record
 	}
 	s.tracker = tracker.New(s.store, settings, options)
-	return s.listen(ctx)
+	return nil
 }
 
 func (s *service) listen(ctx context.Context) (err error) {
@@ -204,16 +227,12 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
 	}
-	pages, err := s.publicPages()
-	if err != nil {
-		return err
-	}
 	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, http.Options{
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
-		Pages:          pages,
+		Pages:          s.publicPages(),
 		Log:            s.log,
 	})
 	if err != nil || c.Listen.Console == "" {
@@ -303,7 +322,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.store.Close())
+	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -347,6 +366,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
+		{"traces", s.config.Traces, c.Traces},
 	} {
 		if !reflect.DeepEqual(section.old, section.new) {
 			s.log.Warn("a change takes effect at the next start only", "key", section.name)
@@ -373,17 +393,22 @@ func lasting(t config.Torrents) config.Torrents {
 
 // printAddresses tells where clients reach the tracker, and that it is ready.
 func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
-	totals, err := s.store.Totals(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.config.Store, err)
+	holds := ""
+	if !s.config.Store.Remote() || s.config.Store.CountsAlways() {
+		totals, err := s.store.Totals(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.config.Store, err)
+		}
+		s.known.set(totals)
+		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
-	_, err = fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
+	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
 	for _, url := range append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {
 		_, _ = fmt.Fprintf(w, "%s: http://%s\n", s.consoleName(), s.console.Addr())
 	}
-	_, _ = fmt.Fprintf(w, "ready: %d peers of %d torrents in %s; Ctrl-C stops\n", totals.Peers, totals.Torrents, s.config.Store)
+	_, _ = fmt.Fprintf(w, "ready: %s%s; Ctrl-C stops\n", holds, s.config.Store)
 	return err
 }

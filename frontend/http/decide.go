@@ -9,6 +9,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/swarm"
+	"waggle/tracker"
 )
 
 // action is what a request asks for.
@@ -80,9 +81,23 @@ func (s *Server) announce(ctx context.Context, b *buffers, q *question, from net
 	}
 	a.From, a.Now, a.Families = from, b.now, swarm.IPv4|swarm.IPv6
 	a.WithIDs = a.Form == bittorrent.PeersFull
-	if !s.options.Tracker.Locate(a) {
+	known := s.options.Tracker.Locate(a)
+	if known && !s.options.Tracker.Remote() {
+		return s.tell(ctx, b, from)
+	}
+	ctx, trace := s.options.Tracker.Trace(ctx, tracker.HTTP)
+	defer trace.End(a)
+	if !known {
 		s.options.Tracker.AwaitLocation(ctx, a)
 	}
+	err := s.tell(ctx, b, from)
+	trace.Conclude(tracker.OutcomeOf(err))
+	return err
+}
+
+// tell has b.announce decided, and appends the answer to b.body.
+func (s *Server) tell(ctx context.Context, b *buffers, from netip.Addr) error {
+	a := &b.announce
 	b.reply.Reset()
 	b.announces++
 	if err := s.options.Tracker.Announce(ctx, a, &b.reply); err != nil {

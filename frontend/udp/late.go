@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/frontend"
+	"waggle/tracker"
 )
 
 // maxLate is how many announces wait for the location of their address at a time.
@@ -57,10 +59,31 @@ func (p *responder) later(q query, now time.Time, send func([]byte) bool) {
 	p.late.running.Go(func() {
 		defer func() { <-own.late.places }()
 		out := make([]byte, maxAnswer)
-		if answer := own.answer(context.Background(), &q, now, out); answer != nil && !send(answer) {
+		if answer := own.follow(&q, now, out); answer != nil && !send(answer) {
 			own.figures.WriteErrors++
 		}
 		own.late.count(own.figures)
 		own.late.latency.Add(own.tracker.Now().Sub(now), 1)
 	})
+}
+
+// follow answers the one query that p is for, and has a trace of it if it is an announce.
+func (p *responder) follow(q *query, now time.Time, out []byte) []byte {
+	if q.header.Action != bittorrent.ActionAnnounce {
+		return p.answer(context.Background(), q, now, out)
+	}
+	ctx, trace := p.tracker.Trace(context.Background(), tracker.UDP)
+	answer := p.answer(ctx, q, now, out)
+	switch {
+	case p.figures.Panics > 0:
+		trace.Conclude(tracker.Fault)
+	case p.figures.Errors > 0:
+		trace.Conclude(tracker.Refused)
+	case answer == nil:
+		trace.Conclude(tracker.Shed)
+	default:
+		trace.Conclude(tracker.Answered)
+	}
+	trace.End(&p.announce)
+	return answer
 }
