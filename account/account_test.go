@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -381,5 +382,29 @@ func TestContextSaysWhoMakesARequest(t *testing.T) {
 	want := account.Identity{Name: "anna", Role: account.Viewer, Via: account.ViaToken, Address: here}
 	if got := account.From(account.With(t.Context(), want)); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestWhatTheStoreKeptStandsThoughWhoeverAskedIsGone(t *testing.T) {
+	store := account.NewMemory()
+	kept := open(t, account.Options{Store: store})
+	createWith(t, kept, "anna", account.Admin)
+	createWith(t, kept, "bert", account.Viewer)
+	h := &hurried{Store: store}
+	a := open(t, account.Options{Store: h})
+	ctx, cancel := context.WithCancel(t.Context())
+	h.gone = cancel
+	if _, _, err := a.Change(ctx, "bert", account.Change{Role: account.Operator}); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Get("bert"); err != nil || got.Role != account.Operator {
+		t.Errorf("%+v, %v", got, err)
+	}
+	ctx, h.gone = context.WithCancel(t.Context())
+	if err := a.Delete(ctx, "bert"); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Get("bert"); !errors.Is(err, account.ErrUnknown) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -16,8 +16,8 @@ const (
 	maxText = 512
 )
 
-// noteTime is how long an answer waits for the audit log.
-const noteTime = 10 * time.Second
+// writeTime is how long an answer waits for the store, to keep an account or an entry.
+const writeTime = 10 * time.Second
 
 // How many refusals are written down, so that nobody fills the log with them: so many
 // in a row, and one more after each time that passes.
@@ -37,8 +37,7 @@ func (a *Accounts) Note(ctx context.Context, e Entry) {
 	e.Time = a.o.Now().UTC()
 	e.Name, e.What = cut(e.Name, maxWho), cut(e.What, maxWhat)
 	e.Target, e.Outcome = cut(e.Target, maxText), cut(e.Outcome, maxText)
-	// It was done, even if whoever asked is gone.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	ctx, cancel := toTheEnd(ctx) // it was done, even if whoever asked is gone
 	defer cancel()
 	if err := a.o.Store.Append(ctx, e); err != nil {
 		a.o.Log.Error("the audit log cannot be written; what was done stands", "error", err,

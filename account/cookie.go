@@ -18,8 +18,8 @@ const Cookie = "waggle_session"
 // browser the cookie of a new session, which takes the place of the one that it had. It
 // is not for requests from web pages of other sites.
 //
-// Errors are [ErrWrong], [ErrExpired], a [*LimitedError], [ErrBusy], or that of the
-// request's context; then the answer is untouched. The audit log has it either way, but
+// Errors are [ErrWrong], [ErrExpired], a [*LimitedError], [ErrBusy], that of the request's
+// context, or of a [Shared] store; then the answer is untouched. The audit log has it either way, but
 // not what was asked too often, or as a name that no account has: people sometimes write
 // their password there.
 func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, secret string) (Identity, error) {
@@ -29,12 +29,12 @@ func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, secret st
 		a.noteWrong(ctx, e, from, ViaSession, err)
 		return Identity{}, err
 	}
-	cookie, s, err := a.sessions.begin(e, a.o.Random, a.o.Now())
+	cookie, s, err := a.beginSession(ctx, e)
 	if err != nil {
 		return Identity{}, err
 	}
 	if old, err := r.Cookie(Cookie); err == nil {
-		a.sessions.end(old.Value)
+		a.endSession(ctx, old.Value)
 	}
 	http.SetCookie(w, a.cookie(r, cookie, 0))
 	i := s.identity(from)
@@ -47,7 +47,7 @@ func (a *Accounts) LogOut(w http.ResponseWriter, r *http.Request) {
 	i, ok := a.Session(r)
 	if ok {
 		cookie, _ := r.Cookie(Cookie) // Session has found it
-		a.sessions.end(cookie.Value)
+		a.endSession(r.Context(), cookie.Value)
 		a.Note(r.Context(), i.Entry(LogOut, "", Done))
 	}
 	http.SetCookie(w, a.cookie(r, "", -1))
@@ -60,7 +60,7 @@ func (a *Accounts) Session(r *http.Request) (Identity, bool) {
 	if err != nil {
 		return Identity{}, false
 	}
-	s := a.sessions.find(cookie.Value, a.o.Now())
+	s := a.findSession(r.Context(), cookie.Value)
 	if s == nil {
 		return Identity{}, false
 	}
@@ -76,8 +76,20 @@ func (s *session) identity(from netip.Addr) Identity {
 func (*Accounts) cookie(r *http.Request, value string, age int) *http.Cookie {
 	return &http.Cookie{
 		Name: Cookie, Value: value, Path: "/", MaxAge: age,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: Secure(r),
 	}
+}
+
+// Secure reports whether a browser's request came over TLS: to waggle itself, or to a
+// proxy on this machine, which says so by X-Forwarded-Proto. Cookies that answer it are
+// for such requests alone.
+func Secure(r *http.Request) bool {
+	return r.TLS != nil || fromLoopback(r) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+func fromLoopback(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
 }
 
 // ClientAddress returns where a request comes from. A proxy on this machine names its

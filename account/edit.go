@@ -15,7 +15,8 @@ type New struct {
 	Expires  time.Time // zero: never
 }
 
-// Change is a change of an account. Its zero value changes nothing.
+// Change is a change of an account. Its zero value changes nothing, and ends sessions all
+// the same.
 type Change struct {
 	Role     Role       // Nobody: it stays
 	Password string     // in place of the secret; "": that stays
@@ -35,6 +36,9 @@ func (a *Accounts) Create(ctx context.Context, n New) (created Account, token st
 	if err := r.check(now); err != nil {
 		return Account{}, "", err
 	}
+	if err := a.Fresh(ctx, 0); err != nil {
+		return Account{}, "", err
+	}
 	if err := a.mayCreate(&r); err != nil { // before a hash is computed
 		return Account{}, "", err
 	}
@@ -43,10 +47,13 @@ func (a *Accounts) Create(ctx context.Context, n New) (created Account, token st
 	}
 	a.edit.Lock()
 	defer a.edit.Unlock()
-	if err := a.mayCreate(&r); err != nil {
-		return Account{}, "", err
-	}
-	if err := a.put(ctx, r); err != nil {
+	err = a.decide(ctx, func() error {
+		if err := a.mayCreate(&r); err != nil {
+			return err
+		}
+		return a.put(ctx, r)
+	})
+	if err != nil {
 		return Account{}, "", err
 	}
 	return r.Account, token, nil
@@ -68,8 +75,10 @@ func (a *Accounts) mayCreate(r *Record) error {
 // the account end, and its token is good no more where the secret changed. Errors are as
 // those of Create, and [ErrUnknown].
 func (a *Accounts) Change(ctx context.Context, name string, c Change) (changed Account, token string, err error) {
-	old := a.find(name)
-	if old == nil {
+	if err := a.Fresh(ctx, 0); err != nil {
+		return Account{}, "", err
+	}
+	if a.find(name) == nil {
 		return Account{}, "", unknown(name)
 	}
 	if c.Password != "" && c.NewToken {
@@ -83,21 +92,25 @@ func (a *Accounts) Change(ctx context.Context, name string, c Change) (changed A
 	}
 	a.edit.Lock()
 	defer a.edit.Unlock()
-	e := a.find(name)
-	if e == nil {
-		return Account{}, "", unknown(name)
-	}
-	r := c.apply(a.recordOf(e), secret, a.o.Now().UTC())
-	if err := r.check(r.Changed); err != nil {
-		return Account{}, "", err
-	}
-	a.mu.RLock()
-	err = a.locksOut(name, &r)
-	a.mu.RUnlock()
+	var r Record
+	err = a.decide(ctx, func() error {
+		e := a.find(name)
+		if e == nil {
+			return unknown(name)
+		}
+		r = c.apply(a.recordOf(e), secret, a.o.Now().UTC())
+		if err := r.check(r.Changed); err != nil {
+			return err
+		}
+		a.mu.RLock()
+		err := a.locksOut(name, &r)
+		a.mu.RUnlock()
+		if err != nil {
+			return err
+		}
+		return a.put(ctx, r)
+	})
 	if err != nil {
-		return Account{}, "", err
-	}
-	if err := a.put(ctx, r); err != nil {
 		return Account{}, "", err
 	}
 	return r.Account, token, nil
@@ -123,21 +136,29 @@ func (c *Change) apply(r, secret Record, now time.Time) Record {
 func (a *Accounts) Delete(ctx context.Context, name string) error {
 	a.edit.Lock()
 	defer a.edit.Unlock()
-	if a.find(name) == nil {
-		return unknown(name)
-	}
-	a.mu.RLock()
-	err := a.locksOut(name, nil)
-	a.mu.RUnlock()
-	if err != nil {
-		return err
-	}
+	return a.decide(ctx, func() error {
+		if a.find(name) == nil {
+			return unknown(name)
+		}
+		a.mu.RLock()
+		err := a.locksOut(name, nil)
+		a.mu.RUnlock()
+		if err != nil {
+			return err
+		}
+		return a.remove(ctx, name)
+	})
+}
+
+// remove removes an account from the store and then from memory. The lock edit is the
+// caller's.
+func (a *Accounts) remove(ctx context.Context, name string) error {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	if err := a.o.Store.Remove(ctx, name); err != nil {
 		return fmt.Errorf("the account cannot be deleted: %w", err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.drop(name)
+	a.lose(name)
 	return nil
 }
 
@@ -173,11 +194,19 @@ func (r *Record) keepsKeys() bool { return r.Role == Admin && r.Expires.IsZero()
 
 // put writes an account to the store and then to memory. The lock edit is the caller's.
 func (a *Accounts) put(ctx context.Context, r Record) error {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	if err := a.o.Store.Put(ctx, r); err != nil {
 		return fmt.Errorf("the account cannot be kept: %w", err)
 	}
 	a.keep(r)
 	return nil
+}
+
+// toTheEnd returns a context that does not end with whoever asked: a store that was
+// interrupted may have written all the same, and memory would not know.
+func toTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 }
 
 func (a *Accounts) recordOf(e *entry) Record {

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"waggle/account"
+	"waggle/document"
+	"waggle/document/documenttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,9 +79,19 @@ func sqlite(t *testing.T, path string) *account.SQLite {
 func stores(t *testing.T) map[string]account.Store {
 	t.Helper()
 	return map[string]account.Store{
-		"memory": account.NewMemory(),
-		"sqlite": sqlite(t, filepath.Join(t.TempDir(), "sub", "accounts.db")),
+		"memory":    account.NewMemory(),
+		"sqlite":    sqlite(t, filepath.Join(t.TempDir(), "sub", "accounts.db")),
+		"documents": inDocuments(t, documenttest.NewMemory()),
 	}
+}
+
+func inDocuments(t *testing.T, store document.Store) *account.Documents {
+	t.Helper()
+	s, err := account.OpenDocuments(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // create makes an account with a token.
@@ -165,4 +177,22 @@ func (b *broken) Append(ctx context.Context, e account.Entry) error {
 		return errDisk
 	}
 	return b.Store.Append(ctx, e)
+}
+
+// hurried is a store whose writes are kept, and end whoever asked for them meanwhile.
+type hurried struct {
+	account.Store
+	gone context.CancelFunc
+}
+
+func (h *hurried) Put(ctx context.Context, r account.Record) error {
+	err := h.Store.Put(ctx, r)
+	h.gone()
+	return errors.Join(err, ctx.Err())
+}
+
+func (h *hurried) Remove(ctx context.Context, name string) error {
+	err := h.Store.Remove(ctx, name)
+	h.gone()
+	return errors.Join(err, ctx.Err())
 }

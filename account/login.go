@@ -155,6 +155,8 @@ func (a *Accounts) replaceHash(ctx context.Context, e *entry, renewed string) er
 		return nil // changed meanwhile
 	}
 	r.Hash = renewed
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	if err := a.o.Store.Put(ctx, r); err != nil {
 		return err
 	}

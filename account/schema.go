@@ -16,7 +16,7 @@ var fileKind = sqlitefile.Kind{
 		"busy_timeout(5000)", "temp_store(MEMORY)",
 		"synchronous(FULL)", // whoever changed something was told that it is kept
 		"journal_size_limit(1048576)",
-		"secure_delete(ON)", // hashes do not outlive their accounts
+		"secure_delete(ON)", // hashes outlive their accounts in the log alone, until that is written anew
 	}},
 	IfForeign: "give another path, or move the file away",
 	IfNewer:   "upgrade waggle, or give another path",

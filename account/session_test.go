@@ -134,6 +134,29 @@ func TestCookieIsForThisConsoleAlone(t *testing.T) {
 	}
 }
 
+func TestCookieIsForTLSWhereAProxyOnThisMachineSpeaksIt(t *testing.T) {
+	a := open(t, account.Options{})
+	createWith(t, a, "anna", account.Admin)
+	for _, test := range []struct {
+		from, said string
+		want       bool
+	}{
+		{"127.0.0.1:1", "https", true},
+		{"[::ffff:127.0.0.1]:1", "HTTPS", true},
+		{"127.0.0.1:1", "http", false},
+		{"127.0.0.1:1", "", false},
+		{"192.0.2.1:1", "https", false},
+		{"", "https", false},
+	} {
+		r, w := with(t, nil), httptest.NewRecorder()
+		r.RemoteAddr = test.from
+		r.Header.Set("X-Forwarded-Proto", test.said)
+		if _, err := a.LogIn(w, r, "anna", password); err != nil || w.Result().Cookies()[0].Secure != test.want {
+			t.Errorf("from %s, by %s: %+v, %v", test.from, test.said, w.Result().Cookies(), err)
+		}
+	}
+}
+
 func TestCookieOfNobodyIsNoSession(t *testing.T) {
 	a := open(t, account.Options{})
 	for _, value := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("x", 10_000)} {

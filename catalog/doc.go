@@ -47,6 +47,7 @@
 //	edit.go        Add, Activate, Deactivate, Delete
 //	profile.go     SetProfile, and Profile for announces
 //	list.go        pages: List, Named, History
+//	each.go        all of them by name: ByName
 //	index.go       entries by hash, for announces
 //	marks.go       Started and Completed, and writing them behind
 //	asked.go       hashes that were asked for

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"waggle/bittorrent"
 )
@@ -27,8 +27,8 @@ func pageSize(limit int) int {
 	return min(limit, maxPage)
 }
 
-// List returns a page of the transfers, ordered by the bytes of their names and
-// then by info hash, and the cursor by which the next page is asked for, "" after
+// List returns a page of the transfers, ordered by the bytes of the [Key] of their names
+// and then by info hash, and the cursor by which the next page is asked for, "" after
 // the last. after is "" for the first page. limit is at most 1,000; 0 is 100. active
 // chooses those that are, or are not; nil is all. A transfer that is there all the
 // while is listed once, whatever else comes and goes between pages. The error is
@@ -52,8 +52,7 @@ func (c *Catalog) List(after string, limit int, active *bool) (page []Transfer, 
 			continue
 		}
 		if len(page) == limit {
-			last := &page[limit-1]
-			return page, place{last.Name, last.InfoHash}.String(), nil
+			return page, placeOfTransfer(&page[limit-1]).String(), nil
 		}
 		page = append(page, e.snapshot().Transfer)
 	}
@@ -83,12 +82,14 @@ func (c *Catalog) Named(name string) []Transfer {
 	c.order.mu.RLock()
 	defer c.order.mu.RUnlock()
 	var named []Transfer
-	at, _ := c.order.search(place{name: name})
+	at, _ := c.order.search(place{name: Key(name)})
 	for _, e := range c.order.entries[at:] {
-		if e.record.Name != name {
+		if Key(e.record.Name) != Key(name) {
 			break
 		}
-		named = append(named, e.snapshot().Transfer)
+		if e.record.Name == name {
+			named = append(named, e.snapshot().Transfer)
+		}
 	}
 	for _, h := range c.order.byFile[name] {
 		if e := c.index.get(&h); e != nil && e.record.Name != name {
@@ -96,7 +97,7 @@ func (c *Catalog) Named(name string) []Transfer {
 		}
 	}
 	slices.SortFunc(named, func(a, b Transfer) int {
-		return place{a.Name, a.InfoHash}.compare(place{b.Name, b.InfoHash})
+		return placeOfTransfer(&a).compare(placeOfTransfer(&b))
 	})
 	return named
 }
@@ -121,14 +122,16 @@ func (c *Catalog) History(after string, limit int) (page []Period, next string, 
 
 // place is where a transfer stands in the list.
 type place struct {
-	name string
+	name string // no more than its [Key]
 	hash bittorrent.InfoHash
 }
 
-func placeOf(e *entry) place { return place{e.record.Name, e.record.InfoHash} }
+func placeOf(e *entry) place { return placeOfTransfer(&e.record.Transfer) }
+
+func placeOfTransfer(t *Transfer) place { return place{Key(t.Name), t.InfoHash} }
 
 func (p place) compare(q place) int {
-	return cmp.Or(strings.Compare(p.name, q.name), bytes.Compare(p.hash[:], q.hash[:]))
+	return cmp.Or(strings.Compare(p.name, q.name), compareHashes(&p.hash, &q.hash))
 }
 
 // String returns the place as a cursor.
@@ -139,7 +142,7 @@ func (p place) String() string {
 func parsePlace(cursor string) (place, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	var p place
-	if err != nil || len(b) <= len(p.hash) {
+	if err != nil || len(b) <= len(p.hash) || len(b) > len(p.hash)+MaxKey {
 		return place{}, fmt.Errorf("%.80q: %w: begin with the first page", cursor, ErrCursor)
 	}
 	p.hash, p.name = bittorrent.InfoHash(b[:len(p.hash)]), string(b[len(p.hash):])
@@ -151,8 +154,11 @@ func parsePlace(cursor string) (place, error) {
 type order struct {
 	mu      sync.RWMutex
 	entries []*entry // by place
+	folded  folded   // the same ones, as ByName has them
 	active  int      // of the entries
 	byFile  map[string][]bittorrent.InfoHash
+
+	version atomic.Uint64 // how often it was changed
 }
 
 func (o *order) search(p place) (at int, found bool) {
@@ -162,6 +168,7 @@ func (o *order) search(p place) (at int, found bool) {
 // fill makes the order of all entries anew.
 func (o *order) fill(all []*entry) {
 	o.entries = slices.SortedFunc(slices.Values(all), func(a, b *entry) int { return placeOf(a).compare(placeOf(b)) })
+	o.folded = fold(o.entries)
 	o.active = 0
 	o.byFile = make(map[string][]bittorrent.InfoHash, len(all))
 	for _, e := range all {
@@ -176,6 +183,8 @@ func (o *order) put(e *entry) {
 	defer o.mu.Unlock()
 	h, file := e.record.InfoHash, e.record.File
 	at, found := o.search(placeOf(e))
+	o.folded.put(&e.record.Transfer)
+	o.version.Add(1)
 	o.active += activeOne(e)
 	if !found {
 		o.entries = slices.Insert(o.entries, at, e)
@@ -197,6 +206,8 @@ func (o *order) remove(e *entry) {
 		o.active -= activeOne(o.entries[at])
 		o.dropFile(o.entries[at].record.File, e.record.InfoHash)
 		o.entries = slices.Delete(o.entries, at, at+1)
+		o.folded.remove(&e.record.Transfer)
+		o.version.Add(1)
 	}
 }
 

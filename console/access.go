@@ -98,12 +98,16 @@ type refusal struct {
 // contexts.
 func (g *guard) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // what may be kept says so itself
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		who, refused := g.admit(w, r)
 		if refused == nil {
 			next.ServeHTTP(w, r.WithContext(account.With(r.Context(), who)))
 			return
 		}
-		w.Header().Set("Connection", "close") // a stranger keeps no place
+		// A stranger keeps no place, nor by a body that never comes.
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refuseTime)) // in vain only if the connection is gone
 		if refused.after > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(refused.after))
 		}

@@ -352,3 +352,22 @@ func TestWrongTokensAreRefusedForAWhile(t *testing.T) {
 		t.Errorf("a right one meanwhile: %v", err)
 	}
 }
+
+func TestAccountOfAnyNameIsChangedAndDeletedByTheClient(t *testing.T) {
+	s := newStaff(t, nil)
+	c := s.client(t, s.tokens[account.Admin])
+	for _, name := range []string{"a/b", "a%2Fb", "a/../b", "../admin", "a//b", "%", "ä ?#&;", "...", strings.Repeat("☃", 64)} {
+		if _, err := c.CreateAccount(t.Context(), client.NewAccount{Name: name, Role: "viewer"}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if got, err := c.EditAccount(t.Context(), name, client.AccountEdit{Role: "operator"}); err != nil || got.Name != name || got.Role != "operator" {
+			t.Errorf("%q: %+v, %v", name, got, err)
+		}
+		if err := c.DeleteAccount(t.Context(), name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if all, err := c.Accounts(t.Context()); err != nil || len(all) != 3 {
+		t.Errorf("left are %+v, %v", all, err)
+	}
+}

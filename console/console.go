@@ -28,8 +28,8 @@ type Options struct {
 	Figures func() any // what /figures shows, as JSON
 	Version string     // of waggle
 
-	// Overview is what the tracker is but for the console, and OverTime what it does, which fills in the
-	// figures of the former. nil: nobody knows.
+	// Overview is what the tracker is but for the console, and OverTime what it does,
+	// which fills in the figures of the former. nil: nobody knows.
 	Overview func() client.Overview
 	OverTime *OverTime
 
@@ -73,24 +73,25 @@ type Options struct {
 }
 
 // Swarms are the peers that the tracker knows, by torrent. All methods may be
-// called concurrently, and hold up announces for some microseconds at a time.
+// called concurrently, and hold up announces for some microseconds at a time. Errors
+// are those of ctx, or of a store on a network.
 type Swarms interface {
 	// Torrents returns the info hashes that begin with a byte, in their order.
-	Torrents(first int) []bittorrent.InfoHash
+	Torrents(ctx context.Context, first int) ([]bittorrent.InfoHash, error)
 
-	// Counts returns how many peers a torrent has, and its completed downloads; ok is
-	// false where it is not known.
-	Counts(h bittorrent.InfoHash) (c bittorrent.ScrapeCounts, ok bool)
+	// Scrape fills in counts, which is as long as hashes: how many peers each torrent
+	// has, and its completed downloads. One that is not known has zeros alone.
+	Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error
 
 	// AllCounts shows the counts of the torrents whose info hashes begin with a byte from
 	// first to last, some at a time, in no order. It ends early where see returns false,
 	// and says so. Hash i has the counts i; both are see's until it returns.
-	AllCounts(first, last byte, see func(hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) bool) bool
+	AllCounts(ctx context.Context, first, last byte, see func(hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) bool) (whole bool, err error)
 
 	// Walk shows all peers of a torrent, some at a time, in no order. It ends early
 	// where see returns false, and says so. The peers are see's until it returns. buf
 	// is memory that it may use.
-	Walk(h bittorrent.InfoHash, buf []swarm.Peer, see func([]swarm.Peer) bool) bool
+	Walk(ctx context.Context, h bittorrent.InfoHash, buf []swarm.Peer, see func([]swarm.Peer) bool) (whole bool, err error)
 }
 
 // Console answers from [Listen] to Close.
@@ -185,10 +186,10 @@ func (c *Console) counted(next http.Handler) http.Handler {
 // handler answers all that the guard lets through, which shows refusals as pages, too.
 func handler(o *Options, g *guard) (http.Handler, error) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /figures", inTime(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(o.Figures()) // whoever asked is gone
-	})
+	})))
 	if o.Metrics != nil {
 		mux.Handle("GET /metrics", inTime(o.Metrics))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"waggle/bittorrent"
+	"waggle/catalog"
 	"waggle/console/client"
 	"waggle/swarm"
 )
@@ -45,7 +46,7 @@ func (a *api) writeHashes(ctx huma.Context) {
 	_, _ = w.WriteString(`{"hashes":[`)
 	var line []byte
 	comma := false
-	whole := a.swarms.AllCounts(0, 0xff, func(hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) bool {
+	whole, err := a.swarms.AllCounts(ctx.Context(), 0, 0xff, func(hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) bool {
 		var err error
 		for i := range hashes {
 			line = appendHash(line[:0], &hashes[i], &counts[i], comma)
@@ -54,8 +55,8 @@ func (a *api) writeHashes(ctx huma.Context) {
 		}
 		return err == nil && ctx.Context().Err() == nil
 	})
-	if !whole {
-		return // whoever asked is gone
+	if !whole || err != nil {
+		return // whoever asked is gone, or sees by the missing end that it is not all
 	}
 	_, _ = w.WriteString("]}\n")
 	_ = w.Flush()
@@ -98,9 +99,13 @@ func (a *api) peersCSV(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusUnprocessableEntity, "this is no info hash: it has 40 hexadecimal digits")
 		return
 	}
-	hashes, err := a.swarmsOf(h)
-	if err != nil {
+	hashes, err := a.swarmsOf(r.Context(), h)
+	if errors.Is(err, catalog.ErrUnknown) {
 		writeProblem(w, http.StatusNotFound, err.Error())
+		return
+	}
+	if err != nil {
+		writeProblem(w, http.StatusServiceUnavailable, swarm.ErrBusy.Error())
 		return
 	}
 	select {
@@ -114,10 +119,10 @@ func (a *api) peersCSV(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "peers-" + h.String() + ".csv"}))
-	_ = a.writePeers(r.Context(), w, hashes) // whoever asked is gone
+	_ = a.writePeers(r.Context(), w, hashes) // whoever asked is gone, or sees no end
 }
 
-// writePeers writes the peers of swarms. The error is that of w, or of ctx.
+// writePeers writes the peers of swarms. The error is that of w, of ctx, or the store's.
 func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.InfoHash) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -125,16 +130,19 @@ func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.I
 	fields := make([]string, len(csvHeader))
 	for _, h := range hashes {
 		hash := h.String()
-		a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+		err := a.walk(ctx, h, nil, func(peers []swarm.Peer) bool {
 			for i := range peers {
 				fillCSV(fields, hash, &peers[i])
 				_ = out.Write(fields)
 			}
-			return out.Error() == nil && ctx.Err() == nil
+			return out.Error() == nil
 		})
+		if err != nil {
+			return err
+		}
 	}
 	out.Flush()
-	return errors.Join(out.Error(), ctx.Err())
+	return out.Error()
 }
 
 func fillCSV(fields []string, hash string, p *swarm.Peer) {

@@ -32,7 +32,7 @@ func (a *api) explain(ctx context.Context, in *explainRequest) (*answer[client.E
 			&huma.ErrorDetail{Message: "say IP:PORT, or [IP]:PORT of IPv6", Location: "path.address", Value: in.Address})
 	}
 	addr = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
-	hashes, err := a.swarmsOf(in.hash())
+	hashes, err := a.swarmsOf(ctx, in.hash())
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
@@ -53,7 +53,7 @@ func (a *api) explain(ctx context.Context, in *explainRequest) (*answer[client.E
 
 // unexplained returns the problem of a peer of which no roster knows.
 func (a *api) unexplained(ctx context.Context, hashes []bittorrent.InfoHash, addr netip.AddrPort) error {
-	places, err := a.places(ctx, hashes)
+	located, err := a.hasLocated(ctx, hashes)
 	if err != nil {
 		return a.failed(ctx, err)
 	}
@@ -66,7 +66,7 @@ func (a *api) unexplained(ctx context.Context, hashes []bittorrent.InfoHash, add
 		return huma.Error404NotFound(addr.String() + " is no peer of this torrent; /transfers/{hash}/peers lists those that are")
 	case a.locality == nil:
 		return huma.Error404NotFound("locality is off, so peers are told of others at random: set locality.sources")
-	case len(places) == 0:
+	case !located:
 		return huma.Error404NotFound("no peer of this torrent is located, so they are told of others at random: see /locality/{address}")
 	}
 	return huma.Error404NotFound(addr.String() + " is not located, and is told of others that are not, at random: see /locality/{address}")
@@ -79,12 +79,15 @@ func (a *api) isPeer(ctx context.Context, hashes []bittorrent.InfoHash, addr net
 	}
 	defer a.freeWalk()
 	for _, h := range hashes {
-		a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+		err := a.walk(ctx, h, nil, func(peers []swarm.Peer) bool {
 			is = is || slices.ContainsFunc(peers, func(p swarm.Peer) bool { return p.Addr == addr })
-			return !is && ctx.Err() == nil
+			return !is
 		})
+		if is || err != nil {
+			return is, err
+		}
 	}
-	return is, ctx.Err()
+	return false, nil
 }
 
 func explanationOf(h bittorrent.InfoHash, e *roster.Explanation) client.Explanation {

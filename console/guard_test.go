@@ -75,6 +75,19 @@ func TestBrowserIsSentToLogIn(t *testing.T) {
 	}
 }
 
+func TestNothingIsKeptByOthersUnlessItSaysSo(t *testing.T) {
+	h, _, _ := guarded(t)
+	for _, host := range []string{"tracker.example", "127.0.0.1"} { // refused, and answered
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/figures", nil)
+		r.RemoteAddr = "127.0.0.1:1"
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if (w.Code == 200) != (host == "127.0.0.1") || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: status %d, %v", host, w.Code, w.Header())
+		}
+	}
+}
+
 func TestPathThatEscapesFromAnOpenOneIsNotOpen(t *testing.T) {
 	h, _, _ := guarded(t)
 	mux := http.NewServeMux()

@@ -23,6 +23,10 @@ const (
 	// answerTime is for a request of the API from its header to its end, as slow as
 	// its client may be.
 	answerTime = 2 * time.Minute
+
+	// refuseTime is for the rest of a request that is refused, which net/http reads
+	// before it answers.
+	refuseTime = 2 * time.Second
 )
 
 // inTime bounds how long a request takes.

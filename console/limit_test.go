@@ -89,6 +89,18 @@ func TestUploadsBeyondTheLimitWaitForAPlace(t *testing.T) {
 	}
 }
 
+func TestStrangerKeepsNoPlaceByABodyThatNeverComes(t *testing.T) {
+	w := newWorld(t, func(o *console.Options) { o.Token = token })
+	c := w.dial(t, "POST /api/v1/torrents HTTP/1.1\r\nHost: tracker.example\r\nContent-Length: 1000\r\n\r\n")
+	r := answered(t, c)
+	if r.StatusCode != http.StatusUnauthorized || !r.Close {
+		t.Errorf("status %d, closed %v", r.StatusCode, r.Close)
+	}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Errorf("the connection stays: %v", err)
+	}
+}
+
 func TestHeaderThatIsTooLargeIsRefused(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.dial(t, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 
+	"waggle/bittorrent"
 	"waggle/catalog"
 	"waggle/console/client"
 	"waggle/swarm"
@@ -22,25 +23,38 @@ func (a *api) takeWalk(ctx context.Context) error {
 
 func (a *api) freeWalk() { <-a.walks }
 
-// live looks at all peers of a transfer. The error is that of ctx.
+// walk shows all peers of a torrent, some at a time, until see returns false. The error
+// is that of ctx, or the store's.
+func (a *api) walk(ctx context.Context, h bittorrent.InfoHash, buf []swarm.Peer, see func([]swarm.Peer) bool) error {
+	_, err := a.swarms.Walk(ctx, h, buf, func(peers []swarm.Peer) bool { return see(peers) && ctx.Err() == nil })
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// live looks at all peers of a transfer. The error is that of ctx, or the store's.
 func (a *api) live(ctx context.Context, t *catalog.Transfer) (client.Live, error) {
 	count := liveCount{size: t.Size}
 	hashes := t.InfoHashes()
 	if len(hashes) > 1 {
 		count.seen = map[netip.AddrPort]struct{}{}
 	}
-	for _, h := range hashes {
+	counts := make([]bittorrent.ScrapeCounts, len(hashes))
+	if err := a.swarms.Scrape(ctx, hashes, counts); err != nil {
+		return client.Live{}, err
+	}
+	for i, h := range hashes {
 		// A client of a hybrid torrent completes in both swarms, if it is in both.
-		counts, _ := a.swarms.Counts(h)
-		count.Downloaded = max(count.Downloaded, uint64(counts.Downloaded))
-		whole := a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+		count.Downloaded = max(count.Downloaded, uint64(counts[i].Downloaded))
+		err := a.walk(ctx, h, nil, func(peers []swarm.Peer) bool {
 			for i := range peers {
 				count.add(&peers[i])
 			}
-			return ctx.Err() == nil
+			return true
 		})
-		if !whole {
-			return client.Live{}, ctx.Err()
+		if err != nil {
+			return client.Live{}, err
 		}
 	}
 	return count.live(), nil

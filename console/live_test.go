@@ -27,7 +27,7 @@ func newTestAPI(t *testing.T, o memory.Options) (*api, *memory.Store) {
 	t.Helper()
 	s := memory.New(o)
 	t.Cleanup(func() { _ = s.Close() })
-	return &api{swarms: s, walks: make(chan struct{}, walksAtOnce)}, s
+	return &api{swarms: memory.Shown{Store: s}, walks: make(chan struct{}, walksAtOnce)}, s
 }
 
 func TestPeerInBothSwarmsOfAHybridTorrentCountsOnce(t *testing.T) {
@@ -107,7 +107,7 @@ func BenchmarkLive(b *testing.B) {
 	for n := range peers {
 		announced(s, bittorrent.InfoHash{1}, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1).String(), int64(n%100), bittorrent.EventNone)
 	}
-	a := &api{swarms: s}
+	a := &api{swarms: memory.Shown{Store: s}}
 	b.Run("transfer", func(b *testing.B) {
 		for b.Loop() {
 			if got, _ := a.live(b.Context(), &catalog.Transfer{InfoHash: bittorrent.InfoHash{1}, Size: 1000}); got.Peers != peers {

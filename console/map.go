@@ -15,6 +15,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/console/client"
+	"waggle/console/web"
 	"waggle/roster"
 	"waggle/swarm"
 )
@@ -61,24 +62,12 @@ func writeTagged(ctx huma.Context, in *mapRequest, body []byte) {
 		return
 	}
 	ctx.SetHeader("Content-Type", "application/json")
-	if acceptsGzip(in.Encodings) {
+	if web.AcceptsGzip(in.Encodings) {
 		ctx.SetHeader("Content-Encoding", "gzip")
 		body = gzipped(body)
 	}
 	ctx.SetStatus(http.StatusOK)
 	_, _ = ctx.BodyWriter().Write(body) // whoever asked is gone
-}
-
-// acceptsGzip reads the header Accept-Encoding.
-func acceptsGzip(encodings string) bool {
-	for encoding := range strings.SplitSeq(encodings, ",") {
-		name, weight, _ := strings.Cut(encoding, ";")
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			_, weight, _ = strings.Cut(weight, "=")
-			return strings.Trim(weight, " 0.") != "" || strings.TrimSpace(weight) == ""
-		}
-	}
-	return false
 }
 
 func gzipped(body []byte) []byte {
@@ -97,7 +86,7 @@ const (
 
 // mapOf makes the map of a torrent. The error is [catalog.ErrUnknown], or that of ctx.
 func (a *api) mapOf(ctx context.Context, h bittorrent.InfoHash) (*client.Map, error) {
-	t, hashes, err := a.torrentOf(h)
+	t, hashes, err := a.torrentOf(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +95,12 @@ func (a *api) mapOf(ctx context.Context, h bittorrent.InfoHash) (*client.Map, er
 	}
 	defer a.freeWalk()
 	b := newMapBuilder(t.Size)
+	counts := make([]bittorrent.ScrapeCounts, len(hashes))
+	if err := a.swarms.Scrape(ctx, hashes, counts); err != nil {
+		return nil, err
+	}
 	for i, h := range hashes {
-		counts, _ := a.swarms.Counts(h)
-		b.begin(i, &counts)
+		b.begin(i, &counts[i])
 		if err := a.mapSwarm(ctx, h, b); err != nil {
 			return nil, err
 		}
@@ -140,11 +132,10 @@ func (a *api) mapSwarm(ctx context.Context, h bittorrent.InfoHash, b *mapBuilder
 	if !b.missesSome() {
 		return ctx.Err()
 	}
-	a.swarms.Walk(h, nil, func(peers []swarm.Peer) bool {
+	return a.walk(ctx, h, nil, func(peers []swarm.Peer) bool {
 		for i := range peers {
 			b.addPeer(&peers[i])
 		}
-		return ctx.Err() == nil && b.roomForUnlocated()
+		return b.roomForUnlocated()
 	})
-	return ctx.Err()
 }

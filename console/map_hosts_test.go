@@ -59,7 +59,7 @@ func rackWorldOf(tb testing.TB, racks, hosts int, left int64) (*api, bittorrent.
 			}
 		}
 	}
-	return &api{catalog: c, swarms: s, roster: s, walks: make(chan struct{}, walksAtOnce)}, h
+	return &api{catalog: c, swarms: memory.Shown{Store: s}, roster: s, walks: make(chan struct{}, walksAtOnce)}, h
 }
 
 func TestMapOfTwoHundredRacksIsBelowHalfAMegabyte(t *testing.T) {

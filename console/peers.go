@@ -32,7 +32,7 @@ func (a *api) peersOf(ctx context.Context, in *peersRequest) (*answer[client.Pee
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
-	hashes, err := a.swarmsOf(in.hash())
+	hashes, err := a.swarmsOf(ctx, in.hash())
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
@@ -50,14 +50,19 @@ func (a *api) peersOf(ctx context.Context, in *peersRequest) (*answer[client.Pee
 }
 
 // swarmsOf returns the hashes under which a torrent has peers. One that is not
-// listed may have some, too; the error is [catalog.ErrUnknown] if it has none.
-func (a *api) swarmsOf(h bittorrent.InfoHash) ([]bittorrent.InfoHash, error) {
+// listed may have some, too; the error is [catalog.ErrUnknown] if it has none, or the
+// store's.
+func (a *api) swarmsOf(ctx context.Context, h bittorrent.InfoHash) ([]bittorrent.InfoHash, error) {
 	t, err := a.catalog.Get(h)
 	if err == nil {
 		return t.InfoHashes(), nil
 	}
-	if _, known := a.swarms.Counts(h); known {
-		return []bittorrent.InfoHash{h}, nil
+	hashes, counts := []bittorrent.InfoHash{h}, make([]bittorrent.ScrapeCounts, 1)
+	if err := a.swarms.Scrape(ctx, hashes, counts); err != nil {
+		return nil, err
+	}
+	if counts[0] != (bittorrent.ScrapeCounts{}) {
+		return hashes, nil
 	}
 	return nil, err
 }
@@ -85,7 +90,11 @@ func (a *api) allPeers(ctx context.Context, in *allPeersRequest) (*answer[client
 	var found []foundPeer
 	buf := make([]swarm.Peer, 0, peersAtOnce) // there may be a hundred thousand torrents
 	for b := int(after.hash[0]); b <= 0xff && len(found) <= in.Limit; b++ {
-		for _, h := range a.swarms.Torrents(b) {
+		torrents, err := a.swarms.Torrents(ctx, b)
+		if err != nil {
+			return nil, a.failed(ctx, err)
+		}
+		for _, h := range torrents {
 			first := firstPeers{wanted: wanted, buf: buf, limit: in.Limit + 1 - len(found)}
 			switch compareHashes(h, after.hash) {
 			case -1:
@@ -167,13 +176,12 @@ func (a *addresses) has(addr netip.AddrPort) bool {
 // peersAtOnce is how many peers the store shows at a time.
 const peersAtOnce = 256
 
-// look shows the peers of a torrent to first. The error is that of ctx.
+// look shows the peers of a torrent to first. The error is that of ctx, or the store's.
 func (a *api) look(ctx context.Context, h bittorrent.InfoHash, first *firstPeers) error {
-	a.swarms.Walk(h, first.buf, func(peers []swarm.Peer) bool {
+	return a.walk(ctx, h, first.buf, func(peers []swarm.Peer) bool {
 		first.see(h, peers)
-		return ctx.Err() == nil
+		return true
 	})
-	return ctx.Err()
 }
 
 // answerPeers makes a page of peers, of which one more than the limit may be there.

@@ -15,8 +15,8 @@ import (
 )
 
 // Roster says which peers are told of which. All methods may be called concurrently.
-// Explain and Places hold up announces for as long as it takes to look at all located
-// peers of a torrent.
+// Places holds up announces for as long as it takes to look at all located peers of a
+// torrent.
 type Roster interface {
 	// Explain says why a peer is told of whom; false: the torrent has no located
 	// peers, or not this one.
@@ -48,7 +48,7 @@ func (a *api) placesOf(ctx context.Context, in *placesRequest) (*answer[client.P
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
-	t, hashes, err := a.torrentOf(in.hash())
+	t, hashes, err := a.torrentOf(ctx, in.hash())
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
@@ -73,8 +73,8 @@ func (a *api) placesOf(ctx context.Context, in *placesRequest) (*answer[client.P
 
 // torrentOf returns a transfer, and the hashes under which it has peers. One that is
 // not listed is empty; the error is [catalog.ErrUnknown] if it has no peers either.
-func (a *api) torrentOf(h bittorrent.InfoHash) (catalog.Transfer, []bittorrent.InfoHash, error) {
-	hashes, err := a.swarmsOf(h)
+func (a *api) torrentOf(ctx context.Context, h bittorrent.InfoHash) (catalog.Transfer, []bittorrent.InfoHash, error) {
+	hashes, err := a.swarmsOf(ctx, h)
 	t, unlisted := a.catalog.Get(h)
 	if unlisted != nil {
 		t = catalog.Transfer{}
@@ -109,6 +109,28 @@ func (a *api) places(ctx context.Context, hashes []bittorrent.InfoHash) (found [
 		}
 	}
 	return found, nil
+}
+
+// hasLocated reports whether a peer of one of the swarms is located. It looks at some at a
+// time, until it finds one.
+func (a *api) hasLocated(ctx context.Context, hashes []bittorrent.InfoHash) (has bool, err error) {
+	if a.roster == nil {
+		return false, nil
+	}
+	if err := a.takeWalk(ctx); err != nil {
+		return false, err
+	}
+	defer a.freeWalk()
+	for _, h := range hashes {
+		err := a.roster.Members(ctx, h, func(members []roster.Member) bool {
+			has = has || slices.ContainsFunc(members, func(m roster.Member) bool { return m.Location != nil })
+			return !has
+		})
+		if has || err != nil {
+			return has, err
+		}
+	}
+	return false, nil
 }
 
 // placeOf returns a place of a torrent that has so many bytes; 0: nobody knows.

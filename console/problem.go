@@ -13,6 +13,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/catalog"
 	"waggle/console/client"
+	"waggle/swarm"
 	"waggle/torrent"
 )
 
@@ -32,8 +33,8 @@ type Duplicate struct {
 
 var duplicateType = reflect.TypeFor[Duplicate]()
 
-// statuses are those of errors of the catalogue and of accounts, whose words are the
-// detail.
+// statuses are those of errors of the catalogue, of accounts and of stores on a network,
+// whose words are the detail.
 var statuses = []struct {
 	is     error
 	status int
@@ -52,6 +53,7 @@ var statuses = []struct {
 	{account.ErrInvalid, http.StatusUnprocessableEntity},
 	{account.ErrFull, http.StatusInsufficientStorage},
 	{account.ErrBusy, http.StatusTooManyRequests},
+	{swarm.ErrBusy, http.StatusServiceUnavailable},
 }
 
 // failed returns the problem of an error. The details of what is none of those above

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ type swarmQuery struct {
 	prefix hashPrefix
 	isHash bool   // the text may be how a hash begins
 	buf    []byte // reused
+	near   byte   // of fetchNames
 }
 
 func newSwarmQuery(text string) *swarmQuery {
@@ -27,9 +29,12 @@ func newSwarmQuery(text string) *swarmQuery {
 	return q
 }
 
+// all reports whether everything is found.
+func (q *swarmQuery) all() bool { return len(q.text) == 0 }
+
 // matches reports whether a transfer is found.
 func (q *swarmQuery) matches(t *catalog.Transfer) bool {
-	if len(q.text) == 0 || q.in(t.Name) || q.in(t.File) {
+	if q.all() || q.in(t.Name) || q.in(t.File) {
 		return true
 	}
 	if !q.isHash {
@@ -49,15 +54,28 @@ func (q *swarmQuery) findsUnlisted() bool { return q.isHash }
 // in reports whether the query is a part of a text. Letters of ASCII are compared
 // without making a copy of most texts.
 func (q *swarmQuery) in(text string) bool {
-	q.buf = q.buf[:0]
+	q.buf = slices.Grow(q.buf[:0], len(text))[:len(text)]
+	var all byte
 	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return strings.Contains(strings.ToLower(text), string(q.text))
-		}
-		q.buf = append(q.buf, lower(text[i]))
+		all |= text[i]
+		q.buf[i] = lowered[text[i]]
+	}
+	if all >= utf8.RuneSelf {
+		return strings.Contains(strings.ToLower(text), string(q.text))
 	}
 	return bytes.Contains(q.buf, q.text)
 }
+
+// lowered has the small letter of each letter of ASCII.
+var lowered = func() (table [256]byte) {
+	for c := range table {
+		table[c] = byte(c)
+		if 'A' <= c && c <= 'Z' {
+			table[c] = byte(c) + 'a' - 'A'
+		}
+	}
+	return table
+}()
 
 // hashPrefix is how an info hash begins.
 type hashPrefix struct {

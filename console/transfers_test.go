@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -239,5 +240,39 @@ func TestWhatIsNotThereIsAProblem(t *testing.T) {
 	got := w.do(t, request{method: http.MethodPut, path: "/api/v1/torrents"})
 	if got.status != http.StatusMethodNotAllowed || !strings.Contains(got.problem(t).Detail, "GET, HEAD, POST") {
 		t.Errorf("PUT: %d %s", got.status, got.body)
+	}
+}
+
+func TestTransfersWithTheLongestNamesHavePages(t *testing.T) {
+	w := newWorld(t, nil)
+	for n := range 3 { // names of torrents have 4,096 bytes at most
+		if _, err := w.catalog.Add(t.Context(), "x.torrent", metainfo(strings.Repeat("n", 4095)+strconv.Itoa(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, list := range []string{"/api/v1/torrents?", "/api/v1/transfers?", "/api/v1/transfers?active=true&", "/api/v1/swarms?"} {
+		seen := map[bittorrent.InfoHash]int{}
+		for cursor, more := "", true; more; more = cursor != "" {
+			got := w.do(t, get(list+"limit=1&cursor="+cursor))
+			if got.status != http.StatusOK || len(seen) > 3 {
+				t.Fatalf("%s: status %d, %s", list, got.status, got.body)
+			}
+			page := decode[struct {
+				Torrents, Transfers, Swarms []map[string]any
+				Total                       int
+				Next                        string
+			}](t, got)
+			for _, row := range slices.Concat(page.Torrents, page.Transfers, page.Swarms) {
+				h, err := bittorrent.ParseInfoHash(fmt.Sprint(row["info_hash"]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen[h]++
+			}
+			cursor = page.Next
+		}
+		if len(seen) != 3 {
+			t.Errorf("%s: %v, want each of 3 once", list, seen)
+		}
 	}
 }

@@ -43,7 +43,7 @@ func newWorld(t *testing.T, change func(*console.Options)) *world {
 	}
 	o := console.Options{
 		Figures: func() any { return map[string]int{"announces": 7} }, Version: "1.2.3",
-		Catalog: w.catalog, Swarms: w.store, Roster: w.store, MaxUpload: 1 << 20,
+		Catalog: w.catalog, Swarms: memory.Shown{Store: w.store}, Roster: w.store, MaxUpload: 1 << 20,
 	}
 	if change != nil {
 		change(&o)

@@ -27,8 +27,8 @@ type Catalog interface {
 // processor's cache.
 const listStep = 64
 
-// Latest returns the n, at least 1, active torrents that were registered last, the latest first. It
-// looks at all of them, some at a time. The error is that of ctx, or of c.
+// Latest returns the n, at least 1, active torrents that were registered last, the latest
+// first. It looks at all of them, some at a time. The error is that of ctx, or of c.
 func Latest(ctx context.Context, c Catalog, n int) ([]Entry, error) {
 	var latest []Entry
 	var least time.Time // as soon as there are n

@@ -2,9 +2,11 @@ package public
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"html/template"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -55,8 +57,12 @@ func (h *Handler) makePage(ctx context.Context, at, after string) (*kept, error)
 		return nil, err
 	}
 	v := view{Host: at[strings.Index(at, "//")+2:], Totals: totalsOf(&totals), Rows: make([]row, len(transfers)), Begin: after == "", Next: next}
+	counts, err := h.counts(ctx, transfers)
+	if err != nil {
+		return nil, err
+	}
 	for i := range transfers {
-		v.Rows[i] = h.row(&transfers[i], at)
+		v.Rows[i] = rowOf(&transfers[i], &counts[i], at)
 	}
 	var b bytes.Buffer
 	if err := pageForm.Execute(&b, &v); err != nil {
@@ -69,8 +75,7 @@ func totalsOf(t *swarm.Totals) [3]string {
 	return [3]string{humanize.Comma(int64(t.Torrents)), humanize.Comma(int64(t.Peers)), humanize.Comma(int64(t.Seeders))}
 }
 
-func (h *Handler) row(t *catalog.Transfer, at string) row {
-	c := h.counts(t)
+func rowOf(t *catalog.Transfer, c *bittorrent.ScrapeCounts, at string) row {
 	return row{
 		Name: title(&Entry{InfoHash: t.InfoHash, Name: t.Name}), Size: humanize.IBytes(uint64(max(t.Size, 0))), Bytes: humanize.Comma(t.Size),
 		Seeders: humanize.Comma(int64(c.Complete)), Leechers: humanize.Comma(int64(c.Incomplete)), Completed: humanize.Comma(int64(c.Downloaded)),
@@ -78,19 +83,27 @@ func (h *Handler) row(t *catalog.Transfer, at string) row {
 	}
 }
 
-// counts returns those of a torrent. Of a hybrid one, whose clients are mostly in both
+// counts returns those of torrents. Of a hybrid one, whose clients are mostly in both
 // of its swarms, they are those of the larger swarm.
-func (h *Handler) counts(t *catalog.Transfer) bittorrent.ScrapeCounts {
-	c, _ := h.o.Swarms.Counts(t.InfoHash)
-	if t.Version == torrent.Hybrid {
-		other, _ := h.o.Swarms.Counts(t.InfoHashV2.Truncated())
-		downloaded := max(c.Downloaded, other.Downloaded)
-		if uint64(other.Complete)+uint64(other.Incomplete) > uint64(c.Complete)+uint64(c.Incomplete) {
-			c = other
-		}
-		c.Downloaded = downloaded
+func (h *Handler) counts(ctx context.Context, transfers []catalog.Transfer) ([]bittorrent.ScrapeCounts, error) {
+	var hashes []bittorrent.InfoHash
+	for i := range transfers {
+		hashes = append(hashes, transfers[i].InfoHashes()...)
 	}
-	return c
+	all := make([]bittorrent.ScrapeCounts, len(hashes))
+	if err := h.o.Swarms.Scrape(ctx, hashes, all); err != nil {
+		return nil, err
+	}
+	counts := make([]bittorrent.ScrapeCounts, len(transfers))
+	for i := range transfers {
+		own := all[:len(transfers[i].InfoHashes())]
+		all = all[len(own):]
+		counts[i] = slices.MaxFunc(own, func(a, b bittorrent.ScrapeCounts) int {
+			return cmp.Compare(uint64(a.Complete)+uint64(a.Incomplete), uint64(b.Complete)+uint64(b.Incomplete))
+		})
+		counts[i].Downloaded = max(own[0].Downloaded, own[len(own)-1].Downloaded)
+	}
+	return counts, nil
 }
 
 // magnet returns a magnet link of a torrent, with this tracker in it.

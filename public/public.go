@@ -17,8 +17,8 @@ import (
 // Swarms are the peers that the tracker knows; a store is such. All methods may be
 // called concurrently.
 type Swarms interface {
-	// Counts returns how many peers a torrent has, and its completed downloads.
-	Counts(h bittorrent.InfoHash) (c bittorrent.ScrapeCounts, ok bool)
+	// Scrape fills in counts, which is as long as hashes.
+	Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error
 
 	// Totals returns how many peers there are of all torrents.
 	Totals(ctx context.Context) (swarm.Totals, error)

@@ -55,7 +55,7 @@ func startLocated(t *testing.T) *located {
 		t.Fatal(err)
 	}
 	c, err := console.Listen(t.Context(), "127.0.0.1:0", console.Options{
-		Figures: func() any { return nil }, Catalog: l.catalog, Swarms: l.store, Roster: l.store, Locality: l.locator,
+		Figures: func() any { return nil }, Catalog: l.catalog, Swarms: memory.Shown{Store: l.store}, Roster: l.store, Locality: l.locator,
 		Policy: func() console.Policy { return console.Policy{Policy: l.policy, Profile: "strict"} },
 	})
 	if err != nil {

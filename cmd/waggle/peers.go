@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -15,23 +16,35 @@ import (
 
 func newPeersCommand() *cobra.Command {
 	var l listing
+	var address string
 	cmd := &cobra.Command{
 		Use:   "peers [NAME|HASH]",
 		Short: "Print the peers of a running tracker",
 		Long: `Print the peers of a running tracker: those of one torrent, or of all. NAME is
 that of a transfer, or of its .torrent file; HASH may be of any torrent that has
-peers.`,
+peers. With --address they are those of all torrents there.`,
 		Example: `  waggle peers
+  waggle peers --address 10.1.0.0/16
   waggle peers image.iso
   waggle peers 0123456789abcdef0123456789abcdef01234567 --json`,
 		Args: atMostOne("the name of a transfer or an info hash"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return list(cmd, args, &l, findPeers, func(w io.Writer, peers []client.Peer) error {
+			find := findPeers
+			if cmd.Flags().Changed("address") {
+				if len(args) > 0 {
+					return usageError{errors.New("--address is for the peers of all torrents: leave out the name or the hash")}
+				}
+				find = func(ctx context.Context, c *client.Client, _ []string) ([]client.Peer, error) {
+					return c.PeersAt(ctx, address)
+				}
+			}
+			return list(cmd, args, &l, find, func(w io.Writer, peers []client.Peer) error {
 				return printPeers(w, peers, time.Now())
 			})
 		},
 	}
 	l.add(cmd.Flags())
+	cmd.Flags().StringVar(&address, "address", "", "those at an `ADDRESS`, with its port or without, or in a network such as 10.1.0.0/16")
 	return cmd
 }
 

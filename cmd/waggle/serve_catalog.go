@@ -74,10 +74,6 @@ func denied(c config.Config) (tracker.Denied, error) {
 }
 
 func (s *service) listenConsole(ctx context.Context) (err error) {
-	swarms, ok := s.store.(console.Swarms)
-	if !ok {
-		return fmt.Errorf("the console cannot show what is in %s", s.config.Store)
-	}
 	if err := s.openAccounts(ctx); err != nil {
 		return err
 	}
@@ -86,7 +82,7 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 		Version:   version,
 		Accounts:  s.accounts,
 		Catalog:   s.catalog,
-		Swarms:    swarms,
+		Swarms:    s.shownSwarms(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"waggle/config"
 	"waggle/console/client"
@@ -10,25 +11,49 @@ import (
 )
 
 // publicPages answers strangers at the tracker's own address; nil: nothing does.
-func (s *service) publicPages() (http.Handler, error) {
+func (s *service) publicPages() http.Handler {
 	if !s.config.Console.Public {
-		return nil, nil
+		return nil
 	}
-	swarms, ok := s.store.(public.Swarms)
-	if !ok {
-		return nil, fmt.Errorf("console.public: nothing can be shown of what is in %s", s.config.Store)
-	}
-	return public.New(public.Options{Catalog: s.catalog, Swarms: swarms, Log: s.log}), nil
+	return public.New(public.Options{Catalog: s.catalog, Swarms: s.store, Log: s.log})
 }
 
-// showConfiguration has the console show a configuration that is in force.
+// showConfiguration has the console show a configuration that was read: what takes
+// effect at a start only stays as it was then.
 func (s *service) showConfiguration(l *config.Loaded) {
+	before := s.configuration.Load()
 	shown := client.Configuration{File: l.Path, Settings: []client.Setting{}, Sections: config.Sections()}
-	for _, k := range l.Effective() {
-		shown.Settings = append(shown.Settings, client.Setting{
+	for i, k := range l.Effective() {
+		setting := client.Setting{
 			Key: k.Key, Section: k.Section, Value: k.Value, Default: k.Default, Source: k.Source.String(),
 			Doc: k.Doc, Hidden: k.Hidden, Flag: k.Flag, Environment: k.Environment,
-		})
+		}
+		if before != nil && !changesWhileRunning(k.Key) && setting.Value != before.Settings[i].Value {
+			setting = before.Settings[i] // all keys are always there, in one order
+		}
+		shown.Settings = append(shown.Settings, setting)
 	}
 	s.configuration.Store(&shown)
+}
+
+// changesWhileRunning reports whether a key is among those that service.apply puts into
+// force.
+func changesWhileRunning(key string) bool {
+	switch section, name, _ := strings.Cut(key, "."); section {
+	case "announce":
+		return name != "record" && name != "record_limit"
+	case "access":
+		return true
+	case "locality":
+		return !slices.Contains([]string{
+			"levels", "sources", "lookup_timeout", "cache_time", "cache_unknown", "cache_addresses", "lookups", "max_groups",
+		}, name)
+	case "limits":
+		return name == "announces_per_second" || name == "announces_per_second_per_address"
+	case "torrents":
+		return name == "mode" || name == "deny"
+	case "log":
+		return name == "level"
+	}
+	return false
 }

@@ -49,6 +49,17 @@ func TestConsoleShowsTheConfigurationInForce(t *testing.T) {
 	if got := s.setting(t, "announce.interval"); got.Value != "25m" || got.Source != path+":3" {
 		t.Errorf("after the reload %+v", got)
 	}
+	write("limits:\n  peers: 7k\n  announces_per_second: 9\nconsole:\n  public: true\nannounce:\n  interval: 25m\n")
+	s.hangup(t, "configuration reloaded")
+	if got := s.setting(t, "limits.peers"); got.Value != "20M" || got.Source != "default" {
+		t.Errorf("what takes effect at a start only: %+v", got)
+	}
+	if got := s.setting(t, "limits.announces_per_second"); got.Value != "9" || got.Source != path+":3" {
+		t.Errorf("what takes effect at once: %+v", got)
+	}
+	if got := s.setting(t, "console.public"); got.Value != "false" {
+		t.Errorf("what takes effect at a start only: %+v", got)
+	}
 	write("announce:\n  interval: soon\n")
 	s.hangup(t, "was not reloaded")
 	if got := s.setting(t, "announce.interval"); got.Value != "25m" {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,8 +24,8 @@ func newTokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Say who may use the console and the API of a running tracker",
-		Long: `Say who may use the console and the API of a running tracker: make accounts, list
-and delete them. An account has a role (a viewer reads; an operator also changes
+		Long: `Say who may use the console and the API of a running tracker: make accounts, list,
+change and delete them. An account has a role (a viewer reads; an operator also changes
 torrents; an admin also manages accounts) and either a token or a password.
 
 Until there is an account, this machine may do everything, and no other anything.
@@ -32,29 +33,28 @@ The first account must be an admin. From then on this machine may only read, and
 these commands need the token of an admin: --token-file.`,
 		Example: `  waggle token create anna --role admin
   waggle token list --token-file admin.token
+  waggle token edit ci --role viewer --token-file admin.token
   waggle token delete ci --token-file admin.token`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenCreateCommand(), newTokenListCommand(), newTokenDeleteCommand())
+	cmd.AddCommand(newTokenCreateCommand(), newTokenListCommand(), newTokenEditCommand(), newTokenDeleteCommand())
 	return cmd
 }
 
 // newToken is the flags of "token create".
 type newToken struct {
-	console      consoleFlags
-	role         string
-	expires      string
-	passwordFile string
-	ask          bool
+	console  consoleFlags
+	role     string
+	expires  string
+	password passwordFlags
 }
 
 func (n *newToken) add(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVar(&n.role, "role", "", "viewer, operator or admin")
 	flags.StringVar(&n.expires, "expires", "never", "how long it lasts, such as 90d or 12h, or never")
-	flags.StringVar(&n.passwordFile, "password-file", "", "`FILE` of one line, a password in place of a token")
-	flags.BoolVar(&n.ask, "ask-password", false, "ask for a password in place of a token")
+	n.password.add(flags)
 	n.console.add(flags)
 }
 
@@ -87,6 +87,9 @@ func exactlyOneName(cmd *cobra.Command, args []string) error {
 
 func (n *newToken) run(cmd *cobra.Command, name string, now time.Time) error {
 	wanted := client.NewAccount{Name: name, Role: n.role}
+	if !utf8.ValidString(name) {
+		return usageError{errors.New("the name is no UTF-8")} // JSON would have another one
+	}
 	if n.role == "" {
 		return usageError{errors.New("say what the account may do: --role viewer, --role operator or --role admin")}
 	}
@@ -94,7 +97,7 @@ func (n *newToken) run(cmd *cobra.Command, name string, now time.Time) error {
 	if wanted.Expires, err = expiryIn(n.expires, now); err != nil {
 		return usageError{fmt.Errorf("--expires: %w", err)}
 	}
-	if wanted.Password, err = n.password(cmd); err != nil {
+	if wanted.Password, err = n.password.read(cmd); err != nil {
 		return err
 	}
 	c, err := n.console.client()
@@ -120,23 +123,24 @@ func createAccount(cmd *cobra.Command, c *client.Client, wanted client.NewAccoun
 				printable(created.Name), err)
 		}
 	}
-	_, _ = fmt.Fprint(cmd.ErrOrStderr(), aboutAccount(&created, &self)) // the account is there, whoever reads this
-	return nil
-}
-
-// aboutAccount says what a new account means. self is who made it.
-func aboutAccount(created *client.AccountWithToken, self *client.Self) string {
-	lasts := "does not expire"
-	if !created.Expires.IsZero() {
-		lasts = "expires at " + created.Expires.UTC().Format(time.RFC3339)
-	}
-	text := fmt.Sprintf("account %s: %s, %s\n", printable(created.Name), created.Role, lasts)
-	if created.Token != "" {
-		text += "this token is not shown again: keep it in a file that others cannot read\n"
-	}
+	text := aboutAccount(&created)
 	if self.Via == "loopback" {
 		text += "this is the first account: from now on the console wants a token or a log-in for what changes something, from this machine too, " +
 			"and after a restart it may listen beyond loopback (listen.console)\n"
+	}
+	_, _ = fmt.Fprint(cmd.ErrOrStderr(), text) // the account is there, whoever reads this
+	return nil
+}
+
+// aboutAccount says what an account is that was made or changed just now.
+func aboutAccount(a *client.AccountWithToken) string {
+	lasts := "does not expire"
+	if !a.Expires.IsZero() {
+		lasts = "expires at " + a.Expires.UTC().Format(time.RFC3339)
+	}
+	text := fmt.Sprintf("account %s: %s, %s\n", printable(a.Name), a.Role, lasts)
+	if a.Token != "" {
+		text += "this token is not shown again: keep it in a file that others cannot read\n"
 	}
 	return text
 }
@@ -163,14 +167,25 @@ func expiryIn(text string, now time.Time) (time.Time, error) {
 	return now.Add(lasts).UTC().Truncate(time.Second), nil
 }
 
-// password returns the password that the flags say, or "".
-func (n *newToken) password(cmd *cobra.Command) (string, error) {
+// passwordFlags say where a password comes from.
+type passwordFlags struct {
+	file string
+	ask  bool
+}
+
+func (p *passwordFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&p.file, "password-file", "", "`FILE` of one line, a password in place of a token")
+	flags.BoolVar(&p.ask, "ask-password", false, "ask for a password in place of a token")
+}
+
+// read returns the password that the flags say, or "".
+func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
 	switch {
-	case n.ask && n.passwordFile != "":
+	case p.ask && p.file != "":
 		return "", usageError{errors.New("--ask-password and --password-file: give one of them")}
-	case n.passwordFile != "":
-		return readPassword(n.passwordFile)
-	case n.ask:
+	case p.file != "":
+		return readPassword(p.file)
+	case p.ask:
 		return askPassword(cmd)
 	}
 	return "", nil
@@ -201,8 +216,8 @@ func readPassword(path string) (string, error) {
 		return "", fmt.Errorf("--password-file: %w", err)
 	}
 	line := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-	if line == "" || len(b) > maxPasswordFile || strings.ContainsAny(line, "\r\n") {
-		return "", fmt.Errorf("--password-file: %s is not one line with a password", path)
+	if line == "" || len(b) > maxPasswordFile || strings.ContainsAny(line, "\r\n") || !utf8.ValidString(line) {
+		return "", fmt.Errorf("--password-file: %s is not one line with a password, in UTF-8", path)
 	}
 	return line, nil
 }
@@ -226,8 +241,8 @@ func askPassword(cmd *cobra.Command) (string, error) {
 	if answers[0] != answers[1] {
 		return "", errors.New("these are two passwords: try again")
 	}
-	if answers[0] == "" {
-		return "", errors.New("an empty password is none: try again")
+	if answers[0] == "" || !utf8.ValidString(answers[0]) {
+		return "", errors.New("an empty password is none, nor is one that is no UTF-8: try again")
 	}
 	return answers[0], nil
 }

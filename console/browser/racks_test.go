@@ -92,6 +92,18 @@ func TestRackMapIsUsedByKeyboard(t *testing.T) {
 	}
 }
 
+func TestRackMapSaysNoMoreThatTheTrackerIsGoneOnceItAnswers(t *testing.T) {
+	t.Parallel()
+	w := openMap(t, shared(t))
+	const said = `document.getElementById("rack-text").textContent`
+	w.until(said + `.includes("racks")`)
+	const again = `document.dispatchEvent(new Event("visibilitychange")) ? 1 : 0`
+	evaluate[int](w, `globalThis.kept = fetch; globalThis.fetch = () => Promise.reject(new TypeError()); `+again)
+	w.until(said + `.includes("does not answer")`)
+	evaluate[int](w, `globalThis.fetch = kept; `+again)
+	w.until(said + `.includes("racks")`)
+}
+
 func TestExplanationHasAPageOfItsOwn(t *testing.T) {
 	t.Parallel()
 	world := shared(t)

@@ -74,7 +74,7 @@ type Client struct {
 }
 
 // New returns a client of the console at a URL such as http://127.0.0.1:6970. The
-// token is that of console.token_file, or "".
+// token is that of an account or of console.token_file, or "".
 func New(console, token string) (*Client, error) {
 	base, err := url.Parse(console)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
@@ -181,19 +181,26 @@ func (c *Client) eachTransfer(ctx context.Context, name string) iter.Seq2[Transf
 
 // Peers returns the peers of a torrent, by address, whether it is listed or not.
 func (c *Client) Peers(ctx context.Context, h bittorrent.InfoHash) ([]Peer, error) {
-	return collect(c.eachPeer(ctx, "transfers/"+h.String()+"/peers"))
+	return collect(c.eachPeer(ctx, "transfers/"+h.String()+"/peers", url.Values{}))
 }
 
 // AllPeers returns the peers of all torrents, by torrent and address.
 func (c *Client) AllPeers(ctx context.Context) ([]Peer, error) {
-	return collect(c.eachPeer(ctx, "peers"))
+	return collect(c.eachPeer(ctx, "peers", url.Values{}))
 }
 
-// eachPeer yields the peers of a list of the API, a page at a time.
-func (c *Client) eachPeer(ctx context.Context, list string) iter.Seq2[Peer, error] {
+// PeersAt returns the peers of all torrents at an IP address, at one with its port, or in
+// a network such as 10.1.0.0/16, by torrent and address. If the address is none of these,
+// the error is a [*Problem] of status 422.
+func (c *Client) PeersAt(ctx context.Context, address string) ([]Peer, error) {
+	return collect(c.eachPeer(ctx, "peers", url.Values{"address": {address}}))
+}
+
+// eachPeer yields the peers that a query finds in a list of the API, a page at a time.
+func (c *Client) eachPeer(ctx context.Context, list string, query url.Values) iter.Seq2[Peer, error] {
 	return pages(func(cursor string) ([]Peer, string, error) {
 		var page PeerPage
-		err := c.page(ctx, list, url.Values{}, cursor, &page)
+		err := c.page(ctx, list, query, cursor, &page)
 		return page.Peers, page.Next, err
 	})
 }

@@ -77,9 +77,7 @@ func (s *Site) accountView(r *http.Request, a *client.Account, f *accountForm) v
 // itself, once: nothing else may keep it.
 func (s *Site) editAccount(shown *page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			s.fail(w, r, &refusal{http.StatusBadRequest, "This form could not be read: go back, reload the page and try again."})
+		if !s.parseForm(w, r) {
 			return
 		}
 		name := r.FormValue("name")

@@ -116,7 +116,7 @@ func (a *asset) write(w http.ResponseWriter, r *http.Request) {
 	b := a.plain
 	w.Header().Set("Vary", "Accept-Encoding")
 	w.Header().Set("Content-Type", a.media)
-	if takesGzip(r) && len(a.gzip) < len(a.plain) {
+	if AcceptsGzip(r.Header.Get("Accept-Encoding")) && len(a.gzip) < len(a.plain) {
 		b = a.gzip
 		w.Header().Set("Content-Encoding", "gzip")
 	}
@@ -126,9 +126,10 @@ func (a *asset) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// takesGzip reports whether a client says that it can read gzip.
-func takesGzip(r *http.Request) bool {
-	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+// AcceptsGzip reports whether a client that sends this header Accept-Encoding can read
+// gzip.
+func AcceptsGzip(header string) bool {
+	for coding := range strings.SplitSeq(header, ",") {
 		name, quality, _ := strings.Cut(strings.TrimSpace(coding), ";")
 		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
 			return strings.TrimRight(strings.TrimSpace(quality), "0.") != "q="

@@ -37,7 +37,7 @@ func leaveMessages(w http.ResponseWriter, r *http.Request, all []message) {
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: messageCookie, Value: base64.RawURLEncoding.EncodeToString(b), Path: "/", MaxAge: messageSeconds,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: account.Secure(r),
 	})
 }
 
@@ -62,7 +62,7 @@ func takeMessages(w http.ResponseWriter, r *http.Request) []message {
 	if err != nil {
 		return nil
 	}
-	http.SetCookie(w, &http.Cookie{Name: messageCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
+	http.SetCookie(w, &http.Cookie{Name: messageCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: account.Secure(r)})
 	return parseMessages(cookie.Value)
 }
 
@@ -87,12 +87,20 @@ func parseMessages(value string) []message {
 // does not say that (back).
 type change func(r *http.Request) (text, next string, err error)
 
+// parseForm reads a form without files. If it cannot, it answers so.
+func (s *Site) parseForm(w http.ResponseWriter, r *http.Request) (ok bool) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		s.fail(w, r, &refusal{http.StatusBadRequest, "This form could not be read: go back, reload the page and try again."})
+		return false
+	}
+	return true
+}
+
 // change handles the form of a change.
 func (s *Site) change(do change) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			s.fail(w, r, &refusal{http.StatusBadRequest, "This form could not be read: go back, reload the page and try again."})
+		if !s.parseForm(w, r) {
 			return
 		}
 		text, next, err := do(r)

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,36 @@ func TestUploadsRegisterEveryFileAndTellWhatCameOfEach(t *testing.T) {
 	}
 }
 
+func TestUploadsHaveTheProfileThatWasChosen(t *testing.T) {
+	w := newWorld(t)
+	w.answer("POST /torrents", client.Uploaded{})
+	if _, told := w.follow(t, w.upload(t, "parity", "a.torrent")); len(w.changes()) != 1 || !strings.Contains(w.changes()[0], "profile=parity") {
+		t.Errorf("changes %q, told %q", w.changes(), told)
+	}
+	w.who = session()
+	var fields []string // as a browser sends them
+	for _, e := range all(page(t, w.get(t, "/torrents")), "") {
+		if name, _ := attribute(e, "name"); name == "csrf" || name == "profile" || name == "file" {
+			fields = append(fields, name)
+		}
+	}
+	if got := strings.Join(fields, " "); !strings.Contains(got, "csrf profile file") {
+		t.Errorf("the form has %s", got)
+	}
+}
+
+func TestAProfileAfterTheFilesIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.answer("POST /torrents", client.Uploaded{})
+	const body = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.torrent\"\r\n\r\nabc\r\n" +
+		"--x\r\nContent-Disposition: form-data; name=\"profile\"\r\n\r\nparity\r\n--x--\r\n"
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/torrents", strings.NewReader(body))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	if _, told := w.follow(t, w.do(t, r)); len(told) != 2 || !strings.Contains(told[0], "1 torrent registered") || !strings.Contains(told[1], "before the files") {
+		t.Errorf("told %q", told)
+	}
+}
+
 func TestUploadsThatAreRefusedSayWhich(t *testing.T) {
 	w := newWorld(t)
 	w.refuse("POST /torrents", http.StatusConflict, "the torrent is known already")
@@ -145,7 +176,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		files = append(files, fmt.Sprint(i, ".torrent"))
 	}
 	_, told := w.follow(t, w.upload(t, "", files...))
-	if len(w.changes()) != 100 || len(told) == 0 || !strings.Contains(told[len(told)-1], "first 100 files") {
+	if len(w.changes()) != 100 || len(told) != 2 || told[0] != "done: 100 torrents registered, and active" || !strings.Contains(told[1], "first 100 files") {
 		t.Errorf("%d changes, told %q", len(w.changes()), told)
 	}
 	if _, told := w.follow(t, w.upload(t, "")); len(told) != 1 || !strings.Contains(told[0], "No file was chosen") {
@@ -155,6 +186,18 @@ func TestUploadsAreBounded(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if got := w.do(t, r); got.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("status %d", got.StatusCode)
+	}
+}
+
+func TestMessagesOfAPageOverTLSAreForTLS(t *testing.T) {
+	w := newWorld(t)
+	for proto, want := range map[string]bool{"https": true, "http": false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/logout", nil)
+		r.RemoteAddr = "127.0.0.1:1"
+		r.Header.Set("X-Forwarded-Proto", proto)
+		if got := w.do(t, r).Cookies(); len(got) != 1 || got[0].Secure != want {
+			t.Errorf("behind a proxy that speaks %s: %v", proto, got)
+		}
 	}
 }
 
@@ -275,6 +318,39 @@ func TestAWrongPasswordKeepsTheNameAlone(t *testing.T) {
 		if !strings.Contains(said, `value="anna"`) || strings.Contains(said, "battery staple") || strings.Contains(said, "evil") || len(got.Cookies()) != 0 {
 			t.Errorf("got %s", said)
 		}
+	}
+}
+
+func TestWhoLogsInWhileTooManyDoIsToldToTryAgain(t *testing.T) {
+	a, err := account.Open(t.Context(), account.Options{Hash: account.Cost{Memory: 32 << 10, Passes: 4, Threads: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.Create(t.Context(), account.New{Name: "anna", Role: account.Admin, Password: "correct horse"}); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldWith(t, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	const many = 100 // two at a time, and 64 that wait
+	answers := make(chan *http.Response, many)
+	for i := range many {
+		go func() {
+			form := url.Values{"name": {fmt.Sprint("nobody ", i)}, "password": {"x"}}
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/login", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
+			recorder := httptest.NewRecorder()
+			w.site.ServeHTTP(recorder, r)
+			answers <- recorder.Result()
+		}()
+	}
+	first := <-answers
+	cancel()
+	for range many - 1 {
+		<-answers
+	}
+	if first.StatusCode != http.StatusTooManyRequests || first.Header.Get("Retry-After") != "1" || !strings.Contains(text(t, first), "Too many are logging in") {
+		t.Errorf("status %d, %v", first.StatusCode, first.Header)
 	}
 }
 

@@ -57,6 +57,16 @@ func TestLongTextIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
+func TestASentenceBeginsWithACapitalLetter(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "too late": "Too late.", "über alles.": "Über alles.", "\"a\" is gone": "\"a\" is gone.", "\xff": "\ufffd.",
+	} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestAChartHasGapsWhereNothingIsKnown(t *testing.T) {
 	values := []*float64{new(1.0), new(2.0), nil, new(4.0)}
 	if got, want := linePath(values, 4), "M0.0 74.8h.1L60.0 50.0M180.0 0.5h.1"; got != want {

@@ -24,6 +24,10 @@ const (
 
 	lookTime = 10 * time.Second // that rendering may take
 
+	// liveBeat is how long a stream is silent at most: proxies cut one that is so for a
+	// minute, and the browser that comes again costs a look.
+	liveBeat = 20 * time.Second
+
 	// liveWrite is how long a browser may take to accept what changed.
 	liveWrite = 10 * time.Second
 )
@@ -82,19 +86,28 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request) {
 	out := &stream{site: s, context: r.Context(), path: path, who: account.From(r.Context()), sent: map[string][]byte{}}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for left := time.Duration(0); ; { // until the next look
 		select {
 		case <-r.Context().Done():
 			return
 		case <-timer.C:
 		}
-		took, more := out.look()
+		var more bool
+		if left > 0 {
+			more = out.beat()
+		} else {
+			var took time.Duration
+			took, more = out.look()
+			left = s.live.pause(took)
+		}
 		_ = control.SetWriteDeadline(time.Now().Add(liveWrite)) // in vain only if the connection is gone
 		if _, err := w.Write(out.pending.Bytes()); err != nil || control.Flush() != nil || !more {
 			return
 		}
 		out.pending.Reset()
-		timer.Reset(s.live.pause(took))
+		wait := min(left, liveBeat)
+		left -= wait
+		timer.Reset(wait)
 	}
 }
 
@@ -112,7 +125,7 @@ type stream struct {
 // whether there is more to come.
 func (t *stream) look() (took time.Duration, more bool) {
 	if t.who.Ended() {
-		return 0, t.end("You are not logged in any more: reload the page")
+		return 0, t.end(loggedOut)
 	}
 	found := t.site.blocks(t.context, t.path)
 	if found.err != nil {
@@ -132,9 +145,21 @@ func (t *stream) look() (took time.Duration, more bool) {
 		}
 	}
 	if !changed {
-		t.pending.WriteString(":\n\n") // the connection is alive
+		return found.took, t.beat()
 	}
 	return found.took, true
+}
+
+// loggedOut is why a stream ends with its session.
+const loggedOut = "You are not logged in any more: reload the page"
+
+// beat writes that the connection is alive, and says whether there is more to come.
+func (t *stream) beat() (more bool) {
+	if t.who.Ended() {
+		return t.end(loggedOut)
+	}
+	t.pending.WriteString(":\n\n")
+	return true
 }
 
 func (t *stream) end(why string) (more bool) {

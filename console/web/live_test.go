@@ -22,6 +22,7 @@ type browser struct {
 	header http.Header
 	got    strings.Builder
 	status int
+	ended  chan struct{} // closed when the server has no more to say
 }
 
 func (b *browser) Header() http.Header              { return b.header }
@@ -51,16 +52,15 @@ func (b *browser) take() (events []string) {
 // watch looks at a page until stop.
 func (w *world) watch(t *testing.T, path string) (b *browser, stop func()) {
 	t.Helper()
-	b = &browser{header: http.Header{}}
+	b = &browser{header: http.Header{}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(account.With(t.Context(), w.who))
-	ended := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(b.ended)
 		w.site.ServeHTTP(b, httptest.NewRequestWithContext(ctx, http.MethodGet, "/live?"+url.Values{"page": {path}}.Encode(), nil))
 	}()
 	return b, func() {
 		cancel()
-		<-ended
+		<-b.ended
 	}
 }
 
@@ -112,6 +112,24 @@ func TestAStreamIsAliveWhileNothingChanges(t *testing.T) {
 	})
 }
 
+func TestAStreamThatRestsForLongIsStillAlive(t *testing.T) {
+	w := newWorld(t)
+	w.answer("GET /peers", late{2 * time.Second, client.PeerPage{}})
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := w.watch(t, "/peers")
+		defer stop()
+		time.Sleep(3 * time.Second)
+		b.take()
+		time.Sleep(90 * time.Second) // of the 100 that it rests after 2 s of work
+		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if got := b.got.String(); got != strings.Repeat(":\n\n", 4) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	a := accounts(t)
 	w := newWorldWith(t, a)
@@ -128,15 +146,14 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	b, stop := w.watch(t, "/torrents")
 	defer stop()
 	a.LogOut(httptest.NewRecorder(), r)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		events := b.take()
-		if n := len(events); n > 0 && strings.HasPrefix(events[n-1], "event: end\ndata: You are not logged in any more") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it goes on: %q", events)
-		}
-		time.Sleep(10 * time.Millisecond)
+	select {
+	case <-b.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
+	events := b.take()
+	if n := len(events); n == 0 || !strings.HasPrefix(events[n-1], "event: end\ndata: You are not logged in any more") {
+		t.Errorf("got %q", events)
 	}
 }
 

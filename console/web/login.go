@@ -20,9 +20,7 @@ func (s *Site) logInPage(r *http.Request) (view, error) {
 }
 
 func (s *Site) logIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		s.fail(w, r, &refusal{http.StatusBadRequest, "This form could not be read: go back, reload the page and try again."})
+	if !s.parseForm(w, r) {
 		return
 	}
 	p := &logInPage{Next: account.LocalPath(r.PostFormValue("next")), Name: clip(r.PostFormValue("name"), 64)}
@@ -44,7 +42,8 @@ func (s *Site) logIn(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", strconv.Itoa(limited.Seconds()))
 	case errors.Is(err, account.ErrBusy):
-		status = http.StatusServiceUnavailable
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", "1")
 	case !errors.Is(err, account.ErrWrong) && !errors.Is(err, account.ErrExpired):
 		s.fail(w, r, err)
 		return

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"waggle/account"
 	"waggle/console/client"
@@ -205,7 +207,8 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	text = strings.ToUpper(text[:1]) + text[1:]
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}
@@ -286,6 +289,7 @@ func (s *Site) functions() template.FuncMap {
 		"clip":    func(n int, text string) string { return clip(text, n) },
 		"moment":  func(t time.Time) moment { return momentAt(t, s.options.Now()) },
 		"seconds": func(n float64) string { return spanText(seconds(n)) },
+		"shows":   func(text string) bool { return strings.TrimSpace(text) != "" },
 		"segment": url.PathEscape,
 		"list":    func(items ...any) []any { return items },
 		"whole":   func(share float64) bool { return share >= 1 },

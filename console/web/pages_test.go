@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/html"
 
 	"waggle/account"
+	"waggle/console/client"
 )
 
 // elsewhere are paths that others answer.
@@ -335,5 +336,32 @@ func TestHEADAnswersWithoutABody(t *testing.T) {
 	got := w.do(t, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/torrents", nil))
 	if got.StatusCode != http.StatusOK || text(t, got) != "" {
 		t.Errorf("status %d with a body", got.StatusCode)
+	}
+}
+
+func TestATorrentWhoseNameShowsNothingIsCalledByItsHash(t *testing.T) {
+	w := newWorld(t)
+	blank := client.Torrent{InfoHash: hash, Name: " \u00a0 "}
+	w.answer("GET /swarms", client.SwarmPage{Total: 1, Swarms: []client.Swarm{{InfoHash: hash, Name: blank.Name, State: "active"}}})
+	w.answer("GET /history", client.PeriodPage{Periods: []client.Period{{Torrent: blank}}})
+	w.answer("GET /peers", client.PeerPage{Peers: []client.Peer{{InfoHash: hash, Name: blank.Name, Address: "10.1.2.1:6881"}}})
+	w.answer("GET /transfers/"+hash.String(), client.Transfer{Torrent: blank})
+	for _, path := range []string{"/torrents", "/history", "/peers", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881"} {
+		found := false
+		for _, e := range all(page(t, w.get(t, path)), "a") {
+			if has(e, "href", "/transfers/"+hash.String()) {
+				if found = true; words(e) == "" {
+					t.Errorf("%s: a link says nothing", path)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s does not lead to the torrent", path)
+		}
+	}
+	for _, e := range all(page(t, w.get(t, "/transfers/"+hash.String())), "h1") {
+		if words(e) != hash.String() {
+			t.Errorf("its own page is headed %q", words(e))
+		}
 	}
 }

@@ -127,9 +127,7 @@ func (s *Site) until(days string) (time.Time, error) {
 // createAccount makes an account. Its token is shown by the answer itself, once: nothing
 // else may keep it.
 func (s *Site) createAccount(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		s.fail(w, r, &refusal{http.StatusBadRequest, "This form could not be read: go back, reload the page and try again."})
+	if !s.parseForm(w, r) {
 		return
 	}
 	asked := client.NewAccount{Name: r.PostFormValue("name"), Role: r.PostFormValue("role"), Password: r.PostFormValue("password")}

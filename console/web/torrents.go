@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"waggle/account"
 	"waggle/console/client"
@@ -11,7 +12,7 @@ import (
 // pageSize is how many rows a list has.
 const pageSize = 50
 
-// maxQuery bounds what is searched for, in bytes.
+// maxQuery bounds what is searched for, in characters.
 const maxQuery = 200
 
 // profiles of locality, as the API takes them.
@@ -55,7 +56,7 @@ func (s *Site) torrents(r *http.Request) (view, error) {
 		Query: values.Get("query"), Sort: values.Get("sort"), Order: values.Get("order"), State: values.Get("state"),
 		Cursor: values.Get("cursor"), Limit: pageSize,
 	}
-	if len(q.Query) > maxQuery {
+	if utf8.RuneCountInString(q.Query) > maxQuery {
 		return view{}, &refusal{http.StatusUnprocessableEntity, "Search for something shorter: 200 characters at most."}
 	}
 	found, err := s.api.Swarms(r.Context(), q)

@@ -20,6 +20,7 @@ const (
 	uploadsAtOnce = 2   // forms; each has one file in memory
 	uploadWait    = 10 * time.Second
 	uploadTime    = 2 * time.Minute // for a whole form
+	answerTime    = time.Minute     // more, to say what came of it
 	maxField      = 1024            // bytes of a field that is no file
 )
 
@@ -35,8 +36,9 @@ func (s *Site) upload(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(uploadTime)) // in vain only if the connection is gone
+	control, until := http.NewResponseController(w), time.Now().Add(uploadTime)
+	_ = control.SetReadDeadline(until) // in vain only if the connection is gone
+	_ = control.SetWriteDeadline(until.Add(answerTime))
 	r.Body = http.MaxBytesReader(w, r.Body, maxFiles*(s.options.MaxUpload+maxField))
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -55,32 +57,46 @@ func (s *Site) upload(w http.ResponseWriter, r *http.Request) {
 	s.onward(w, r, "/torrents", all...)
 }
 
-// register uploads the files of a form, and says what came of each. The error is that of
-// the form, or of somebody who may not.
-func (s *Site) register(ctx context.Context, form *multipart.Reader) (all []message, err error) {
-	profile, registered := "", 0
+// register uploads the files of a form, and says what came of each, and first how many
+// there are. The error is that of the form, or of somebody who may not.
+func (s *Site) register(ctx context.Context, form *multipart.Reader) ([]message, error) {
+	registered, all, err := s.registerAll(ctx, form)
+	switch {
+	case registered > 0:
+		return append([]message{done(plural(registered, "torrent") + " registered, and active")}, all...), err
+	case err == nil && len(all) == 0:
+		return nil, &refusal{http.StatusUnprocessableEntity, "No file was chosen."}
+	}
+	return all, err
+}
+
+func (s *Site) registerAll(ctx context.Context, form *multipart.Reader) (registered int, all []message, err error) {
+	profile := ""
 	for files := 0; ; {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			break
+			return registered, all, nil
 		}
 		if err != nil {
-			return all, &refusal{http.StatusBadRequest, "The upload broke off: try again."}
+			return registered, all, &refusal{http.StatusBadRequest, "The upload broke off: try again."}
 		}
 		switch {
 		case part.FormName() == "profile":
 			b, err := io.ReadAll(io.LimitReader(part, maxField))
+			if err == nil && files > 0 && len(b) > 0 {
+				return registered, all, &refusal{http.StatusBadRequest, "The profile must come before the files: they have the tracker's."}
+			}
 			if err != nil {
-				return all, &refusal{http.StatusBadRequest, "The upload broke off: try again."}
+				return registered, all, &refusal{http.StatusBadRequest, "The upload broke off: try again."}
 			}
 			profile = string(b)
 		case part.FormName() == "file" && part.FileName() != "":
 			if files++; files > maxFiles {
-				return all, &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("Only the first %d files were looked at: upload the others with another form.", maxFiles)}
+				return registered, all, &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("Only the first %d files were looked at: upload the others with another form.", maxFiles)}
 			}
 			ok, said, err := s.registerFile(ctx, part, profile)
 			if err != nil {
-				return all, err
+				return registered, all, err
 			}
 			if ok {
 				registered++
@@ -88,13 +104,6 @@ func (s *Site) register(ctx context.Context, form *multipart.Reader) (all []mess
 			all = append(all, said...)
 		}
 	}
-	switch {
-	case registered > 0:
-		return append([]message{done(plural(registered, "torrent") + " registered, and active")}, all...), nil
-	case len(all) == 0:
-		return nil, &refusal{http.StatusUnprocessableEntity, "No file was chosen."}
-	}
-	return all, nil
 }
 
 // registerFile uploads one file: ok, with warnings, or not, with the reason. The error is

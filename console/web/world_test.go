@@ -60,6 +60,12 @@ func newWorldWith(t testing.TB, a *account.Accounts) *world {
 	return w
 }
 
+// late is an answer that comes after a time, in a test that has a clock of its own.
+type late struct {
+	after  time.Duration
+	answer any
+}
+
 func (w *world) answer(what string, v any) { w.answers.Store(what, v) }
 
 func (w *world) refuse(what string, status int, detail string) {
@@ -78,6 +84,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	v, ok := w.answers.Load(r.Method + " " + path)
 	if !ok {
 		v = client.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: "there is nothing at " + path}
+	}
+	if l, is := v.(late); is {
+		time.Sleep(l.after)
+		v = l.answer
 	}
 	if p, problem := v.(client.Problem); problem {
 		rw.Header().Set("Content-Type", client.ProblemType)
@@ -250,6 +260,7 @@ func (w *world) upload(t *testing.T, profile string, files ...string) *http.Resp
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	_ = form.WriteField("csrf", "x")
+	_ = form.WriteField("profile", profile)
 	for _, name := range files {
 		part, err := form.CreateFormFile("file", name)
 		if err != nil {
@@ -257,7 +268,6 @@ func (w *world) upload(t *testing.T, profile string, files ...string) *http.Resp
 		}
 		_, _ = part.Write([]byte("the bytes of " + name))
 	}
-	_ = form.WriteField("profile", profile)
 	if err := form.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,12 @@
 			input.files = event.dataTransfer.files;
 			upload.requestSubmit();
 		});
+		const button = upload.querySelector("button"), label = button.textContent;
 		upload.addEventListener("submit", () => {
-			upload.querySelector("button").textContent = "Uploading…";
+			button.textContent = "Uploading…";
+		});
+		addEventListener("pageshow", () => {
+			button.textContent = label; // also where the browser goes back to this page
 		});
 	}
 

@@ -223,6 +223,11 @@
 	};
 
 	let tag = null, timer = 0, near = true, loading = false;
+	// fail says what is wrong until the whole map comes again.
+	const fail = (text) => {
+		words.textContent = text;
+		tag = null;
+	};
 	const load = async () => {
 		clearTimeout(timer);
 		if (document.hidden || !near || loading) return;
@@ -236,8 +241,9 @@
 				show(await answer.json());
 			}
 			if (answer.ok || answer.status === 304) wait = Math.max(EVERY, SHARE * (performance.now() - began));
+			else fail("The map is as it was: reload the page.");
 		} catch {
-			words.textContent = "The tracker does not answer; the map is as it was.";
+			fail("The tracker does not answer; the map is as it was.");
 		} finally {
 			loading = false;
 		}
