@@ -13,6 +13,11 @@ BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
 GOLANGCI_VERSION := v2.15.0
 
+# Servers that stores are tested against, built from their modules into bin.
+VERSITYGW_VERSION := v1.8.0
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+export PATH := $(BIN):$(PATH)
+
 # What package peer's library would have of C and C++, which nothing here uses.
 NO_C := nosqlite,disable_libutp
 export GOFLAGS := -tags=$(NO_C)
@@ -20,7 +25,7 @@ export GOFLAGS := -tags=$(NO_C)
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	chromium:chromium promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
+	redis-server:redis-server redis-cli:redis-tools chromium:chromium promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
@@ -75,9 +80,10 @@ fuzz:
 		done; \
 	done
 
-NODE_MODULES := interop/node_modules console/web/node_modules
+NODE_MODULES := interop/node_modules console/web/node_modules store/dynamodb/node_modules
+SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 
-setup: $(NODE_MODULES:%=%/.installed)
+setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
 setup-long:
@@ -86,6 +92,14 @@ setup-long:
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@$(call install,node:nodejs npm:npm)
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(BIN)/.versitygw-$(VERSITYGW_VERSION):
+	GOBIN=$(BIN) GOFLAGS= go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	touch $@
+
+$(BIN)/.minio-$(MINIO_VERSION):
+	GOBIN=$(BIN) GOFLAGS= go install github.com/minio/minio@$(MINIO_VERSION)
 	touch $@
 
 $(BIN)/golangci-lint-$(GOLANGCI_VERSION):

@@ -28,7 +28,7 @@ type Snapshot struct {
 	HTTP    Frontend[webfront.Figures]
 
 	StoreKind    string // such as "sqlite"
-	StoreHealthy bool   // false: what is announced would not survive a restart
+	StoreHealthy bool   // false: what is announced would not survive a restart, or cannot be kept
 	Store        swarm.Totals
 	Limits       Limits
 

@@ -65,11 +65,12 @@ var Table = []Metric{
 	},
 	{
 		Name: "waggle_announces_refused_total", Type: Counter, Labels: []string{"reason"},
-		Help: "Announces that were refused, by reason: address (nobody could connect to it), denied (the torrent is), shed (all together were too many)",
+		Help: "Announces that were refused, by reason: address (nobody could connect to it), denied (the torrent is), shed (all together were too many), store (one on a network could not take them in, scrapes included)",
 		collect: func(s *Snapshot, e *emitter) {
 			e.count(s.Tracker.Refused, "address")
 			e.count(s.Tracker.Denied, "denied")
 			e.count(s.Tracker.Shed, "shed")
+			e.count(s.Tracker.Busy, "store")
 		},
 	},
 	count("waggle_announces_passive_total", "Announces answered without peers, because their torrent is not served", func(s *Snapshot) uint64 { return s.Tracker.Passive }),
@@ -122,7 +123,7 @@ var Table = []Metric{
 		Help:    "1, with what keeps the swarms: memory or sqlite",
 		collect: func(s *Snapshot, e *emitter) { e.value(1, s.StoreKind) },
 	},
-	gauge("waggle_store_healthy", truth, "0 while the journal cannot be written: announces are answered, and would not survive a restart", func(s *Snapshot) float64 { return zeroOrOne(s.StoreHealthy) }),
+	gauge("waggle_store_healthy", truth, "0 while the journal cannot be written, and announces are answered and would not survive a restart; or while a store on a network cannot be reached", func(s *Snapshot) float64 { return zeroOrOne(s.StoreHealthy) }),
 	count("waggle_store_failures_total", "Announces, scrapes and cleanings that the store failed at", func(s *Snapshot) uint64 { return s.Tracker.Failed }),
 	count("waggle_udp_connects_total", "Connect requests answered", func(s *Snapshot) uint64 { return s.UDP.Figures.Connects }),
 	count("waggle_udp_errors_total", "Requests over UDP answered with an error", func(s *Snapshot) uint64 { return s.UDP.Figures.Errors }),

@@ -40,8 +40,7 @@ type processFigures struct {
 }
 
 func (s *service) figures() figures {
-	totals, _ := s.store.Totals(context.Background()) // a store that fails is counted by the tracker
-	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: totals}
+	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: s.totals()}
 	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
 	f.Process = processFigures{Memory: memoryInUse(), Goroutines: runtime.NumGoroutine()}
 	if s.locator != nil {
@@ -105,6 +104,7 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"probes", now.Tracker.Probes, last.Tracker.Probes},
 		{"dead", now.Tracker.Dead, last.Tracker.Dead},
 		{"expired", now.Tracker.Expired, last.Tracker.Expired},
+		{"store_busy", now.Tracker.Busy, last.Tracker.Busy},
 		{"store_failures", now.Tracker.Failed, last.Tracker.Failed},
 		{"udp_connects", now.UDP.Connects, last.UDP.Connects},
 		{"udp_errors", now.UDP.Errors, last.UDP.Errors},

@@ -45,7 +45,7 @@ func appendListeners(to []client.Listener, protocol string, addrs []netip.AddrPo
 
 // limits returns how much is used of what is bounded.
 func (s *service) limits() []client.Limit {
-	totals, _ := s.store.Totals(context.Background()) // a store that fails has nothing
+	totals := s.totals()
 	return []client.Limit{
 		{Name: "peers", Key: "limits.peers", Used: int64(totals.Peers), Max: int64(s.config.Limits.Peers)},
 		{Name: "swarms", Key: "limits.torrents", Used: int64(totals.Torrents), Max: int64(s.config.Limits.Torrents)},

@@ -42,6 +42,7 @@ var allOverTime = []overTime{
 	rate("completed", "Peers that completed their download", func(f *figures) uint64 { return f.Tracker.Completed }),
 	rate("told", "Peers told to others", func(f *figures) uint64 { return f.Tracker.Told }),
 	rate("scrapes", "Scrapes, of one or many torrents", func(f *figures) uint64 { return f.Tracker.Scrapes }),
+	rate("store_busy", "Announces and scrapes refused because the store on a network could not take them in", func(f *figures) uint64 { return f.Tracker.Busy }),
 	rate("store_failures", "Announces, scrapes and cleanings that the store failed at", func(f *figures) uint64 { return f.Tracker.Failed }),
 	rate("malformed", "Packets over UDP that are none of the protocol", func(f *figures) uint64 { return f.UDP.Malformed }),
 	rate("bad_connection_ids", "Packets over UDP with a connection id that is wrong or too old", func(f *figures) uint64 { return f.UDP.BadConnection }),
@@ -63,7 +64,7 @@ func (s *service) openTimeline(ctx context.Context) (err error) {
 	for _, series := range allOverTime {
 		o.Series = append(o.Series, timeline.Series{Name: series.Name, Kind: series.kind})
 	}
-	if s.config.Store.Scheme() != "memory" {
+	if s.config.Store.Path() != "" {
 		o.Path = filepath.Join(filepath.Dir(s.config.Store.Path()), timelineFile)
 	}
 	if s.timeline, err = timeline.Open(ctx, o); err == nil || ctx.Err() != nil {

@@ -1,0 +1,118 @@
+package moving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"waggle/bittorrent"
+	"waggle/catalog"
+)
+
+// catalog copies transfers with their .torrents and, where there is none yet, the
+// history.
+func (c *copying) catalog(ctx context.Context) error {
+	known := map[bittorrent.InfoHash]catalog.Record{}
+	for r, err := range c.to.Catalog.Records(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading the other store's catalogue: %w", err)
+		}
+		known[r.InfoHash] = r
+	}
+	if err := c.history(ctx, known); err != nil {
+		return err
+	}
+	for r, err := range c.from.Catalog.Records(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading the catalogue: %w", err)
+		}
+		if err := c.transfer(ctx, r, known); err != nil {
+			return fmt.Errorf("copying the transfer %v: %w", r.InfoHash, err)
+		}
+		c.rest.Transfers++
+		c.report()
+	}
+	return nil
+}
+
+func (c *copying) transfer(ctx context.Context, r catalog.Record, known map[bittorrent.InfoHash]catalog.Record) error {
+	theirs, there := known[r.InfoHash]
+	if there && !c.o.Overwrite {
+		joined := joinTimes(theirs, &r.Transfer)
+		if joined == theirs {
+			return nil
+		}
+		return c.to.Catalog.Apply(ctx, []catalog.Change{{Record: joined}})
+	}
+	metainfo, err := c.from.Catalog.Torrent(ctx, r.InfoHash)
+	if err != nil && !errors.Is(err, catalog.ErrUnknown) { // one of a directory has none
+		return err
+	}
+	return c.to.Catalog.Apply(ctx, []catalog.Change{{Record: r, Metainfo: metainfo}})
+}
+
+// joinTimes returns a record with the earliest first and the latest last times of two.
+// Those of another period are left alone.
+func joinTimes(r catalog.Record, other *catalog.Transfer) catalog.Record {
+	if !r.Registered.Equal(other.Registered) {
+		return r
+	}
+	r.FirstStarted = earlier(r.FirstStarted, other.FirstStarted)
+	r.LastStarted = later(r.LastStarted, other.LastStarted)
+	r.FirstCompleted = earlier(r.FirstCompleted, other.FirstCompleted)
+	r.LastCompleted = later(r.LastCompleted, other.LastCompleted)
+	return r
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// history copies ended periods, the oldest first. Transfers that are there stay.
+func (c *copying) history(ctx context.Context, known map[bittorrent.InfoHash]catalog.Record) error {
+	if there, _, err := c.to.Catalog.History(ctx, 0, 1); err != nil || len(there) > 0 {
+		return err // periods have no order but the one in which they ended: they are not mixed
+	}
+	var all []catalog.Period // the latest first; a store keeps a bounded number
+	for before := int64(0); ; {
+		some, last, err := c.from.Catalog.History(ctx, before, page)
+		if err != nil {
+			return fmt.Errorf("reading the history: %w", err)
+		}
+		if all = append(all, some...); last == 0 {
+			break
+		}
+		before = last
+	}
+	slices.Reverse(all)
+	for some := range slices.Chunk(all, page) {
+		changes := make([]catalog.Change, 0, len(some))
+		for i := range some {
+			change := catalog.Change{Ended: &some[i]}
+			if r, there := known[some[i].InfoHash]; there {
+				change.Record = r
+			} else {
+				change.Record.InfoHash, change.Delete = some[i].InfoHash, true
+			}
+			changes = append(changes, change)
+		}
+		if err := c.to.Catalog.Apply(ctx, changes); err != nil {
+			return fmt.Errorf("writing the history: %w", err)
+		}
+		c.rest.Periods += len(some)
+		c.report()
+	}
+	return nil
+}

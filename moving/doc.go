@@ -1,0 +1,11 @@
+// Package moving copies all that a tracker keeps from one store to another, and checks
+// what a store keeps.
+//
+// What is copied may change meanwhile: the tracker goes on, and so may one that uses the
+// other store already. So nothing is replaced by what is older, and copying again
+// brings over what has come since.
+//
+//	copy.go     peers, catalogue, accounts, one after the other
+//	catalog.go  how two catalogues become one
+//	check.go    what may be wrong with what is kept
+package moving
