@@ -7,6 +7,12 @@ func Portable(o Options) Options {
 	return o
 }
 
+// WithLate returns the options for a server where n queries may wait.
+func WithLate(o Options, n int) Options {
+	o.late = n
+	return o
+}
+
 // Connects returns how many connect requests each worker answered.
 func (s *Server) Connects() []uint64 {
 	var counts []uint64

@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -12,14 +11,19 @@ import (
 )
 
 // maxLate is how many announces wait for the location of their address at a time.
-// The others are answered at once, as unlocated.
-const maxLate = 1024
+// The others are answered at once, as unlocated. Of those that wait for a remote store
+// there are more, some 10 KB each, and the others are shed.
+const (
+	maxLate   = 1024
+	maxRemote = 4096
+)
 
-// late are the announces that wait. Each has a goroutine of its own, so that the
-// workers go on.
+// late are the queries that wait. Each has a goroutine of its own, so that the workers
+// go on.
 type late struct {
 	places  chan struct{}
 	running *sync.WaitGroup
+	spare   sync.Pool // of *oneLate
 
 	latency frontend.Latency
 
@@ -28,8 +32,43 @@ type late struct {
 	ledger  ledger
 }
 
-func newLate(running *sync.WaitGroup) *late {
-	return &late{places: make(chan struct{}, maxLate), running: running}
+// oneLate is what a query needs that waits.
+type oneLate struct {
+	responder responder
+	query     query
+	packet    [maxRequest]byte
+	out       [maxAnswer]byte
+}
+
+func newLate(running *sync.WaitGroup, o *Options) *late {
+	n := maxLate
+	if o.Tracker.Remote() {
+		n = maxRemote
+	}
+	if o.late > 0 {
+		n = o.late
+	}
+	return &late{places: make(chan struct{}, n), running: running}
+}
+
+// take returns what a query needs that p has looked at, which give takes back.
+func (l *late) take(p *responder, q *query) *oneLate {
+	one, _ := l.spare.Get().(*oneLate)
+	if one == nil {
+		one = new(oneLate)
+		own := &one.responder
+		own.tracker, own.secret, own.maxScrape, own.log, own.late, own.waits = p.tracker, p.secret, p.maxScrape, p.log, l, true
+	}
+	one.query = *q
+	one.query.packet = one.packet[:copy(one.packet[:], q.packet)]
+	return one
+}
+
+// give takes back what a query needed, and counts what was counted there.
+func (l *late) give(one *oneLate) {
+	l.count(one.responder.figures)
+	one.responder.figures = Figures{}
+	l.spare.Put(one)
 }
 
 // enter takes a place, and reports whether there was one.
@@ -54,16 +93,16 @@ func (l *late) count(f Figures) {
 // answer by send, which reports whether it could. The packet is copied.
 func (p *responder) later(q query, now time.Time, send func([]byte) bool) {
 	p.parked = false
-	q.packet = bytes.Clone(q.packet)
-	own := &responder{tracker: p.tracker, secret: p.secret, maxScrape: p.maxScrape, log: p.log, late: p.late, waits: true}
-	p.late.running.Go(func() {
-		defer func() { <-own.late.places }()
-		out := make([]byte, maxAnswer)
-		if answer := own.follow(&q, now, out); answer != nil && !send(answer) {
+	l := p.late
+	one := l.take(p, &q)
+	l.running.Go(func() {
+		defer func() { <-l.places }()
+		own := &one.responder
+		if answer := own.follow(&one.query, now, one.out[:]); answer != nil && !send(answer) {
 			own.figures.WriteErrors++
 		}
-		own.late.count(own.figures)
-		own.late.latency.Add(own.tracker.Now().Sub(now), 1)
+		l.latency.Add(own.tracker.Now().Sub(now), 1)
+		l.give(one)
 	})
 }
 

@@ -2,14 +2,17 @@ package udp_test
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/frontend/udp"
 	"waggle/locality"
 	"waggle/store/memory"
+	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -90,4 +93,81 @@ func TestAnnouncesAndPacketsAreCountedWhenTheyAreAnswered(t *testing.T) {
 			t.Errorf("%d announces, %d packets in %v, want 2 and 4", f.Announces, l.Total(), l.Sum)
 		}
 	})
+}
+
+// network is a store behind one whose answers wait until they are let go.
+type network struct {
+	*memory.Store
+	came chan struct{}
+	let  chan struct{}
+}
+
+func (*network) Healthy() error { return nil }
+
+func (s *network) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
+	s.came <- struct{}{}
+	<-s.let
+	return s.Store.Announce(ctx, a, r)
+}
+
+func TestSlowStoreHoldsUpNobodyAndShedsWhatIsTooMany(t *testing.T) {
+	const places, more = 64, 36
+	onBothPaths(t, func(t *testing.T, o udp.Options) {
+		s := &network{memory.New(memory.Options{}), make(chan struct{}, places+more), make(chan struct{})}
+		o.Tracker = newTracker(s)
+		o.Readers = 1
+		server := listen(t, udp.WithLate(o, places), "127.0.0.1:0")
+		conn := dial(t, server.Addrs()[0])
+		id := connect(t, conn)
+		for n := range places + more {
+			a := bittorrent.AnnounceRequest{Port: uint16(1 + n), Left: 1, NumWant: -1}
+			if _, err := conn.Write(bittorrent.AppendUDPAnnounce(nil, id, 2, &a, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		connect(t, conn) // is answered while all others wait
+		for range places {
+			<-s.came
+		}
+		if f := o.Tracker.Figures(); f.Busy != more {
+			t.Errorf("%d were shed, want %d", f.Busy, more)
+		}
+		close(s.let)
+		for range places {
+			read(t, conn)
+		}
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if f := server.Figures(); f.Announces != places || f.Errors != 0 || f.WriteErrors != 0 {
+			t.Errorf("%+v, want %d announces and no error", f, places)
+		}
+	})
+}
+
+func read(t *testing.T, conn net.Conn) bittorrent.UDPResponse {
+	t.Helper()
+	answer := make([]byte, 2048)
+	n, err := conn.Read(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := bittorrent.ParseUDPResponse(answer[:n])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func connect(t *testing.T, conn net.Conn) uint64 {
+	t.Helper()
+	if _, err := conn.Write(bittorrent.AppendUDPConnect(nil, 1)); err != nil {
+		t.Fatal(err)
+	}
+	r := read(t, conn)
+	id, err := r.ConnectionID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

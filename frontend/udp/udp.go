@@ -25,6 +25,7 @@ type Options struct {
 	Log       *slog.Logger // nil: none
 
 	portable bool // do without what only Linux has
+	late     int  // queries that may wait; 0: maxLate or maxRemote
 }
 
 // Server answers on its sockets from [Listen] to Close. All methods may be
@@ -79,7 +80,7 @@ func Listen(ctx context.Context, addresses []string, o Options) (*Server, error)
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o}
-	s.late = newLate(&s.running)
+	s.late = newLate(&s.running, &o)
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	for _, address := range addresses {
 		conns, err := listenAddress(ctx, address)

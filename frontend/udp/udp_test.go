@@ -28,8 +28,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // onBothPaths runs a test with what this system does best, and with what works
 // everywhere.
 func onBothPaths(t *testing.T, test func(t *testing.T, o udp.Options)) {
-	t.Run("own", func(t *testing.T) { test(t, udp.Options{}) })
-	t.Run("portable", func(t *testing.T) { test(t, udp.Portable(udp.Options{})) })
+	o := func() udp.Options { return udp.Options{Tracker: newTracker(memory.New(memory.Options{}))} }
+	t.Run("own", func(t *testing.T) { test(t, o()) })
+	t.Run("portable", func(t *testing.T) { test(t, udp.Portable(o())) })
 }
 
 func listen(t *testing.T, o udp.Options, addresses ...string) *udp.Server {
