@@ -52,6 +52,10 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // nil: crypto/rand; errors of it are those of Create and Change
 	Log    *slog.Logger     // nil: none
+
+	// Refresh is how often a [Shared] store is asked for what others have changed. 0:
+	// every second. Less: only by changes and [Accounts.Fresh].
+	Refresh time.Duration
 }
 
 // Access says how the console may be reached without an account, which decides whether
@@ -70,6 +74,11 @@ type Accounts struct {
 	limits   *limits
 	sessions *sessions
 	failures failures
+
+	shared  Shared       // the store, if it is one; else nil
+	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
 
 	edit sync.Mutex // held by who changes an account: first the store, then memory
 
@@ -119,6 +128,8 @@ func Open(ctx context.Context, o Options) (*Accounts, error) {
 		o: o, hasher: newHasher(), limits: newLimits(), sessions: newSessions(),
 		byName: map[string]*entry{}, byToken: map[string]*entry{},
 	}
+	a.shared, _ = o.Store.(Shared)
+	a.learned.Store(o.Now().UnixNano())
 	var err error
 	if a.dummy, err = dummyHash(o.Random, o.Hash); err != nil {
 		return nil, err
@@ -130,11 +141,21 @@ func Open(ctx context.Context, o Options) (*Accounts, error) {
 	for _, r := range records {
 		a.keep(r)
 	}
+	var running context.Context
+	running, a.stop = context.WithCancel(context.Background())
+	if a.shared != nil && o.Refresh >= 0 {
+		a.o.Refresh = cmp.Or(o.Refresh, time.Second)
+		a.tasks.Go(func() { a.follow(running) })
+	}
 	return a, nil
 }
 
 // Close closes the store. Nothing else is called from then on.
-func (a *Accounts) Close() error { return a.o.Store.Close() }
+func (a *Accounts) Close() error {
+	a.stop()
+	a.tasks.Wait()
+	return a.o.Store.Close()
+}
 
 // SetAccess says how the console may be reached; until then, on loopback and without a
 // token file.

@@ -125,7 +125,7 @@ func TestAccountsSurviveARestart(t *testing.T) {
 	for name, store := range stores(t) {
 		clock := newClock()
 		expires := clock.Now().Add(time.Hour + time.Nanosecond)
-		a, err := account.Open(t.Context(), account.Options{Store: store, Hash: cheap, Now: clock.Now})
+		a, err := account.Open(t.Context(), account.Options{Store: store, Hash: cheap, Now: clock.Now, Refresh: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@
 // By token ([Accounts.Token]), at each request: the first takes a hash, the others find
 // the SHA-256 of the token in memory, until the account is changed. By a session
 // ([Accounts.LogIn]), whose cookie is kept as its SHA-256, in memory alone, so that a
-// restart ends all. A session lasts 7 days at most, and 12 hours without a request; it
+// restart ends all; where the store is [Shared], in the store. A session lasts 7 days at most, and 12 hours without a request; it
 // ends with a log-out, and with a change or deletion of the account. [With] and [From]
 // pass on who it is, as an [Identity].
 //
@@ -32,6 +32,16 @@
 // latest 100,000 entries are kept. Where the log cannot be written, what was done stands
 // and the tracker's own log has the entry: on a full disk an admin must still be able to
 // delete torrents and accounts.
+//
+// # Several trackers
+//
+// Where the store is [Shared], as one in documents is ([OpenDocuments]), several trackers
+// have the same accounts, sessions and audit log. Each asks once a second which accounts
+// others have changed, or when [Accounts.Fresh] is called, and decides changes on what is
+// in the store then. A session that one began goes on at any: its cookie names the
+// account, and what is known of it is asked for again when it is used a second later, so
+// that a log-out anywhere ends it. Where the store is away, what is known goes on, and
+// nothing new begins. Who was wrong too often is counted by each tracker for itself.
 //
 // # The parts
 //
@@ -47,4 +57,7 @@
 //	audit.go    Note, NoteRefusal, Audit
 //	store.go    what a store keeps; one that keeps nothing over a restart
 //	sqlite.go   a store in a file; schema.go its tables, and how it is opened
+//	shared.go   what others change: a store of several trackers, Fresh
+//	saved.go    sessions in such a store
+//	documents.go  such a store, in documents
 package account

@@ -36,7 +36,7 @@ func (a *Accounts) Create(ctx context.Context, n New) (created Account, token st
 	if err := r.check(now); err != nil {
 		return Account{}, "", err
 	}
-	if err := a.Fresh(ctx, 0); err != nil {
+	if err := a.Fresh(ctx, -1); err != nil {
 		return Account{}, "", err
 	}
 	if err := a.mayCreate(&r); err != nil { // before a hash is computed
@@ -75,7 +75,7 @@ func (a *Accounts) mayCreate(r *Record) error {
 // the account end, and its token is good no more where the secret changed. Errors are as
 // those of Create, and [ErrUnknown].
 func (a *Accounts) Change(ctx context.Context, name string, c Change) (changed Account, token string, err error) {
-	if err := a.Fresh(ctx, 0); err != nil {
+	if err := a.Fresh(ctx, -1); err != nil {
 		return Account{}, "", err
 	}
 	if a.find(name) == nil {

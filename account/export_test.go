@@ -1,6 +1,10 @@
 package account
 
-import "testing"
+import (
+	"testing"
+
+	"waggle/document"
+)
 
 // For tests.
 const (
@@ -17,4 +21,14 @@ func BeginSession(t *testing.T, a *Accounts, name string) {
 	if _, _, err := a.sessions.begin(a.find(name), a.o.Random, a.o.Now()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// FewEntries opens accounts that keep so many entries of the audit log.
+func FewEntries(t *testing.T, store document.Store, n int64) *Documents {
+	t.Helper()
+	s, err := openDocuments(t.Context(), store, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Role is what somebody may do. Each may do what those below it may. In JSON it is
@@ -92,6 +93,7 @@ type Identity struct {
 func (i Identity) Ended() bool {
 	switch {
 	case i.session != nil:
+		i.session.confirm(context.Background(), i.entry.now(), time.Unix(0, i.session.used.Load()))
 		return !i.session.lasts(i.entry.now())
 	case i.entry != nil:
 		return !i.entry.lasts(i.entry.now())

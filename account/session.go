@@ -29,6 +29,8 @@ type session struct {
 	began time.Time
 	used  atomic.Int64 // Unix nanoseconds
 	ended atomic.Bool
+
+	saved *saved // nil: it is known here alone
 }
 
 func (s *session) lasts(now time.Time) bool {
@@ -61,16 +63,21 @@ func (s *sessions) begin(e *entry, random io.Reader, now time.Time) (cookie stri
 	cookie = base64.RawURLEncoding.EncodeToString(b[:sessionKey])
 	begun = &session{entry: e, csrf: base64.RawURLEncoding.EncodeToString(b[sessionKey:]), began: now}
 	begun.used.Store(now.UnixNano())
-	sum := sha256.Sum256([]byte(cookie))
+	s.add(sha256.Sum256([]byte(cookie)), begun)
+	return cookie, begun, nil
+}
+
+// add puts a session, which is forgotten as the oldest of its account, or of all.
+func (s *sessions) add(sum [sha256.Size]byte, begun *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	e := begun.entry
 	if len(e.sessions) == maxOfOne {
 		s.all.Remove(e.sessions[0])
 		e.sessions = slices.Delete(e.sessions, 0, 1)
 	}
 	e.sessions = append(e.sessions, sum)
 	s.all.Add(sum, begun)
-	return cookie, begun, nil
 }
 
 // find returns the session of a cookie, if it lasts, and counts it as used.
@@ -95,4 +102,12 @@ func (s *sessions) end(cookie string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all.Remove(sha256.Sum256([]byte(cookie)))
+}
+
+// known returns the session of a cookie, also an ended one; nil: none.
+func (s *sessions) known(sum [sha256.Size]byte) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, _ := s.all.Peek(sum)
+	return found
 }

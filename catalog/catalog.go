@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waggle/bittorrent"
@@ -90,7 +91,9 @@ type Options struct {
 	Store Store
 
 	// Directory is watched for .torrent files, not those in folders below it. "":
-	// none is, and torrents that came from one are deactivated.
+	// none is, and torrents that came from one are deactivated, unless the store is
+	// [Shared]: then others may watch it. Trackers that share a store watch one and the
+	// same directory, on a network file system, or none.
 	Directory string
 
 	// MaxTorrents bounds the torrents, active or not. Those whose files are gone from
@@ -108,6 +111,14 @@ type Options struct {
 	// file. Where the system tells of changes they are seen within a fraction of a
 	// second; network file systems tell nothing of what others do. 0: 15 seconds.
 	Poll time.Duration
+
+	// Refresh is how often a [Shared] store is asked for what others have changed. 0:
+	// every second. Less: only by edits and [Catalog.Fresh].
+	Refresh time.Duration
+
+	// WriteEvery is how often starts and completions are written. 0: every second, or
+	// every 10 seconds where the store is [Shared].
+	WriteEvery time.Duration
 
 	// Log is told of torrents that come and go, of files that are none, and of a
 	// directory or store that fails. nil: nobody is.
@@ -129,6 +140,17 @@ func (o *Options) setDefaults() {
 	}
 	if o.Poll <= 0 {
 		o.Poll = 15 * time.Second
+	}
+	_, shared := o.Store.(Shared)
+	switch {
+	case o.WriteEvery > 0:
+	case shared:
+		o.WriteEvery = 10 * time.Second
+	default:
+		o.WriteEvery = time.Second
+	}
+	if o.Refresh == 0 {
+		o.Refresh = time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -152,6 +174,9 @@ type Catalog struct {
 	behind behind // starts and completions that are not written yet
 	asked  asked
 
+	shared  Shared       // the store, if it is one; else nil
+	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
+
 	news *slog.Logger // of torrents that come and go
 
 	edit  sync.Mutex // of whoever changes the catalogue; held while the store writes
@@ -163,15 +188,13 @@ type Catalog struct {
 	closed error
 }
 
-// writeEvery is how often starts and completions are written.
-const writeEvery = time.Second
-
 // Open reads the store, looks at the directory once, and begins to watch it. It
 // fails if the store fails or the directory cannot be read. Files in the directory
 // that are no torrents are logged and left out.
 func Open(ctx context.Context, o Options) (*Catalog, error) {
 	o.setDefaults()
 	c := &Catalog{o: o, news: slog.New(slog.DiscardHandler)}
+	c.shared, _ = o.Store.(Shared)
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
@@ -191,11 +214,15 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	if o.Directory != "" {
 		c.tasks.Go(func() { c.watch(running, watcher) })
 	}
+	if c.shared != nil && o.Refresh > 0 {
+		c.tasks.Go(func() { c.follow(running) })
+	}
 	return c, nil
 }
 
 // load reads the store into memory.
 func (c *Catalog) load(ctx context.Context) error {
+	began := c.now().UnixNano()
 	var all []*entry
 	for r, err := range c.o.Store.Records(ctx) {
 		if err != nil {
@@ -205,6 +232,7 @@ func (c *Catalog) load(ctx context.Context) error {
 	}
 	c.index.fill(all)
 	c.order.fill(all)
+	c.learned.Store(began)
 	return nil
 }
 

@@ -18,6 +18,9 @@ const lookStep = 256
 // scan looks at the whole directory. A directory that cannot be read is an error,
 // and changes nothing: it is not taken for an empty one.
 func (c *Catalog) scan(ctx context.Context) error {
+	if c.o.Directory == "" && c.shared != nil {
+		return nil // others may have one
+	}
 	there := map[string]struct{}{}
 	var names []string
 	if c.o.Directory != "" {
@@ -68,21 +71,40 @@ func (c *Catalog) look(ctx context.Context, names []string) error {
 func (c *Catalog) settle(ctx context.Context, seen []sight) error {
 	c.edit.Lock()
 	defer c.edit.Unlock()
-	s := &settling{plan: c.plan(), c: c}
-	for i := range seen {
-		s.file(&seen[i])
+	return c.settleSome(ctx, seen)
+}
+
+// settleSome settles in halves what is too much at a time for the store.
+func (c *Catalog) settleSome(ctx context.Context, seen []sight) error {
+	tried := false
+	err := c.change(ctx, func(p *plan) error {
+		if tried { // another tracker was faster
+			c.files.reset(c.order.entries)
+		}
+		tried = true
+		s := &settling{plan: p, c: c}
+		for i := range seen {
+			s.file(&seen[i])
+		}
+		for _, l := range s.left {
+			s.leave(l.name, l.hash)
+		}
+		if len(s.left) > 0 {
+			c.files.retry()
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
 	}
-	for _, l := range s.left {
-		s.leave(l.name, l.hash)
+	c.files.reset(c.order.entries)
+	if half := len(seen) / 2; errors.Is(err, ErrTooMuch) && half > 0 {
+		if err := c.settleSome(ctx, seen[:half]); err != nil {
+			return err
+		}
+		return c.settleSome(ctx, seen[half:])
 	}
-	if len(s.left) > 0 {
-		c.files.retry()
-	}
-	if err := s.plan.commit(ctx); err != nil {
-		c.files.reset(c.order.entries)
-		return err
-	}
-	return nil
+	return err
 }
 
 // settling is one call of settle.

@@ -36,6 +36,16 @@
 // second of them, a close nothing. A store that fails, on a full disk say, fails
 // edits; the directory and what was marked are tried again.
 //
+// # Several trackers
+//
+// Where the store is [Shared], as one in documents is ([OpenDocuments]), several trackers
+// have one catalogue. Each asks once a second what others have changed, which takes one
+// small request where that is nothing, and reads what it is, not all. Who may be stopped
+// in between asks for it: [Catalog.Fresh]. An edit is decided on what is in the store
+// then; where another tracker is faster, it is decided anew. Starts and completions are
+// merged, the earlier first ones and the later last ones, and written every ten seconds.
+// Trackers that watch a directory watch the same one.
+//
 // # Announces
 //
 // [Catalog.Active], [Catalog.Profile], [Catalog.Started] and [Catalog.Completed] take
@@ -59,4 +69,6 @@
 //	store.go       what a store keeps
 //	memory.go      a store that keeps nothing over a restart
 //	sqlite.go      a store in a file; schema.go its tables, and how it is opened
+//	shared.go      what others change: a store of several trackers, Fresh
+//	documents.go   such a store, in documents; encoding.go how records are written there
 package catalog

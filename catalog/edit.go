@@ -41,25 +41,24 @@ func (c *Catalog) AddWithProfile(ctx context.Context, file string, metainfo []by
 	if err != nil {
 		return Transfer{}, fmt.Errorf("%s: %w", file, err)
 	}
-	c.edit.Lock()
-	defer c.edit.Unlock()
-	r := c.newRecord(m, file, Upload)
-	r.Profile = profile
-	p := c.plan()
-	switch e, err := p.find(&r); {
-	case err != nil:
-		return Transfer{}, fmt.Errorf("%s: %w", file, err)
-	case e == nil:
-		if err := p.room(); err != nil {
-			return Transfer{}, fmt.Errorf("%s: %w", file, err)
+	return c.changeOne(ctx, func(p *plan) (bittorrent.InfoHash, error) {
+		r := c.newRecord(m, file, Upload)
+		r.Profile = profile
+		switch e, err := p.find(&r); {
+		case err != nil:
+			return r.InfoHash, fmt.Errorf("%s: %w", file, err)
+		case e == nil:
+			if err := p.room(); err != nil {
+				return r.InfoHash, fmt.Errorf("%s: %w", file, err)
+			}
+		case c.has(e):
+			return r.InfoHash, duplicate(file, &e.record.Transfer)
+		default:
+			r.Registered, r.Profile = e.record.Registered, cmp.Or(profile, e.record.Profile)
 		}
-	case c.has(e):
-		return Transfer{}, duplicate(file, &e.record.Transfer)
-	default:
-		r.Registered, r.Profile = e.record.Registered, cmp.Or(profile, e.record.Profile)
-	}
-	p.begin(r, metainfo)
-	return p.commitOne(ctx, r.InfoHash)
+		p.begin(r, metainfo)
+		return r.InfoHash, nil
+	})
 }
 
 func duplicate(file string, t *Transfer) error {
@@ -69,9 +68,10 @@ func duplicate(file string, t *Transfer) error {
 	return fmt.Errorf("%s: %w, as %s, and not active: activate %v", file, ErrDuplicate, t.File, t.InfoHash)
 }
 
-// has reports whether the .torrent is where it should be. c.edit is held.
+// has reports whether the .torrent is where it should be: perhaps in a directory that
+// another tracker watches. c.edit is held.
 func (c *Catalog) has(e *entry) bool {
-	return e.record.Source == Upload || c.files.have(e.record.File, e.record.InfoHash)
+	return e.record.Source == Upload || c.files.have(e.record.File, e.record.InfoHash) || c.shared != nil && e.record.Active()
 }
 
 // Deactivate ends the distribution of a torrent, and keeps the period in the
@@ -79,20 +79,15 @@ func (c *Catalog) has(e *entry) bool {
 // directory or is put there again. A transfer that is not active stays as it is.
 // The error is [ErrUnknown], or one of the store; then nothing was changed.
 func (c *Catalog) Deactivate(ctx context.Context, h bittorrent.InfoHash) (Transfer, error) {
-	c.edit.Lock()
-	defer c.edit.Unlock()
-	e := c.index.get(&h)
-	if e == nil {
-		return Transfer{}, unknown(h)
-	}
-	p := c.plan()
-	switch {
-	case e.record.Active():
-		p.end(e, Record.held)
-	case !e.record.Held:
-		p.keep(e, e.snapshot().held())
-	}
-	return p.commitOne(ctx, e.record.InfoHash)
+	return c.changeKnown(ctx, h, func(p *plan, e *entry) error {
+		switch {
+		case e.record.Active():
+			p.end(e, Record.held)
+		case !e.record.Held:
+			p.keep(e, e.snapshot().held())
+		}
+		return nil
+	})
 }
 
 // Activate begins the distribution of a torrent again: a new period, of which
@@ -100,20 +95,16 @@ func (c *Catalog) Deactivate(ctx context.Context, h bittorrent.InfoHash) (Transf
 // The error is [ErrUnknown], [ErrGone] where there is no .torrent to distribute, or
 // one of the store; then nothing was changed.
 func (c *Catalog) Activate(ctx context.Context, h bittorrent.InfoHash) (Transfer, error) {
-	c.edit.Lock()
-	defer c.edit.Unlock()
-	e := c.index.get(&h)
-	if e == nil {
-		return Transfer{}, unknown(h)
-	}
-	p := c.plan()
-	if !e.record.Active() {
+	return c.changeKnown(ctx, h, func(p *plan, e *entry) error {
+		if e.record.Active() {
+			return nil
+		}
 		if !c.has(e) {
-			return Transfer{}, fmt.Errorf("%s: %w: put it back, or upload it", e.record.File, ErrGone)
+			return fmt.Errorf("%s: %w: put it back, or upload it", e.record.File, ErrGone)
 		}
 		p.begin(e.snapshot(), nil)
-	}
-	return p.commitOne(ctx, e.record.InfoHash)
+		return nil
+	})
 }
 
 // Delete forgets a torrent and removes its .torrent: what was uploaded from the
@@ -123,24 +114,34 @@ func (c *Catalog) Activate(ctx context.Context, h bittorrent.InfoHash) (Transfer
 func (c *Catalog) Delete(ctx context.Context, h bittorrent.InfoHash) error {
 	c.edit.Lock()
 	defer c.edit.Unlock()
-	e := c.index.get(&h)
-	if e == nil {
-		return unknown(h)
+	var e *entry
+	err := c.change(ctx, func(p *plan) error {
+		if e = c.index.get(&h); e == nil {
+			return unknown(h)
+		}
+		// Files first: a torrent that is forgotten, and whose file is there, would come
+		// back by itself.
+		if err := c.removeFiles(e); err != nil {
+			return err
+		}
+		p.remove(e)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	// Files first: a torrent that is forgotten, and whose file is there, would come
-	// back by itself.
+	c.files.forget(e.record.InfoHash, e.record.File)
+	c.o.Log.Info("torrent deleted", "name", e.record.Name, "info_hash", e.record.InfoHash, "file", e.record.File)
+	return nil
+}
+
+// removeFiles removes each file of a torrent from the directory.
+func (c *Catalog) removeFiles(e *entry) error {
 	for _, name := range c.files.holders(e.record.InfoHash, e.record.File) {
 		err := os.Remove(filepath.Join(c.o.Directory, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("the file in the directory cannot be removed: %w: remove it, then delete the torrent again", err)
 		}
 	}
-	p := c.plan()
-	p.remove(e)
-	if err := p.commit(ctx); err != nil {
-		return err
-	}
-	c.files.forget(e.record.InfoHash, e.record.File)
-	c.o.Log.Info("torrent deleted", "name", e.record.Name, "info_hash", e.record.InfoHash, "file", e.record.File)
 	return nil
 }

@@ -236,18 +236,18 @@ func TestMarksAreWrittenWithinASecondAndAgainAfterAFailure(t *testing.T) {
 			return records(t, store)[transfer.InfoHash]
 		}
 		c.Started(&transfer.InfoHash, start)
-		time.Sleep(writeEvery)
+		time.Sleep(time.Second)
 		if r := stored(); !r.FirstStarted.Equal(start) || !r.LastStarted.Equal(start) {
 			t.Errorf("after a second: %+v", r)
 		}
 		store.fail(errors.New("disk full"))
 		c.Completed(&transfer.InfoHash, start.Add(time.Second))
-		time.Sleep(3 * writeEvery)
+		time.Sleep(3 * time.Second)
 		if r := stored(); !r.FirstCompleted.IsZero() {
 			t.Errorf("while the store fails: %+v", r)
 		}
 		store.fail(nil)
-		time.Sleep(writeEvery)
+		time.Sleep(time.Second)
 		if r := stored(); !r.FirstCompleted.Equal(start.Add(time.Second)) {
 			t.Errorf("after the failure: %+v", r)
 		}

@@ -36,11 +36,34 @@ func (m *marks) fill(t *Transfer) {
 	t.LastCompleted = fromUnixNano(m.lastCompleted.Load())
 }
 
+// merge takes in times that another tracker has seen in the same period.
+func (m *marks) merge(t *Transfer) {
+	lowerMark(&m.firstStarted, unixNano(t.FirstStarted))
+	raiseMark(&m.lastStarted, unixNano(t.LastStarted))
+	lowerMark(&m.firstCompleted, unixNano(t.FirstCompleted))
+	raiseMark(&m.lastCompleted, unixNano(t.LastCompleted))
+}
+
 func mark(first, last *atomic.Int64, now int64) {
-	first.CompareAndSwap(0, now)
+	lowerMark(first, now)
+	raiseMark(last, now)
+}
+
+// lowerMark makes a mark that is later, or not yet, this time, which may be 0 itself.
+func lowerMark(mark *atomic.Int64, to int64) {
 	for {
-		old := last.Load()
-		if old >= now || last.CompareAndSwap(old, now) {
+		old := mark.Load()
+		if to == 0 || old != 0 && old <= to || mark.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// raiseMark makes a mark that is earlier this time.
+func raiseMark(mark *atomic.Int64, to int64) {
+	for {
+		old := mark.Load()
+		if old >= to || mark.CompareAndSwap(old, to) {
 			return
 		}
 	}
@@ -97,7 +120,7 @@ func (b *behind) take() (waiting []*marks) {
 // writeBehind writes what waits until ctx ends. It takes a quarter of one core at
 // most: where very many torrents start at a time, they are written less often.
 func (c *Catalog) writeBehind(ctx context.Context) {
-	next := time.NewTimer(writeEvery)
+	next := time.NewTimer(c.o.WriteEvery)
 	defer next.Stop()
 	failing := false
 	for {
@@ -108,7 +131,7 @@ func (c *Catalog) writeBehind(ctx context.Context) {
 		}
 		began := time.Now()
 		err := c.flush(ctx)
-		next.Reset(max(writeEvery, 3*time.Since(began)))
+		next.Reset(max(c.o.WriteEvery, 3*time.Since(began)))
 		switch {
 		case err == nil && failing:
 			c.o.Log.Info("starts and completions of torrents are written again")
@@ -120,14 +143,21 @@ func (c *Catalog) writeBehind(ctx context.Context) {
 	}
 }
 
-// flushStep is how many records are written in one transaction, for which edits
-// wait.
-const flushStep = 512
+// How many records are written at a time, for which edits wait: in one transaction, or
+// by a request each.
+const (
+	flushStep       = 512
+	sharedFlushStep = 64
+)
 
 // flush writes what waits. What could not be written waits again.
 func (c *Catalog) flush(ctx context.Context) error {
+	step := flushStep
+	if c.shared != nil {
+		step = sharedFlushStep
+	}
 	for waiting := c.behind.take(); len(waiting) > 0; {
-		n := min(flushStep, len(waiting))
+		n := min(step, len(waiting))
 		if err := c.write(ctx, waiting[:n]); err != nil {
 			for _, m := range waiting {
 				c.behind.add(m)
@@ -142,15 +172,20 @@ func (c *Catalog) flush(ctx context.Context) error {
 func (c *Catalog) write(ctx context.Context, waiting []*marks) error {
 	c.edit.Lock()
 	defer c.edit.Unlock()
+	var records []Record
 	var changes []Change
 	for _, m := range waiting {
 		// Where the period has ended meanwhile the history has them.
 		if e := c.index.get(&m.hash); e != nil && e.marks == m {
+			records = append(records, e.snapshot())
 			changes = append(changes, Change{Record: e.snapshot()})
 		}
 	}
-	if len(changes) == 0 {
+	switch {
+	case len(records) == 0:
 		return nil
+	case c.shared != nil:
+		return c.shared.Mark(ctx, records)
 	}
 	return c.o.Store.Apply(ctx, changes)
 }

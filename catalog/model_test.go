@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"waggle/bittorrent"
+	"waggle/document/documenttest"
 	"waggle/torrent"
 )
 
@@ -20,7 +21,7 @@ import (
 type world struct {
 	t       *rapid.T
 	dir     string
-	store   *Memory
+	store   Store
 	c       *Catalog
 	held    map[bittorrent.InfoHash]bool
 	uploads map[bittorrent.InfoHash]bool
@@ -28,12 +29,21 @@ type world struct {
 }
 
 func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
+	for name, open := range map[string]func(rapid.TB) Store{
+		"Memory":    func(rapid.TB) Store { return NewMemory(0) },
+		"Documents": func(t rapid.TB) Store { return inDocuments(t, documenttest.NewMemory()) },
+	} {
+		t.Run(name, func(t *testing.T) { anyHistoryOfTheDirectory(t, open) })
+	}
+}
+
+func anyHistoryOfTheDirectory(t *testing.T, open func(rapid.TB) Store) {
 	root := t.TempDir()
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
 		w := &world{
-			t: rt, dir: filepath.Join(root, fmt.Sprint(run)), store: NewMemory(0),
+			t: rt, dir: filepath.Join(root, fmt.Sprint(run)), store: open(rt),
 			held: map[bittorrent.InfoHash]bool{}, uploads: map[bittorrent.InfoHash]bool{}, own: map[bittorrent.InfoHash]string{},
 		}
 		if err := os.Mkdir(w.dir, 0o700); err != nil {
@@ -55,7 +65,7 @@ func TestAnyHistoryOfTheDirectoryEndsAsItsFilesAre(t *testing.T) {
 
 func (w *world) open() {
 	o := byHand(w.dir)
-	o.Store, o.Profiles = w.store, profiles
+	o.Store, o.Profiles, o.Refresh = w.store, profiles, -1
 	c, err := Open(context.Background(), o)
 	if err != nil {
 		w.t.Fatal(err)

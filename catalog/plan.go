@@ -178,11 +178,3 @@ func (c *Catalog) install(next planned) {
 	}
 	c.news.Info("torrent active", attributes...)
 }
-
-// commitOne commits and returns the transfer that the plan was about.
-func (p *plan) commitOne(ctx context.Context, h bittorrent.InfoHash) (Transfer, error) {
-	if err := p.commit(ctx); err != nil {
-		return Transfer{}, err
-	}
-	return p.c.index.get(&h).snapshot().Transfer, nil
-}

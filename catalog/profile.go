@@ -25,19 +25,14 @@ func (c *Catalog) SetProfile(ctx context.Context, h bittorrent.InfoHash, profile
 	if err := c.checkProfile(profile); err != nil {
 		return Transfer{}, err
 	}
-	c.edit.Lock()
-	defer c.edit.Unlock()
-	e := c.index.get(&h)
-	if e == nil {
-		return Transfer{}, unknown(h)
-	}
-	p := c.plan()
-	if e.record.Profile != profile {
-		r := e.snapshot()
-		r.Profile = profile
-		p.keep(e, r)
-	}
-	return p.commitOne(ctx, e.record.InfoHash)
+	return c.changeKnown(ctx, h, func(p *plan, e *entry) error {
+		if e.record.Profile != profile {
+			r := e.snapshot()
+			r.Profile = profile
+			p.keep(e, r)
+		}
+		return nil
+	})
 }
 
 func (c *Catalog) checkProfile(profile string) error {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"waggle/bittorrent"
@@ -15,7 +16,8 @@ type Store interface {
 	// Records yields every record, in no order. An error is the last thing it yields.
 	Records(ctx context.Context) iter.Seq2[Record, error]
 
-	// Apply makes all changes, in their order, or none.
+	// Apply makes all changes, in their order, or none. Where others write to the store
+	// too, it is a [Shared] one.
 	Apply(ctx context.Context, changes []Change) error
 
 	// Torrent returns a copy of the bytes kept with a record, else [ErrUnknown].
@@ -42,6 +44,10 @@ type Record struct {
 	// when it was read, so that it need not be read at each start. FileTime 0: not
 	// known.
 	FileSize, FileTime int64
+
+	// Period tells the present period from others of the torrent, by a random number. A
+	// store that is not [Shared] need not keep it.
+	Period uint64
 }
 
 // Change is a change to one record.
@@ -76,6 +82,7 @@ func (r Record) fresh() Record {
 	r.FirstStarted, r.LastStarted = time.Time{}, time.Time{}
 	r.FirstCompleted, r.LastCompleted = time.Time{}, time.Time{}
 	r.Deactivated, r.Held = time.Time{}, false
+	r.Period = rand.Uint64()
 	return r
 }
 

@@ -15,6 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"waggle/bittorrent"
+	"waggle/document"
+	"waggle/document/documenttest"
 	"waggle/sqlitefile"
 	"waggle/torrent"
 )
@@ -22,9 +24,19 @@ import (
 // stores are all stores, which conform alike.
 func stores(t *testing.T) map[string]Store {
 	return map[string]Store{
-		"Memory": NewMemory(0),
-		"SQLite": openSQLite(t, filepath.Join(t.TempDir(), "catalog.db")),
+		"Memory":    NewMemory(0),
+		"SQLite":    openSQLite(t, filepath.Join(t.TempDir(), "catalog.db")),
+		"Documents": inDocuments(t, documenttest.NewMemory()),
 	}
+}
+
+func inDocuments(t rapid.TB, store document.Store) *Documents {
+	t.Helper()
+	s, err := OpenDocuments(context.Background(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func records(t rapid.TB, s Store) map[bittorrent.InfoHash]Record {
@@ -187,6 +199,12 @@ func historyIsBounded(t *testing.T, s Store) {
 		s.maxEnded = most
 	case *SQLite:
 		s.maxEnded = most
+	case *Documents:
+		few, err := openDocuments(context.Background(), s.store, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*s = *few
 	}
 	for n := range byte(3 * most) {
 		r := record(n)

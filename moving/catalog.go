@@ -97,22 +97,39 @@ func (c *copying) history(ctx context.Context, known map[bittorrent.InfoHash]cat
 		before = last
 	}
 	slices.Reverse(all)
-	for some := range slices.Chunk(all, page) {
-		changes := make([]catalog.Change, 0, len(some))
-		for i := range some {
-			change := catalog.Change{Ended: &some[i]}
-			if r, there := known[some[i].InfoHash]; there {
-				change.Record = r
-			} else {
-				change.Record.InfoHash, change.Delete = some[i].InfoHash, true
-			}
-			changes = append(changes, change)
-		}
-		if err := c.to.Catalog.Apply(ctx, changes); err != nil {
+	for step := periodsAtOnce; len(all) > 0; {
+		some := all[:min(step, len(all))]
+		err := c.to.Catalog.Apply(ctx, endings(some, known))
+		switch {
+		case errors.Is(err, catalog.ErrTooMuch) && step > 1:
+			step /= 2
+			continue
+		case err != nil:
 			return fmt.Errorf("writing the history: %w", err)
 		}
+		all = all[len(some):]
 		c.rest.Periods += len(some)
 		c.report()
 	}
 	return nil
+}
+
+// periodsAtOnce is how many ended periods are written at a time, if the store takes so
+// many.
+const periodsAtOnce = 100
+
+// endings returns the changes that put periods in front of the history, and change
+// nothing else.
+func endings(periods []catalog.Period, known map[bittorrent.InfoHash]catalog.Record) []catalog.Change {
+	changes := make([]catalog.Change, 0, len(periods))
+	for i := range periods {
+		change := catalog.Change{Ended: &periods[i]}
+		if r, there := known[periods[i].InfoHash]; there {
+			change.Record = r
+		} else {
+			change.Record.InfoHash, change.Delete = periods[i].InfoHash, true
+		}
+		changes = append(changes, change)
+	}
+	return changes
 }

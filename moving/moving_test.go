@@ -266,3 +266,25 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		t.Errorf("found\n%s", all)
 	}
 }
+
+// narrow is a catalogue that takes few changes at a time.
+type narrow struct{ catalog.Store }
+
+func (n narrow) Apply(ctx context.Context, changes []catalog.Change) error {
+	if len(changes) > 1 {
+		return catalog.ErrTooMuch
+	}
+	return n.Store.Apply(ctx, changes)
+}
+
+func TestHistoryIsCopiedInStepsThatTheStoreTakes(t *testing.T) {
+	from, to := kept(t), kept(t)
+	full(t, from)
+	to.Catalog = narrow{to.Catalog}
+	if r := copyAll(t, from, to, moving.Options{}); r.Periods != 3 {
+		t.Errorf("%+v", r)
+	}
+	if periods, _, _ := to.Catalog.History(t.Context(), 0, 10); len(periods) != 3 || periods[0].Name != "2" {
+		t.Errorf("%+v", periods)
+	}
+}

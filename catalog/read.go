@@ -1,0 +1,13 @@
+package catalog
+
+import "context"
+
+// ReadSQLite opens the file at path to read alone, also while another process has it.
+// Apply fails. Errors are those of [sqlitefile.Kind.Read].
+func ReadSQLite(ctx context.Context, path string) (*SQLite, error) {
+	db, err := fileKind.Read(ctx, path, checkedTables...)
+	if err != nil {
+		return nil, err
+	}
+	return &SQLite{db: db, maxEnded: MaxHistory}, nil
+}
