@@ -61,9 +61,9 @@ func (r *Roster) update(a *swarm.Announce) *member {
 		return r.settleIn(m, a)
 	}
 	m.id = a.PeerID
-	r.figures(m, a)
-	r.punctuality(m, a)
-	m.before, m.last = m.last, r.now
+	r.figures(m, known(a.Left), a.Uploaded, a.Downloaded)
+	r.punctuality(m, a.Event)
+	m.heard(r.now)
 	if m.kind != a.Kind() {
 		r.turn(m, a.Kind())
 	}
@@ -86,18 +86,17 @@ func (r *Roster) settleIn(old *member, a *swarm.Announce) *member {
 // figures records what a member transferred since its last announce. What came to
 // an importer counts as having crossed the uplinks that it may cross; what came
 // before a client began again counts from nothing.
-func (r *Roster) figures(m *member, a *swarm.Announce) {
-	left := known(a.Left)
+func (r *Roster) figures(m *member, left, uploaded, downloaded int64) {
 	if left < m.left {
 		m.moved, m.busy, m.stalled = r.now, r.now, false
 		if m.gained == 0 {
 			m.gained = r.now
 		}
 	}
-	if a.Uploaded > m.uploaded {
+	if uploaded > m.uploaded {
 		m.busy = r.now
 	}
-	if n := a.Downloaded - m.downloaded; n > 0 && m.downloads() {
+	if n := downloaded - m.downloaded; n > 0 && m.downloads() {
 		reach := m.reach
 		if len(m.exParents)+len(m.exChildren) > 0 {
 			reach = max(reach, 1)
@@ -111,7 +110,7 @@ func (r *Roster) figures(m *member, a *swarm.Announce) {
 			g.left += left - m.left
 		}
 	}
-	m.left, m.uploaded, m.downloaded = left, a.Uploaded, a.Downloaded
+	m.left, m.uploaded, m.downloaded = left, uploaded, downloaded
 }
 
 // UnknownLeft is what counts as left of a peer that cannot say, in bytes.
@@ -127,19 +126,27 @@ func known(left int64) int64 {
 
 // punctuality learns whether a client keeps the interval that it is told, from
 // announces that nothing but the time made it send.
-func (r *Roster) punctuality(m *member, a *swarm.Announce) {
-	gap := time.Duration(r.now - m.last)
-	if a.Event != bittorrent.EventNone || gap < time.Second {
+func (r *Roster) punctuality(m *member, event bittorrent.Event) {
+	lag, learnt := punctual(m, event, time.Duration(r.now-m.last))
+	if !learnt {
 		return
-	}
-	lag := time.Duration(0)
-	if gap > m.told*3/2 {
-		lag = min(gap, time.Hour)
 	}
 	if (lag == 0) != (m.lag == 0) {
 		r.mark(m)
 	}
 	m.lag = lag
+}
+
+// punctual returns the interval that a member keeps whatever it is told, 0 if none,
+// by the time between two announces, where that tells.
+func punctual(m *member, event bittorrent.Event, gap time.Duration) (lag time.Duration, learnt bool) {
+	if event != bittorrent.EventNone || gap < time.Second {
+		return 0, false
+	}
+	if gap > m.told*3/2 {
+		lag = min(gap, time.Hour)
+	}
+	return lag, true
 }
 
 // tell appends the peers that a located member is told of.
@@ -266,10 +273,7 @@ func (r *Roster) announceStranger(asker swarm.Position, out *swarm.Reply) {
 		m = &r.visitor
 	}
 	m.id, m.last = a.PeerID, r.now
-	if a.Left < m.left || a.Uploaded > m.uploaded {
-		m.busy = r.now
-	}
-	m.left, m.uploaded = a.Left, a.Uploaded
+	r.strangerFigures(m, a.Left, a.Uploaded)
 	if m.kind != a.Kind() {
 		r.turn(m, a.Kind())
 	}
@@ -287,6 +291,14 @@ func (r *Roster) announceStranger(asker swarm.Position, out *swarm.Reply) {
 		t.stranger(c)
 	}
 	t.dropIDs()
+}
+
+// strangerFigures records what an unlocated member transferred.
+func (r *Roster) strangerFigures(m *member, left, uploaded int64) {
+	if left < m.left || uploaded > m.uploaded {
+		m.busy = r.now
+	}
+	m.left, m.uploaded = left, uploaded
 }
 
 // stranger tells of a located peer; the others are drawn at random.

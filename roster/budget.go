@@ -44,6 +44,16 @@ func (b *Budget) take(rack *locality.Group) bool {
 	return true
 }
 
+// force takes one even if none is left.
+func (b *Budget) force(rack *locality.Group) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used[rack]++
+}
+
 func (b *Budget) free(rack *locality.Group) {
 	if b == nil {
 		return

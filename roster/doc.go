@@ -45,6 +45,12 @@
 // A peer that nobody can locate is a group of its own: it chooses at random among
 // its kind, as everywhere, and has leases with located ones.
 //
+// # Several trackers
+//
+// Where several of them keep a roster of the same torrent, each takes in what peers
+// said to others and what others decided (heard.go). Package store/shared keeps such
+// rosters in step.
+//
 // # Time
 //
 // Whoever others depend on is told to announce often, and is gone after two such

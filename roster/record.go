@@ -127,12 +127,9 @@ func (r *Roster) record(m *member) Record {
 // Restore makes a member of a peer as it was recorded, without its leases. It has as
 // long to announce as if it had done so now.
 func (r *Roster) Restore(p *swarm.Peer, record *Record, now time.Time) {
-	r.now = now.UnixNano()
+	r.begin(now.UnixNano())
 	if r.members[p.Addr] != nil {
 		return
-	}
-	if r.policy == nil {
-		r.policy = new(swarm.Policy) // which gives no roles, until an announce brings one
 	}
 	m := r.add(p.Addr, &p.ID, p.Kind, record.Location, known(p.Left))
 	m.uploaded, m.downloaded, m.first = p.Uploaded, p.Downloaded, p.First.UnixNano()
@@ -146,8 +143,7 @@ func (r *Roster) Restore(p *swarm.Peer, record *Record, now time.Time) {
 	for m.reach < record.Reach && m.leaf.above(m.reach+1).place != nil && r.raise(m) {
 	}
 	if record.Standby && m.reach == 0 && m.downloads() {
-		m.standby = true
-		m.leaf.standbys = append(m.leaf.standbys, m)
+		r.standUp(m)
 	}
 }
 

@@ -145,10 +145,14 @@ func (r *Roster) keepStandby(m *member) {
 		}
 	}
 	if !m.standby && m.reach == 0 && m.downloads() && !m.stalled && len(g.standbys) < r.policy.Standby {
-		m.standby = true
-		g.standbys = append(g.standbys, m)
-		r.mark(m)
+		r.standUp(m)
 	}
+}
+
+func (r *Roster) standUp(m *member) {
+	r.mark(m)
+	m.standby = true
+	m.leaf.standbys = append(m.leaf.standbys, m)
 }
 
 func (r *Roster) standDown(m *member) {

@@ -244,17 +244,30 @@ func (r *Roster) exclude(m *member) {
 // raise lets a member cross one more boundary, and reports whether it may: the
 // budget of its rack may be spent.
 func (r *Roster) raise(m *member) bool {
-	g := m.leaf.above(m.reach + 1)
-	if g.height == 1 && m.downloads() && !r.budget.take(g.place) {
+	if m.reach == 0 && m.downloads() && !r.budget.take(m.leaf.place) {
 		return false
 	}
+	r.cross(m)
+	return true
+}
+
+// lift does so even beyond the budget.
+func (r *Roster) lift(m *member) {
+	if m.reach == 0 && m.downloads() {
+		r.budget.force(m.leaf.place)
+	}
+	r.cross(m)
+}
+
+// cross lets a member cross one more boundary.
+func (r *Roster) cross(m *member) {
+	g := m.leaf.above(m.reach + 1)
 	m.reach++
 	r.mark(m)
 	r.standDown(m)
 	crossing := g.crossing(m)
 	*crossing = append(*crossing, m)
 	g.up.enter(m)
-	return true
 }
 
 // lower takes from a member what it may cross beyond a reach. Its leases stay.
@@ -275,19 +288,23 @@ func (r *Roster) lower(m *member, reach int) {
 // turn makes another kind of a member. An importer that completes goes on as an
 // exporter as far as there is room for one.
 func (r *Roster) turn(m *member, kind swarm.Kind) {
-	if m.leaf == nil {
-		m.kind = kind
-		r.settle(m)
-		return
-	}
 	reach := m.reach
-	r.exclude(m)
-	m.kind, m.stuck, m.stalled = kind, 0, false
-	r.include(m)
+	r.become(m, kind)
 	for m.reach < reach && kind == swarm.Seeder && r.wantsExporter(m.leaf.above(m.reach+1)) {
 		r.raise(m)
 	}
 	r.settle(m)
+}
+
+// become makes another kind of a member, which loses its roles. Its leases stay.
+func (r *Roster) become(m *member, kind swarm.Kind) {
+	if m.leaf == nil {
+		m.kind = kind
+		return
+	}
+	r.exclude(m)
+	m.kind, m.stuck, m.stalled = kind, 0, false
+	r.include(m)
 }
 
 // Remove forgets a peer that left, or was forgotten by the store, and finds others

@@ -21,23 +21,65 @@ const tendStep = 8192
 func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration) []netip.AddrPort {
 	r.now = now.UnixNano()
 	for range min(tendStep, len(r.all)) {
-		if r.tended >= len(r.all) {
-			r.tended = 0
-		}
-		m := r.all[r.tended]
-		r.tended++
-		switch silent := time.Duration(r.now - m.last); {
-		case m.leaf == nil:
-		case silent > m.patience()+grace:
+		switch m := r.nextTended(); r.lateness(m, grace) {
+		case silent:
 			dst = append(dst, m.addr)
-		case m.health == unreachable && m.imports() > 0 && silent > 2*m.told+grace:
+		case late:
 			r.dismiss(m)
 			r.staff(m.leaf, nil)
-		case m.standby && !r.fresh(m):
+		case unfit:
 			r.standDown(m)
 		}
 	}
 	return dst
+}
+
+// Overdue reports whether Silent would find anything among the members that it would
+// look at, and changes nothing. Where there is nothing, it and Silent go on with
+// others.
+func (r *Roster) Overdue(now time.Time, grace time.Duration) bool {
+	r.now = now.UnixNano()
+	from := r.tended
+	for range min(tendStep, len(r.all)) {
+		if r.lateness(r.nextTended(), grace) != inTime {
+			r.tended = from
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Roster) nextTended() *member {
+	if r.tended >= len(r.all) {
+		r.tended = 0
+	}
+	m := r.all[r.tended]
+	r.tended++
+	return m
+}
+
+// lateness is what follows from when a member announced last.
+type lateness uint8
+
+const (
+	inTime lateness = iota
+	silent          // it is taken to be gone
+	late            // it may be dead or slow, and should not import
+	unfit           // it should not stand by
+)
+
+func (r *Roster) lateness(m *member, grace time.Duration) lateness {
+	switch passed := time.Duration(r.now - m.last); {
+	case m.leaf == nil:
+		return inTime
+	case passed > m.patience()+grace:
+		return silent
+	case m.health == unreachable && m.imports() > 0 && passed > 2*m.told+grace:
+		return late
+	case m.standby && !r.fresh(m):
+		return unfit
+	}
+	return inTime
 }
 
 // patience returns how long a member may be silent.
