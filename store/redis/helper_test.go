@@ -1,0 +1,68 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"waggle/bittorrent"
+	"waggle/store/redis"
+	"waggle/swarm"
+)
+
+// now is when the announces of these tests come in.
+var now = time.Unix(1_800_000_000, 0)
+
+func hash(first, n byte) bittorrent.InfoHash { return bittorrent.InfoHash{0: first, 19: n} }
+
+// leecher returns the announce of peer n.
+func leecher(h bittorrent.InfoHash, n int) *swarm.Announce {
+	a := &swarm.Announce{From: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), Now: now, Families: swarm.IPv4 | swarm.IPv6}
+	a.InfoHash, a.Port, a.NumWant, a.Left, a.Key = h, 6881, 50, 1<<20, uint32(n)
+	copy(a.PeerID[:], fmt.Sprintf("-WG0001-%012d", n))
+	return a
+}
+
+func seeder(h bittorrent.InfoHash, n int) *swarm.Announce {
+	a := leecher(h, n)
+	a.Left = 0
+	return a
+}
+
+func do(t testing.TB, s *redis.Store, a *swarm.Announce) *swarm.Reply {
+	t.Helper()
+	var r swarm.Reply
+	if err := s.Announce(context.Background(), a, &r); err != nil {
+		t.Fatal(err)
+	}
+	return &r
+}
+
+func wantCounts(t testing.TB, s *redis.Store, h bittorrent.InfoHash, want bittorrent.ScrapeCounts) {
+	t.Helper()
+	c, _, err := s.Counts(context.Background(), h)
+	if err != nil || c != want {
+		t.Errorf("%+v, %v, want %+v", c, err, want)
+	}
+}
+
+func wantTotals(t testing.TB, s *redis.Store, want swarm.Totals) {
+	t.Helper()
+	if got, err := s.Totals(context.Background()); err != nil || got != want {
+		t.Errorf("totals %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// eventually waits for what nothing tells of.
+func eventually(t testing.TB, within time.Duration, what string, is func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(within); !is(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package redis
+
+import (
+	"encoding/hex"
+	"strconv"
+
+	"waggle/bittorrent"
+)
+
+// tags is the number of tags.
+const tags = 256
+
+// keys makes the names of keys.
+type keys struct {
+	prefix string
+	tag    [tags]string // "waggle:{00}"
+}
+
+func newKeys(prefix string) *keys {
+	k := &keys{prefix: prefix}
+	for tag := range k.tag {
+		k.tag[tag] = prefix + ":{" + hex.EncodeToString([]byte{byte(tag)}) + "}"
+	}
+	return k
+}
+
+// schema is the key of the mark of the schema.
+func (k *keys) schema() string { return k.prefix + ":schema" }
+
+func (k *keys) totals(tag byte) string   { return k.tag[tag] + ":totals" }
+func (k *keys) torrents(tag byte) string { return k.tag[tag] + ":torrents" }
+func (k *keys) seen(tag byte) string     { return k.tag[tag] + ":seen" }
+
+// torrent is the key of a torrent in a tag: of its own, or of another that has a part.
+func (k *keys) torrent(tag byte, h *bittorrent.InfoHash) string {
+	buf := make([]byte, 0, maxPrefix+50)
+	buf = append(append(buf, k.tag[tag]...), ':')
+	return string(hex.AppendEncode(buf, h[:]))
+}
+
+// place is where a part of a torrent lies.
+type place struct {
+	tag byte
+	key string
+}
+
+// part returns where a part of a torrent lies. Part 0 is the torrent's own key.
+func (k *keys) part(h *bittorrent.InfoHash, part int) place {
+	tag := h[0] + byte(part)
+	return place{tag, k.torrent(tag, h)}
+}
+
+// parts returns where the parts of a torrent lie.
+func (k *keys) parts(h *bittorrent.InfoHash, parts int) []place {
+	list := make([]place, parts)
+	for i := range list {
+		list[i] = k.part(h, i)
+	}
+	return list
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

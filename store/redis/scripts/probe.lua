@@ -1,0 +1,3 @@
+-- Writes nothing new to a tag, to find out whether it can be written to. KEYS[1]: its
+-- totals.
+return redis.call('HINCRBY', KEYS[1], 'peers', 0)
