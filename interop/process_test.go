@@ -65,7 +65,7 @@ type process struct {
 const stopLimit = 20 * time.Second
 
 // start starts a program on a host, as the leader of a process group.
-func start(t *testing.T, h host, name string, command ...string) *process {
+func start(t testing.TB, h host, name string, command ...string) *process {
 	t.Helper()
 	argv := slices.Concat(h.enter, command)
 	p := &process{name: name, cmd: exec.Command(argv[0], argv[1:]...), quit: syscall.SIGTERM, exited: make(chan struct{})}

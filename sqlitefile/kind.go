@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-
-	"modernc.org/sqlite" // the driver, without cgo
 )
 
 // Errors that say why a file is refused. They come wrapped, in words of the kind and
@@ -69,7 +67,7 @@ const (
 
 // explain gives errors of SQLite that mean one of ours that meaning, and leaves others.
 func (k *Kind) explain(err error) error {
-	var e *sqlite.Error
+	var e interface{ Code() int } // the driver's
 	if !errors.As(err, &e) {
 		return err
 	}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Creates the action, and the trigger that has it forget silent peers. wsk must be set up;
+# what is said of the store and its credentials goes to the action.
+#
+#   WAGGLE_STORE='s3://waggle/peers?region=us-east-1&endpoint=http://minio.example:9000' \
+#   AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... deploy/openwhisk/action.sh registry.example/waggle-action
+set -euo pipefail
+image=${1:?name the image: see deploy/openwhisk/Containerfile}
+: "${WAGGLE_STORE:?set it to the URL of a store on a network}"
+
+settings=(--env WAGGLE_STORE "$WAGGLE_STORE")
+for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION WAGGLE_TORRENTS_MODE WAGGLE_CONSOLE_PUBLIC WAGGLE_ACCESS_TRUSTED_PROXIES; do
+	if [ -n "${!name:-}" ]; then settings+=(--env "$name" "${!name}"); fi
+done
+
+# raw: the query, and the body, come as they are.
+wsk action update waggle --docker "$image" --web raw --memory 256 --timeout 60000 "${settings[@]}"
+
+wsk trigger get waggle-tidy >/dev/null 2>&1 ||
+	wsk trigger create waggle-tidy --feed /whisk.system/alarms/interval --param minutes 15 \
+		--param trigger_payload '{"detail-type": "Scheduled Event"}'
+wsk rule update waggle-tidy waggle-tidy waggle
+
+echo "the proxy before it (deploy/openwhisk/nginx.conf) passes requests to:"
+wsk action get waggle --url | tail -n 1
