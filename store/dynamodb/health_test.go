@@ -1,0 +1,100 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"waggle/swarm"
+)
+
+func newTestServer(probe func(context.Context) error) *server {
+	s := &server{attempt: 2 * time.Second, patience: 5 * time.Second}
+	s.health = health{log: slog.New(slog.DiscardHandler), probe: probe}
+	return s
+}
+
+func TestAttemptsAreRepeatedWithPausesForAsLongAsPatienceLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestServer(nil)
+		began, attempts := time.Now(), 0
+		_, err := s.try(t.Context(), query, func(context.Context) error { attempts++; return &types.ThrottlingException{} })
+		if took := time.Since(began); !errors.Is(err, swarm.ErrBusy) || took != s.patience || attempts < 8 || attempts > 60 {
+			t.Errorf("%d attempts in %v, %v", attempts, took, err)
+		}
+		if err := s.health.healthy(); err != nil {
+			t.Errorf("a server that refuses is taken to be away: %v", err)
+		}
+		hanging, err := s.try(t.Context(), query, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if !errors.Is(err, swarm.ErrBusy) || hanging.unknown != 3 {
+			t.Errorf("%d attempts of two seconds in five, %v", hanging.unknown, err)
+		}
+	})
+}
+
+func TestWhatIsWrongWithARequestIsNotRepeated(t *testing.T) {
+	attempts := 0
+	s := newTestServer(nil)
+	_, err := s.try(t.Context(), putItem, func(context.Context) error { attempts++; return &types.ResourceInUseException{} })
+	if attempts != 1 || err == nil || errors.Is(err, swarm.ErrBusy) {
+		t.Errorf("%d attempts, %v", attempts, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = s.try(ctx, putItem, func(context.Context) error { cancel(); return io.EOF })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("one who is gone is told %v", err)
+	}
+}
+
+func TestServerThatIsAwayIsAskedByOneAloneUntilItIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		var probes, requests atomic.Int64
+		away.Store(true)
+		ask := func(context.Context) error {
+			if away.Load() {
+				return io.EOF
+			}
+			return nil
+		}
+		s := newTestServer(func(ctx context.Context) error { probes.Add(1); return ask(ctx) })
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				_, err := s.try(t.Context(), query, func(ctx context.Context) error { requests.Add(1); return ask(ctx) })
+				if !errors.Is(err, swarm.ErrBusy) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := requests.Load(); n > 200*10 { // with pauses, for less than half a second
+			t.Errorf("%d requests of 200 callers", n)
+		}
+		if s.health.healthy() == nil {
+			t.Error("nothing is wrong")
+		}
+		time.Sleep(20 * time.Second) // of the test's own clock
+		if n := probes.Load(); n < 13 || n > 40 {
+			t.Errorf("%d questions in 20 seconds", n)
+		}
+		away.Store(false)
+		time.Sleep(2 * time.Second)
+		if _, err := s.try(t.Context(), query, ask); err != nil || s.health.healthy() != nil {
+			t.Errorf("%v, %v when it is back", err, s.health.healthy())
+		}
+		away.Store(true)
+		for range manyFailures {
+			_, _ = s.try(t.Context(), query, ask)
+		}
+		s.health.close() // while it is away
+	})
+}

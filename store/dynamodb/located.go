@@ -1,0 +1,114 @@
+package dynamodb
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"waggle/bittorrent"
+	"waggle/roster"
+	"waggle/store/shared"
+	"waggle/swarm"
+)
+
+var (
+	_ roster.Store = (*Store)(nil)
+	_ shared.Host  = (*Store)(nil)
+)
+
+// decides reports whether an announce is decided by the roster of its torrent.
+func (s *Store) decides(a *swarm.Announce, t *torrent) bool {
+	first := a.Location != nil && a.Event != bittorrent.EventStopped
+	return s.groups && (first || t.located())
+}
+
+// decide lets the roster that all trackers share decide whom a peer is told of.
+func (s *Store) decide(ctx context.Context, a *swarm.Announce, r *swarm.Reply, v *view, t *torrent) error {
+	if !t.located() {
+		if err := s.noteLocated(ctx, a.InfoHash); err != nil {
+			return err
+		}
+	}
+	return s.replicas.Announce(ctx, a, r, v, swarm.Absent)
+}
+
+// noteLocated has the torrent's head say that there is a log of it.
+func (s *Store) noteLocated(ctx context.Context, h bittorrent.InfoHash) error {
+	_, _, err := s.server.update(ctx, &dynamodb.UpdateItemInput{
+		Key:                       s.headItem(headKey{hash: h}),
+		UpdateExpression:          ref("SET z = :one"),
+		ExpressionAttributeValues: item{":one": numberValue(1)},
+	})
+	s.cache.forget(h)
+	return err
+}
+
+// Tend is documented at [roster.Store]. It tends the torrents to which peers announced
+// here lately.
+func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
+	return s.replicas.Tend(ctx, now, grace)
+}
+
+// Probable is documented at [roster.Store].
+func (s *Store) Probable(ctx context.Context) ([]roster.Probe, error) {
+	return s.replicas.Probable(ctx)
+}
+
+// Probed is documented at [roster.Store].
+func (s *Store) Probed(ctx context.Context, p roster.Probe, ok bool) (dead bool, err error) {
+	return s.replicas.Probed(ctx, p, ok)
+}
+
+// Explain is documented at [roster.Store].
+func (s *Store) Explain(ctx context.Context, h bittorrent.InfoHash, addr netip.AddrPort) (roster.Explanation, bool, error) {
+	return s.replicas.Explain(ctx, h, addr)
+}
+
+// Places is documented at [roster.Store].
+func (s *Store) Places(ctx context.Context, h bittorrent.InfoHash) ([]roster.Place, error) {
+	return s.replicas.Places(ctx, h)
+}
+
+// Members is documented at [roster.Store].
+func (s *Store) Members(ctx context.Context, h bittorrent.InfoHash, see func([]roster.Member) bool) error {
+	return s.replicas.Members(ctx, h, see)
+}
+
+// Drop is documented at [shared.Host].
+func (s *Store) Drop(ctx context.Context, h bittorrent.InfoHash, gone []shared.Gone) (dropped []netip.AddrPort, err error) {
+	t, err := s.torrent(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	dropping, inDropping := errgroup.WithContext(ctx)
+	dropping.SetLimit(removedAtOnce)
+	for _, g := range gone {
+		dropping.Go(func() error {
+			is, err := s.drop(inDropping, h, t.shards(), g)
+			mu.Lock()
+			defer mu.Unlock()
+			if is {
+				dropped = append(dropped, g.Addr)
+			}
+			return err
+		})
+	}
+	return dropped, dropping.Wait()
+}
+
+// drop removes one peer that did not announce later; true: it is not there now.
+func (s *Store) drop(ctx context.Context, h bittorrent.InfoHash, shards int, g shared.Gone) (bool, error) {
+	w := s.where(h, g.Addr)
+	p := purge{Store: s, key: headKey{h, uint8(shardOf(w.hash, shards))}}
+	old, is, err := p.removeIf(ctx, w, "attribute_not_exists(p) OR t <= :t", g.Last.Unix())
+	if err != nil || !old.there {
+		return is, err
+	}
+	_, err = s.tally.add(ctx, p.key, ref(old.to(was{}, g.Addr)), g.Last.Unix())
+	return true, err
+}

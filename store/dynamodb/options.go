@@ -1,0 +1,218 @@
+package dynamodb
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"waggle/locality"
+	"waggle/roster"
+)
+
+// Options are the settings of a store. What ParseURL leaves zero has a default.
+type Options struct {
+	Table    string // its name; required
+	Region   string // such as eu-central-1; "": that of the environment or the profile
+	Endpoint string // http or https URL of a server that speaks DynamoDB; "": Amazon's, of the region
+
+	// Seed makes selection unpredictable, or repeatable in tests.
+	Seed [2]uint64
+
+	// Group returns the innermost group of a path, of a peer that announced at another
+	// tracker. Whose path is an error has no role here. nil: no peer has a location.
+	Group func(path string) (*locality.Group, error)
+
+	// Budget bounds the importers of each rack over all torrents. nil: no bound.
+	Budget *roster.Budget
+
+	// MaxPeers is about how many peers the table is to hold: beyond them a new one is
+	// answered, and not recorded. They are counted every TotalsAge. 0: no limit.
+	MaxPeers int
+
+	// Waiting is the most announces and scrapes that are under way at once: one more is
+	// refused with swarm.ErrBusy. 0: 1,024.
+	Waiting int
+
+	// Attempt bounds how long one request may take, Patience all attempts together, in
+	// which time an announce is answered or refused. 0: two and five seconds.
+	Attempt, Patience time.Duration
+
+	// HeadAge is how old what is known of a torrent may be: how many shards it has, and
+	// the counts that an announce is answered with, where another tracker changed them.
+	// Scrapes ask. 0: three seconds. Negative: every announce asks.
+	HeadAge time.Duration
+
+	// TotalsAge is how old the answer of Totals may be. 0: Totals counts every time,
+	// which reads all torrents' heads, and MaxPeers is checked against what was counted
+	// ten seconds ago.
+	TotalsAge time.Duration
+
+	// Whole is up to how many peers a swarm, or what a kind of peers has of it, is read
+	// whole, which makes the choice exactly uniform. 0: 256.
+	Whole int
+
+	// ShardPeers is how many peers a shard of a swarm may have before the swarm gets
+	// twice as many, ShardRate how many announces of it a second this tracker may have.
+	// 0: 50,000 and 250. MaxShards, a power of two, is the most that it gets. 0: 16.
+	ShardPeers, ShardRate, MaxShards int
+
+	// Heads is over how many partitions the torrents of a new table are spread: a power
+	// of two up to 256. A table that is there keeps what it has. 0: 64.
+	Heads int
+
+	// Transport is what requests go through. nil: one of the store's own.
+	Transport http.RoundTripper
+
+	// Log is told of what fails, and that it works again. nil: nobody is.
+	Log *slog.Logger
+
+	// Now is the clock by which the store remembers, and repairs. nil: time.Now.
+	Now func() time.Time
+}
+
+// Defaults of Options.
+const (
+	defaultWaiting    = 1024
+	defaultAttempt    = 2 * time.Second
+	defaultPatience   = 5 * time.Second
+	defaultHeadAge    = 3 * time.Second
+	defaultWhole      = 256
+	defaultShardPeers = 50_000
+	defaultShardRate  = 250
+	defaultMaxShards  = 16
+	defaultHeads      = 64
+	mostHeads         = 256
+	mostShards        = 128
+)
+
+var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+
+// ParseURL reads dynamodb://TABLE?region=REGION&endpoint=URL, both of which may be
+// left out. Credentials are never in it: they come from the environment, a profile or
+// a role, as for all programs that use AWS.
+func ParseURL(text string) (Options, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return Options{}, errors.New("it is no URL: write dynamodb://TABLE?region=REGION")
+	case u.Scheme != "dynamodb":
+		return Options{}, fmt.Errorf("its scheme is %q: write dynamodb://TABLE?region=REGION", u.Scheme)
+	case u.User != nil:
+		return Options{}, errors.New("it has a user or a password: take them out, and give credentials as AWS programs take them, " +
+			"such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
+	case strings.Trim(u.Path, "/") != "" || u.Fragment != "":
+		return Options{}, errors.New("it has something after the table: write dynamodb://TABLE?region=REGION")
+	case !tableName.MatchString(u.Host):
+		return Options{}, fmt.Errorf("%q is no name of a table: it has 3 to 255 letters, digits, dots, dashes and underlines", u.Host)
+	}
+	o := Options{Table: u.Host}
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Options{}, errors.New("what follows the ? cannot be read: write it as region=REGION&endpoint=URL")
+	}
+	for key, list := range values {
+		if len(list) != 1 {
+			return Options{}, fmt.Errorf("%s is there %d times: say it once", key, len(list))
+		}
+		switch key {
+		case "region":
+			o.Region = list[0]
+		case "endpoint":
+			o.Endpoint = list[0]
+		default:
+			return Options{}, fmt.Errorf("it has no option %q: there are region and endpoint", key)
+		}
+	}
+	return o, o.check()
+}
+
+var regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// check refuses what cannot be meant.
+func (o *Options) check() error {
+	if o.Region != "" && !regionName.MatchString(o.Region) {
+		return fmt.Errorf("region %q is none: write it as eu-central-1", o.Region)
+	}
+	if o.Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(o.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("endpoint %q is no URL of a server: write it as http://127.0.0.1:8000", hideUser(o.Endpoint))
+	}
+	if u.User != nil {
+		return errors.New("the endpoint has a user or a password: take them out, and give credentials as AWS programs take them")
+	}
+	return nil
+}
+
+// hideUser is what of a URL may be shown.
+func hideUser(text string) string {
+	if _, after, has := strings.Cut(text, "@"); has {
+		return "...@" + after
+	}
+	return text
+}
+
+// String is the URL of the store. There is no secret in it.
+func (o Options) String() string {
+	values := url.Values{}
+	if o.Region != "" {
+		values.Set("region", o.Region)
+	}
+	if o.Endpoint != "" {
+		values.Set("endpoint", hideUser(o.Endpoint))
+	}
+	text := "dynamodb://" + o.Table
+	if len(values) > 0 {
+		text += "?" + readable.Replace(values.Encode())
+	}
+	return text
+}
+
+// readable takes back what need not be escaped in the options of a URL.
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/")
+
+// withDefaults fills in what is not said.
+func (o Options) withDefaults() Options {
+	orDefault(&o.Waiting, defaultWaiting)
+	orDefault(&o.Attempt, defaultAttempt)
+	orDefault(&o.Patience, defaultPatience)
+	orDefault(&o.HeadAge, defaultHeadAge)
+	orDefault(&o.Whole, defaultWhole)
+	orDefault(&o.ShardPeers, defaultShardPeers)
+	orDefault(&o.ShardRate, defaultShardRate)
+	orDefault(&o.MaxShards, defaultMaxShards)
+	orDefault(&o.Heads, defaultHeads)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func orDefault[N int | time.Duration](value *N, otherwise N) {
+	if *value == 0 {
+		*value = otherwise
+	}
+}
+
+// checkPowers refuses numbers that halves are made of, and are none.
+func (o *Options) checkPowers() error {
+	if !isPower(o.MaxShards, mostShards) {
+		return fmt.Errorf("a swarm can have 1, 2, 4 ... %d shards at most, not %d", mostShards, o.MaxShards)
+	}
+	if !isPower(o.Heads, mostHeads) {
+		return fmt.Errorf("torrents can be spread over 1, 2, 4 ... %d partitions, not %d", mostHeads, o.Heads)
+	}
+	return nil
+}
+
+func isPower(n, most int) bool { return n > 0 && n <= most && n&(n-1) == 0 }
