@@ -1,0 +1,231 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"waggle/locality"
+	"waggle/roster"
+)
+
+// Options are the settings of a store. What ParseURL leaves zero has a default.
+type Options struct {
+	Bucket   string // its name; required
+	Prefix   string // of all keys, before a slash. "": waggle
+	Region   string // such as eu-central-1; "": that of the environment or the profile
+	Endpoint string // http or https URL of a server that speaks S3; "": Amazon's, of the region
+
+	// Deletes says whether the endpoint removes an object on condition in one step, so
+	// that empty swarms can go. Otherwise they stay, some 13 bytes each.
+	Deletes Deletes
+
+	// Seed makes selection unpredictable, or repeatable in tests.
+	Seed [2]uint64
+
+	// Group returns the innermost group of a path, of a peer that announced at another
+	// tracker. nil: no peer has a location.
+	Group func(path string) (*locality.Group, error)
+
+	// Budget bounds the importers of each rack over all torrents. nil: no bound.
+	Budget *roster.Budget
+
+	// MaxPeers is about how many peers the store is to hold: beyond them a new one is
+	// answered, and not recorded. They are counted every ten seconds while there are
+	// announces, which lists all torrents. 0: no limit.
+	MaxPeers int
+
+	// Waiting is the most announces and scrapes that are under way at once: one more is
+	// refused with swarm.ErrBusy. 0: 4,096. Requests is the most requests. 0: 256.
+	Waiting, Requests int
+
+	// Attempt bounds how long one request may take, Patience all attempts together, in
+	// which time an announce is answered or refused. 0: two and five seconds.
+	Attempt, Patience time.Duration
+
+	// SplitBytes is beyond which size an object of a swarm is split in 8: about 4,500
+	// peers. 0: 256 KiB. SplitConflicts is after how many writes in a row that were lost
+	// to others it is split though it is smaller. 0: 10.
+	SplitBytes, SplitConflicts int
+
+	// PartAge is how old what an announce is told of other parts of a swarm that is split
+	// may be, where it has up to 8; with more, as much older as it has more. Scrapes
+	// ask. 0: three seconds. Negative: every announce asks.
+	PartAge time.Duration
+
+	// TotalsAge is how old the answer of Totals may be. 0: Totals counts every time,
+	// which lists all torrents, and reads those that others changed.
+	TotalsAge time.Duration
+
+	// CacheBytes is about how much memory what was read is kept in: a third for peers, one
+	// for located ones, and one for what torrents have, which spares reading them when all
+	// are listed. 0: 96 MiB, of some 300,000 peers and 100,000 torrents.
+	CacheBytes int
+
+	// Transport is what requests go through. nil: one of the store's own.
+	Transport http.RoundTripper
+
+	// Log is told of what fails, and that it works again. nil: nobody is.
+	Log *slog.Logger
+
+	// Now is the clock by which the store repairs. nil: time.Now.
+	Now func() time.Time
+}
+
+// Deletes is what an endpoint makes of removals on condition.
+type Deletes string
+
+// The kinds. Open looks whether the endpoint refuses a removal that it must refuse; that
+// it looks and removes in one step only its makers can say, as Amazon does of S3.
+const (
+	DeletesAuto        Deletes = ""            // conditional on Amazon's S3, never elsewhere
+	DeletesConditional Deletes = "conditional" // empty swarms are removed on condition
+	DeletesNever       Deletes = "never"       // empty swarms stay
+)
+
+// Defaults of Options.
+const (
+	defaultPrefix         = "waggle"
+	defaultWaiting        = 4096
+	defaultRequests       = 256
+	defaultAttempt        = 2 * time.Second
+	defaultPatience       = 5 * time.Second
+	defaultSplitBytes     = 256 << 10
+	defaultSplitConflicts = 10
+	defaultPartAge        = 3 * time.Second
+	defaultCacheBytes     = 96 << 20
+)
+
+var (
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}){0,3}$`)
+	regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+)
+
+const usage = "write s3://BUCKET/PREFIX?region=REGION"
+
+// ParseURL reads s3://BUCKET/PREFIX?region=REGION&endpoint=URL&deletes=conditional, of
+// which all but the bucket may be left out. Credentials are never in it: they come from
+// the environment, a profile or a role, as for all programs that use AWS.
+func ParseURL(text string) (Options, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return Options{}, errors.New("it is no URL: " + usage)
+	case u.Scheme != "s3":
+		return Options{}, fmt.Errorf("its scheme is %q: %s", u.Scheme, usage)
+	case u.User != nil:
+		return Options{}, errors.New("it has a user or a password: take them out, and give credentials as AWS programs take them, " +
+			"such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
+	case u.Fragment != "":
+		return Options{}, errors.New("it has a #: " + usage)
+	}
+	o := Options{Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Options{}, errors.New("what follows the ? cannot be read: write it as region=REGION&endpoint=URL")
+	}
+	for key, list := range values {
+		if len(list) != 1 {
+			return Options{}, fmt.Errorf("%s is there %d times: say it once", key, len(list))
+		}
+		switch key {
+		case "region":
+			o.Region = list[0]
+		case "endpoint":
+			o.Endpoint = list[0]
+		case "deletes":
+			o.Deletes = Deletes(list[0])
+		default:
+			return Options{}, fmt.Errorf("it has no option %q: there are region, endpoint and deletes", key)
+		}
+	}
+	return o, o.check()
+}
+
+// check refuses what cannot be meant.
+func (o *Options) check() error {
+	switch {
+	case !bucketName.MatchString(o.Bucket):
+		return fmt.Errorf("%q is no name of a bucket: it has 3 to 63 small letters, digits, dots and dashes", o.Bucket)
+	case o.Prefix != "" && !prefixName.MatchString(o.Prefix):
+		return fmt.Errorf("%.100q is no prefix: it has up to 4 parts of letters, digits, dots, dashes and underlines, with slashes between", o.Prefix)
+	case o.Region != "" && !regionName.MatchString(o.Region):
+		return fmt.Errorf("region %q is none: write it as eu-central-1", o.Region)
+	case o.Deletes != DeletesAuto && o.Deletes != DeletesConditional && o.Deletes != DeletesNever:
+		return fmt.Errorf("deletes=%.40s is not understood: it is %s or %s", o.Deletes, DeletesConditional, DeletesNever)
+	case o.Endpoint == "":
+		return nil
+	}
+	u, err := url.Parse(o.Endpoint)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fmt.Errorf("endpoint %q is no URL of a server: write it as http://127.0.0.1:7070", hideUser(o.Endpoint))
+	case u.User != nil:
+		return errors.New("the endpoint has a user or a password: take them out, and give credentials as AWS programs take them")
+	}
+	return nil
+}
+
+// hideUser is what of a URL may be shown.
+func hideUser(text string) string {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return "..." + text[at:]
+	}
+	return text
+}
+
+// String is the URL of the store. There is no secret in it.
+func (o Options) String() string {
+	values := url.Values{}
+	for key, value := range map[string]string{"region": o.Region, "endpoint": hideUser(o.Endpoint), "deletes": string(o.Deletes)} {
+		if value != "" {
+			values.Set(key, value)
+		}
+	}
+	text := "s3://" + o.Bucket
+	if o.Prefix != "" {
+		text += "/" + o.Prefix
+	}
+	if len(values) > 0 {
+		text += "?" + values.Encode()
+	}
+	return text
+}
+
+// withDefaults fills in what is not said.
+func (o Options) withDefaults() Options {
+	orDefault(&o.Prefix, defaultPrefix)
+	orDefault(&o.Waiting, defaultWaiting)
+	orDefault(&o.Requests, defaultRequests)
+	orDefault(&o.Attempt, defaultAttempt)
+	orDefault(&o.Patience, defaultPatience)
+	orDefault(&o.SplitBytes, defaultSplitBytes)
+	orDefault(&o.SplitConflicts, defaultSplitConflicts)
+	orDefault(&o.PartAge, defaultPartAge)
+	orDefault(&o.CacheBytes, defaultCacheBytes)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func orDefault[V comparable](value *V, otherwise V) {
+	var zero V
+	if *value == zero {
+		*value = otherwise
+	}
+}
+
+// trustsRemovals reports whether blank objects are removed.
+func (o *Options) trustsRemovals() bool {
+	return o.Deletes == DeletesConditional || o.Deletes == DeletesAuto && o.Endpoint == ""
+}
