@@ -5,6 +5,8 @@
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
 # make screenshots  every page of the console, light and dark, into docs/screenshots
+# make lambda-zip  bin/waggle-lambda-arm64.zip and -amd64.zip, for AWS Lambda
+# make lint-template  the template of deploy/lambda, by cfn-lint (needs pip)
 # make lint       the linter, whose rules include who may import whom
 # make fuzz       every fuzz target for FUZZTIME each
 
@@ -31,7 +33,7 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
 
-.PHONY: run build test test-long lab bench screenshots lint fuzz setup setup-long clean
+.PHONY: run build test test-long lab bench screenshots lint lint-template lambda-zip fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
@@ -58,10 +60,23 @@ bench: build
 	@$(call install,opentracker:opentracker taskset:util-linux curl:curl jq:jq)
 	bench/goals.sh $(BIN)/waggle
 	bench/console.sh $(BIN)/waggle
+	bench/redis.sh $(BIN)/waggle
+	bench/lambda.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 screenshots: setup
 	go test -count=1 -tags screenshots,$(NO_C) -run Screenshots ./console/browser
+
+lambda-zip:
+	for arch in arm64 amd64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -tags=$(NO_C),function,lambda.norpc -ldflags="-s -w" -o $(BIN)/lambda/$$arch/bootstrap ./cmd/waggle && \
+		go run ./deploy/lambda/pack $(BIN)/lambda/$$arch/bootstrap $(BIN)/waggle-lambda-$$arch.zip || exit 1; \
+	done
+
+lint-template:
+	python3 -m venv $(BIN)/cfn-lint
+	$(BIN)/cfn-lint/bin/pip install -q cfn-lint==1.58.0
+	$(BIN)/cfn-lint/bin/cfn-lint deploy/lambda/template.yaml
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...

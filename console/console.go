@@ -114,12 +114,7 @@ var ErrPublic = errors.New("without an account the console must listen on a loop
 // Listen begins to answer on an address (host:port). Without a token or an account it
 // must be a loopback one: [ErrPublic].
 func Listen(ctx context.Context, address string, o Options) (*Console, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxUpload <= 0 || o.MaxUpload > torrent.MaxFileSize {
-		o.MaxUpload = torrent.MaxFileSize
-	}
+	o.settle()
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -153,6 +148,16 @@ func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 		}
 	})
 	return c, nil
+}
+
+// settle fills in what was left out.
+func (o *Options) settle() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxUpload <= 0 || o.MaxUpload > torrent.MaxFileSize {
+		o.MaxUpload = torrent.MaxFileSize
+	}
 }
 
 // Addr returns the address that is listened on.

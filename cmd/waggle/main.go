@@ -29,6 +29,9 @@ func run(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	if len(args) == 0 && os.Getenv(runtimeAPI) != "" {
+		args = []string{"lambda"}
+	}
 	root := newRootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -58,7 +61,9 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newPushCommand(), newGetCommand(), newSeedCommand(), newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(),
+	root.AddCommand(newServeCommand(), newLambdaCommand(), newOpenWhiskCommand())
+	root.AddCommand(peerCommands()...)
+	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newStoreCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }

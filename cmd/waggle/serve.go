@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +29,6 @@ import (
 	"waggle/locality"
 	"waggle/record"
 	"waggle/roster"
-	"waggle/store/memory"
-	"waggle/store/sqlite"
 	"waggle/swarm"
 	"waggle/timeline"
 	"waggle/traces"
@@ -247,43 +244,6 @@ func texts(addresses []config.Address) []string {
 		out[i] = string(a)
 	}
 	return out
-}
-
-func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
-	var seed [16]byte
-	_, _ = rand.Read(seed[:]) // never fails: crypto/rand
-	s.budget = newBudget(s.config.Locality)
-	options := memory.Options{
-		Budget:      s.budget,
-		MaxPeers:    int(s.config.Limits.Peers),
-		MaxTorrents: int(s.config.Limits.Torrents),
-		Details:     s.config.Torrents.PeerDetails,
-		Seed:        [2]uint64{binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])},
-	}
-	if s.config.Store.Scheme() == "memory" {
-		return memory.New(options), nil
-	}
-	// The journal has a thread that gives way to others. While it waits for its turn,
-	// or for the disk, it keeps one of Go's processors, which no worker must go without.
-	runtime.GOMAXPROCS(workers + 1)
-	var group func(string) (*locality.Group, error)
-	if s.locator != nil {
-		group = s.locator.Tree().Group
-	}
-	return sqlite.Open(ctx, s.config.Store.Path(), sqlite.Options{
-		Memory:       options,
-		Group:        group,
-		RefreshEvery: s.config.Announce.PeerLifetime / 4, // by which a restart may lengthen it
-		Log:          s.log,
-	})
-}
-
-// health tells what is wrong although announces are answered.
-func (s *service) health() error {
-	if journal, ok := s.store.(*sqlite.Store); ok && !journal.Healthy() {
-		return errors.New("the journal cannot be written: announces would not survive a restart; see the log")
-	}
-	return nil
 }
 
 // settings returns what the configuration says of announces, but for the torrents

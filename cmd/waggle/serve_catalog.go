@@ -24,13 +24,8 @@ const memoryOfTorrents = 256 << 20
 
 // openCatalog opens the catalogue and what keeps it.
 func (s *service) openCatalog(ctx context.Context) (err error) {
-	if s.config.Store.Scheme() == "memory" {
-		s.catalogStore = catalog.NewMemory(memoryOfTorrents)
-	} else {
-		path := filepath.Join(filepath.Dir(s.config.Store.Path()), catalogFile)
-		if s.catalogStore, err = catalog.OpenSQLite(ctx, path); err != nil {
-			return err
-		}
+	if s.catalogStore, err = s.openCatalogStore(ctx); err != nil {
+		return err
 	}
 	s.catalog, err = catalog.Open(ctx, catalog.Options{
 		Store:     s.catalogStore,
@@ -43,6 +38,16 @@ func (s *service) openCatalog(ctx context.Context) (err error) {
 		return errors.Join(err, s.catalogStore.Close())
 	}
 	return nil
+}
+
+func (s *service) openCatalogStore(ctx context.Context) (catalog.Store, error) {
+	if documents := s.documents(); documents != nil {
+		return catalog.OpenDocuments(ctx, documents)
+	}
+	if path := s.config.Store.Path(); path != "" {
+		return catalog.OpenSQLite(ctx, filepath.Join(filepath.Dir(path), catalogFile))
+	}
+	return catalog.NewMemory(memoryOfTorrents), nil
 }
 
 func (s *service) closeCatalog() error {
@@ -73,11 +78,21 @@ func denied(c config.Config) (tracker.Denied, error) {
 	return list, nil
 }
 
-func (s *service) listenConsole(ctx context.Context) (err error) {
-	if err := s.openAccounts(ctx); err != nil {
+func (s *service) listenConsole(ctx context.Context) error {
+	options, err := s.consoleOptions(ctx)
+	if err != nil {
 		return err
 	}
-	options := console.Options{
+	s.console, err = console.Listen(ctx, string(s.config.Listen.Console), options)
+	return err
+}
+
+// consoleOptions opens what the console needs.
+func (s *service) consoleOptions(ctx context.Context) (options console.Options, err error) {
+	if err := s.openAccounts(ctx); err != nil {
+		return options, err
+	}
+	options = console.Options{
 		Figures:   func() any { return s.figures() },
 		Version:   version,
 		Accounts:  s.accounts,
@@ -89,7 +104,7 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 		Configuration: func() client.Configuration { return *s.configuration.Load() },
 	}
 	if err := s.showFigures(ctx, &options); err != nil {
-		return err
+		return options, err
 	}
 	options.Roster, _ = s.store.(console.Roster)
 	if s.locator != nil {
@@ -98,11 +113,10 @@ func (s *service) listenConsole(ctx context.Context) (err error) {
 	}
 	if path := string(s.config.Console.TokenFile); path != "" {
 		if options.Token, err = client.ReadToken(path); err != nil {
-			return fmt.Errorf("console.token_file: %w", err)
+			return options, fmt.Errorf("console.token_file: %w", err)
 		}
 	}
-	s.console, err = console.Listen(ctx, string(s.config.Listen.Console), options)
-	return err
+	return options, nil
 }
 
 func (s *service) consoleName() string {

@@ -1,10 +1,13 @@
 package http
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
+
+	"waggle/swarm"
 )
 
 // handler is what net/http serves. It answers announces and scrapes too, for
@@ -73,13 +76,20 @@ func (s *Server) bencoded(what action) http.HandlerFunc {
 	}
 }
 
-// health answers 200 as long as announces are answered. What is wrong beside
-// that is said in the text, and leaves the status alone: a supervisor that
-// restarted the tracker for it would make it worse.
+// health answers 200 as long as announces are answered, and 503 while the store cannot
+// be reached, so that clients are sent to another tracker. What is wrong beside that is
+// said in the text, and leaves the status alone: a supervisor that restarted the tracker
+// for it would make it worse.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if s.options.Health != nil {
-		if err := s.options.Health(); err != nil {
+		err := s.options.Health()
+		if errors.Is(err, swarm.ErrBusy) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = fmt.Fprintf(w, "unavailable: %v\n", err)
+			return
+		}
+		if err != nil {
 			_, _ = fmt.Fprintf(w, "degraded: %v\n", err)
 			return
 		}

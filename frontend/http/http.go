@@ -129,6 +129,10 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 // Trust replaces the proxies whose X-Forwarded-For counts.
 func (s *Server) Trust(proxies []netip.Prefix) { s.trusted.Store(&proxies) }
 
+// Handler answers requests that a frontend of another kind has: their RemoteAddr is
+// whom they come from. It is good until Close.
+func (s *Server) Handler() http.Handler { return s.general.Handler }
+
 // Addrs returns the addresses that are listened on, with the ports that the
 // system chose where it was asked to.
 func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.addrs) }

@@ -19,6 +19,7 @@ import (
 	"waggle/bittorrent"
 	frontend "waggle/frontend/http"
 	"waggle/store/memory"
+	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -236,14 +237,22 @@ func TestForwardedAddressCountsFromTrustedProxiesOnly(t *testing.T) {
 }
 
 func TestHealthSaysWhatIsWrong(t *testing.T) {
-	var wrong error
-	s := listen(t, func(o *frontend.Options) { o.Health = func() error { return wrong } })
-	if got := string(s.get(t, s.v4()+"/health")); got != "ok\n" {
-		t.Errorf("got %q", got)
-	}
-	wrong = errors.New("disk full")
-	if got := string(s.get(t, s.v4()+"/health")); got != "degraded: disk full\n" {
-		t.Errorf("got %q", got)
+	for text, wrong := range map[string]error{
+		"200 ok\n":                  nil,
+		"200 degraded: disk full\n": errors.New("disk full"),
+		"503 unavailable: " + swarm.ErrBusy.Error() + "\n": swarm.ErrBusy, // and announces are refused
+	} {
+		s := listen(t, func(o *frontend.Options) { o.Health = func() error { return wrong } })
+		answer, err := http.Get(s.v4() + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if got := fmt.Sprint(answer.StatusCode, " ", string(body)); got != text || err != nil {
+			t.Errorf("got %q, %v; want %q", got, err, text)
+		}
+		_ = answer.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
 	}
 }
 

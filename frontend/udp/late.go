@@ -3,6 +3,7 @@ package udp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waggle/bittorrent"
@@ -19,10 +20,14 @@ const (
 )
 
 // late are the queries that wait. Each has a goroutine of its own, so that the workers
-// go on.
+// go on. A goroutine that is done waits for the next query, as far as few do: a new one
+// would have to grow its stack first.
 type late struct {
 	places  chan struct{}
-	running *sync.WaitGroup
+	queries chan *oneLate // for those who wait for one
+	idle    atomic.Int32  // who wait for one, about
+	ended   chan struct{} // closed when there are no more
+	running sync.WaitGroup
 	spare   sync.Pool // of *oneLate
 
 	latency frontend.Latency
@@ -36,11 +41,13 @@ type late struct {
 type oneLate struct {
 	responder responder
 	query     query
+	now       time.Time
+	send      func([]byte) bool
 	packet    [maxRequest]byte
 	out       [maxAnswer]byte
 }
 
-func newLate(running *sync.WaitGroup, o *Options) *late {
+func newLate(o *Options) *late {
 	n := maxLate
 	if o.Tracker.Remote() {
 		n = maxRemote
@@ -48,7 +55,7 @@ func newLate(running *sync.WaitGroup, o *Options) *late {
 	if o.late > 0 {
 		n = o.late
 	}
-	return &late{places: make(chan struct{}, n), running: running}
+	return &late{places: make(chan struct{}, n), queries: make(chan *oneLate), ended: make(chan struct{})}
 }
 
 // take returns what a query needs that p has looked at, which give takes back.
@@ -67,7 +74,7 @@ func (l *late) take(p *responder, q *query) *oneLate {
 // give takes back what a query needed, and counts what was counted there.
 func (l *late) give(one *oneLate) {
 	l.count(one.responder.figures)
-	one.responder.figures = Figures{}
+	one.responder.figures, one.send = Figures{}, nil
 	l.spare.Put(one)
 }
 
@@ -95,15 +102,48 @@ func (p *responder) later(q query, now time.Time, send func([]byte) bool) {
 	p.parked = false
 	l := p.late
 	one := l.take(p, &q)
-	l.running.Go(func() {
-		defer func() { <-l.places }()
-		own := &one.responder
-		if answer := own.follow(&one.query, now, one.out[:]); answer != nil && !send(answer) {
-			own.figures.WriteErrors++
+	one.now, one.send = now, send
+	select {
+	case l.queries <- one:
+	default:
+		l.running.Go(func() { l.serve(one) })
+	}
+}
+
+// maxIdle is how many goroutines may wait for queries.
+const maxIdle = 256
+
+// serve answers a query, and those that come then.
+func (l *late) serve(one *oneLate) {
+	for {
+		l.answer(one)
+		if l.idle.Add(1) > maxIdle {
+			l.idle.Add(-1)
+			return
 		}
-		l.latency.Add(own.tracker.Now().Sub(now), 1)
-		l.give(one)
-	})
+		select {
+		case one = <-l.queries:
+			l.idle.Add(-1)
+		case <-l.ended:
+			return
+		}
+	}
+}
+
+func (l *late) answer(one *oneLate) {
+	defer func() { <-l.places }()
+	own := &one.responder
+	if answer := own.follow(&one.query, one.now, one.out[:]); answer != nil && !one.send(answer) {
+		own.figures.WriteErrors++
+	}
+	l.latency.Add(own.tracker.Now().Sub(one.now), 1)
+	l.give(one)
+}
+
+// close waits until all have been answered. None may come any more.
+func (l *late) close() {
+	close(l.ended)
+	l.running.Wait()
 }
 
 // follow answers the one query that p is for, and has a trace of it if it is an announce.

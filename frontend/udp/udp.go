@@ -80,7 +80,7 @@ func Listen(ctx context.Context, addresses []string, o Options) (*Server, error)
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o}
-	s.late = newLate(&s.running, &o)
+	s.late = newLate(&o)
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	for _, address := range addresses {
 		conns, err := listenAddress(ctx, address)
@@ -160,6 +160,7 @@ func (s *Server) drainAndClose() error {
 		socket.stop(deadline)
 	}
 	s.running.Wait()
+	s.late.close()
 	return s.closeSockets()
 }
 

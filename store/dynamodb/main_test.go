@@ -58,9 +58,10 @@ func runWithServer(m *testing.M) int {
 			panic(err)
 		}
 	}
+	before := goleak.IgnoreCurrent()
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
-	if err := goleak.Find(goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx.func1")); err != nil && code == 0 {
+	if err := goleak.Find(before, goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx.func1")); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"waggle/config"
+	"waggle/console"
+	"waggle/document"
+	"waggle/locality"
+	"waggle/roster"
+	"waggle/store/dynamodb"
+	"waggle/store/memory"
+	"waggle/store/redis"
+	"waggle/store/s3"
+	"waggle/store/sqlite"
+	"waggle/swarm"
+)
+
+// remoteStore is a store on a network, which keeps all that a tracker has.
+type remoteStore interface {
+	swarm.Remote
+	swarm.Restorer
+	roster.Store
+	console.Swarms
+
+	// Documents keeps the catalogue, the accounts and the audit log. It is closed with
+	// the store.
+	Documents() document.Store
+}
+
+// remoteOptions are what stores on a network have in common.
+type remoteOptions struct {
+	seed     [2]uint64
+	maxPeers int
+	budget   *roster.Budget
+	group    func(string) (*locality.Group, error)
+	log      *slog.Logger
+}
+
+// openRemote opens a store on a network. Errors name the URL, without its password.
+func openRemote(ctx context.Context, url config.StoreURL, o remoteOptions) (s remoteStore, err error) {
+	if o.seed == ([2]uint64{}) {
+		o.seed = randomSeed()
+	}
+	switch url.Scheme() {
+	case "dynamodb":
+		s, err = openDynamoDB(ctx, string(url), &o)
+	case "s3":
+		s, err = openS3(ctx, string(url), &o)
+	default:
+		s, err = openRedis(ctx, string(url), &o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", url, err)
+	}
+	return s, nil
+}
+
+func openRedis(ctx context.Context, url string, common *remoteOptions) (remoteStore, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	s, err := redis.Open(ctx, o)
+	if err != nil {
+		return nil, err // and no store that is not nil
+	}
+	return s, nil
+}
+
+func openDynamoDB(ctx context.Context, url string, common *remoteOptions) (remoteStore, error) {
+	o, err := dynamodb.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	o.TotalsAge = 10 * time.Second // they cost a read of all torrents' counts
+	s, err := dynamodb.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func openS3(ctx context.Context, url string, common *remoteOptions) (remoteStore, error) {
+	o, err := s3.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	o.TotalsAge = 10 * time.Second // they cost a list of all swarms
+	s, err := s3.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func randomSeed() [2]uint64 {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	return [2]uint64{binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])}
+}
+
+// openStore opens the store of the swarms.
+func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
+	s.budget = newBudget(s.config.Locality)
+	var group func(string) (*locality.Group, error)
+	if s.locator != nil {
+		group = s.locator.Tree().Group
+	}
+	options := memory.Options{
+		Budget:      s.budget,
+		MaxPeers:    int(s.config.Limits.Peers),
+		MaxTorrents: int(s.config.Limits.Torrents),
+		Details:     s.config.Torrents.PeerDetails,
+		Seed:        randomSeed(),
+	}
+	url := s.config.Store
+	switch {
+	case url.Scheme() == "memory":
+		return memory.New(options), nil
+	case url.Remote():
+		return openRemote(ctx, url, remoteOptions{options.Seed, options.MaxPeers, s.budget, group, s.log})
+	}
+	// The journal has a thread that gives way to others. While it waits for its turn,
+	// or for the disk, it keeps one of Go's processors, which no worker must go without.
+	runtime.GOMAXPROCS(workers + 1)
+	return sqlite.Open(ctx, url.Path(), sqlite.Options{
+		Memory:       options,
+		Group:        group,
+		RefreshEvery: s.config.Announce.PeerLifetime / 4, // by which a restart may lengthen it
+		Log:          s.log,
+	})
+}
+
+// documents are where the store keeps what is no peer; nil: in files beside it, or
+// nowhere.
+func (s *service) documents() document.Store {
+	if r, ok := s.store.(remoteStore); ok {
+		return r.Documents()
+	}
+	return nil
+}
+
+// health tells what is wrong although announces are answered.
+func (s *service) health() error {
+	switch store := s.store.(type) {
+	case *sqlite.Store:
+		if !store.Healthy() {
+			return errors.New("the journal cannot be written: announces would not survive a restart; see the log")
+		}
+	case swarm.Remote:
+		if err := store.Healthy(); err != nil {
+			return unreachable{err}
+		}
+	}
+	return nil
+}
+
+// unreachable is why a store on a network can take nothing in.
+type unreachable struct{ error }
+
+func (unreachable) Is(target error) bool { return target == swarm.ErrBusy }
+
+// shownSwarms is the store as the console looks at it.
+func (s *service) shownSwarms() console.Swarms {
+	switch store := s.store.(type) {
+	case *memory.Store:
+		return memory.Shown{Store: store}
+	case *sqlite.Store:
+		return memory.Shown{Store: store.Store}
+	}
+	return s.store.(remoteStore)
+}
