@@ -57,10 +57,11 @@ lab:
 	go test -count=1 -tags lab,$(NO_C) -timeout 150m ./lab -v $(LAB)
 
 bench: build
-	@$(call install,opentracker:opentracker taskset:util-linux curl:curl jq:jq)
+	@$(call install,opentracker:opentracker taskset:util-linux curl:curl jq:jq redis-server:redis-server redis-benchmark:redis-tools)
 	bench/goals.sh $(BIN)/waggle
 	bench/console.sh $(BIN)/waggle
 	bench/redis.sh $(BIN)/waggle
+	bench/cluster.sh $(BIN)/waggle
 	bench/lambda.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 

@@ -7,7 +7,8 @@
 #   bench/lambda.sh WAGGLE      (make bench builds it)
 set -euo pipefail
 
-export INTEROP_WAGGLE=$1
+export INTEROP_WAGGLE
+INTEROP_WAGGLE=$(realpath "${1:?usage: bench/lambda.sh WAGGLE}")
 rounds=${ROUNDS:-5} duration=${DURATION:-5s}
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" = 0 ]; then renice -n -20 $$ >/dev/null; fi
