@@ -89,6 +89,7 @@ func TestWaitingIsBoundedAndEndsWithItsContext(t *testing.T) {
 		synctest.Wait()
 		letGo()
 		all.Wait()
+		synctest.Wait() // those who went have left the queue
 		if all := members(t, s); len(all) != 1 {
 			t.Errorf("those who went are members:%s", dump(all))
 		}
