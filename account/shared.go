@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"waggle/document"
 )
 
 // Shared is a store that other trackers write to as well. Its Put and Remove are refused
@@ -69,25 +71,8 @@ func (a *Accounts) isFresh(ago time.Duration) bool {
 
 // follow learns what others change, until ctx ends.
 func (a *Accounts) follow(ctx context.Context) {
-	next := time.NewTicker(a.o.Refresh)
-	defer next.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-		}
-		err := a.Fresh(ctx, 0)
-		switch {
-		case err == nil && failing:
-			a.o.Log.Info("the accounts are up to date again")
-			failing = false
-		case err != nil && !failing && ctx.Err() == nil:
-			a.o.Log.Error("what other trackers have changed cannot be read; accounts stay as they are until it can", "error", err)
-			failing = true
-		}
-	}
+	learn := func(ctx context.Context) error { return a.Fresh(ctx, 0) }
+	document.Follow(ctx, a.o.Refresh, learn, a.o.Log, "accounts")
 }
 
 // decide has change decide and write, on what is in the store now. Where another tracker

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/document"
 )
 
 // Shared is a store that other trackers write to as well. Its Apply is refused with
@@ -69,25 +70,8 @@ func (c *Catalog) Flush(ctx context.Context) error { return c.flush(ctx) }
 
 // follow learns what others change, until ctx ends.
 func (c *Catalog) follow(ctx context.Context) {
-	next := time.NewTicker(c.o.Refresh)
-	defer next.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-		}
-		err := c.Fresh(ctx, 0)
-		switch {
-		case err == nil && failing:
-			c.o.Log.Info("the catalogue is up to date again")
-			failing = false
-		case err != nil && !failing && ctx.Err() == nil:
-			c.o.Log.Error("what other trackers have changed cannot be read; torrents stay as they are until it can", "error", err)
-			failing = true
-		}
-	}
+	learn := func(ctx context.Context) error { return c.Fresh(ctx, 0) }
+	document.Follow(ctx, c.o.Refresh, learn, c.o.Log, "torrents")
 }
 
 // change has edit make a plan, on what is in the store now, and commits it. Where

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"waggle/config"
@@ -44,7 +45,8 @@ type remoteOptions struct {
 	log      *slog.Logger
 }
 
-// openRemote opens a store on a network. Errors name the URL, without its password.
+// openRemote opens a store on a network. Errors name the URL, once and without its
+// password.
 func openRemote(ctx context.Context, url config.StoreURL, o remoteOptions) (s remoteStore, err error) {
 	if o.seed == ([2]uint64{}) {
 		o.seed = randomSeed()
@@ -57,10 +59,13 @@ func openRemote(ctx context.Context, url config.StoreURL, o remoteOptions) (s re
 	default:
 		s, err = openRedis(ctx, string(url), &o)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", url, err)
+	switch {
+	case err == nil:
+		return s, nil
+	case strings.HasPrefix(err.Error(), url.Scheme()+"://"): // it does already
+		return nil, err
 	}
-	return s, nil
+	return nil, fmt.Errorf("%s: %w", url, err)
 }
 
 func openRedis(ctx context.Context, url string, common *remoteOptions) (remoteStore, error) {

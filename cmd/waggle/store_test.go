@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,6 +95,8 @@ func TestStoreOfATrackerThatRunsIsCopiedAndChecked(t *testing.T) {
 }
 
 func TestStoreThatCannotBeCopiedIsNamedWithTheRemedy(t *testing.T) {
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	busy := tracked(t)
 	missing := "sqlite:" + filepath.Join(t.TempDir(), "none.db")
 	for _, test := range []struct {
@@ -109,9 +112,14 @@ func TestStoreThatCannotBeCopiedIsNamedWithTheRemedy(t *testing.T) {
 		{[]string{"copy", missing, busy}, exitFailed, "no such file"},
 		{[]string{"copy", busy, tracked(t)}, exitFailed, "stop that one"},
 		{[]string{"check", "redis://127.0.0.1:1/0"}, exitFailed, "redis://127.0.0.1:1/0"},
+		{[]string{"check", "redis://127.0.0.1:1/0"}, exitFailed, "start Redis there, or correct host and port"},
+		{[]string{"check", "s3://bucket/x?region="}, exitFailed, "region"},
 		{[]string{"chek"}, exitUsage, "has no command"},
 	} {
 		_, _, err := runStore(t, test.args...)
+		if err != nil && strings.Count(err.Error(), "://bucket") > 1 {
+			t.Errorf("the store is named twice: %v", err)
+		}
 		if err == nil || exitCode(err) != test.code || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("waggle store %v: %v, exit code %d; want %q and %d", test.args, err, exitCode(err), test.want, test.code)
 		}

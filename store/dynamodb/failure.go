@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+
+	"waggle/store/faraway"
 )
 
 // code returns what the service calls an error, or "".
@@ -97,10 +98,10 @@ func explain(err error) error {
 		text = "no credentials are found: give them as AWS programs take them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "the server does not answer in time: check the endpoint, and that it can be reached from here"
-	case isNetwork(err):
-		text = fmt.Sprintf("the server cannot be reached (%v): check the endpoint or the region, and the network", root(err))
+	case faraway.IsNetwork(err):
+		text = fmt.Sprintf("the server cannot be reached (%v): check the endpoint or the region, and the network", faraway.Root(err))
 	case isOwnError(err):
-		text = "the server has an error of its own: wait, or see to the server (" + root(err).Error() + ")"
+		text = "the server has an error of its own: wait, or see to the server (" + faraway.Root(err).Error() + ")"
 	case code(err) != "":
 		text = code(err) + ": " + message(err)
 	default:
@@ -120,20 +121,4 @@ func message(err error) string {
 		return api.ErrorMessage()
 	}
 	return err.Error()
-}
-
-func isNetwork(err error) bool {
-	_, is := errors.AsType[net.Error](err)
-	return is
-}
-
-// root is the innermost error, which says what happened.
-func root(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -13,12 +13,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
 func newTestServer(probe func(context.Context) error) *server {
 	s := &server{attempt: 2 * time.Second, patience: 5 * time.Second}
-	s.health = health{log: slog.New(slog.DiscardHandler), probe: probe}
+	s.watch(slog.New(slog.DiscardHandler), probe)
 	return s
 }
 
@@ -30,7 +31,7 @@ func TestAttemptsAreRepeatedWithPausesForAsLongAsPatienceLasts(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, swarm.ErrBusy) || took != s.patience || attempts < 8 || attempts > 60 {
 			t.Errorf("%d attempts in %v, %v", attempts, took, err)
 		}
-		if err := s.health.healthy(); err != nil {
+		if err := s.health.Healthy(); err != nil {
 			t.Errorf("a server that refuses is taken to be away: %v", err)
 		}
 		hanging, err := s.try(t.Context(), query, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
@@ -79,7 +80,7 @@ func TestServerThatIsAwayIsAskedByOneAloneUntilItIsBack(t *testing.T) {
 		if n := requests.Load(); n > 200*10 { // with pauses, for less than half a second
 			t.Errorf("%d requests of 200 callers", n)
 		}
-		if s.health.healthy() == nil {
+		if s.health.Healthy() == nil {
 			t.Error("nothing is wrong")
 		}
 		time.Sleep(20 * time.Second) // of the test's own clock
@@ -88,13 +89,13 @@ func TestServerThatIsAwayIsAskedByOneAloneUntilItIsBack(t *testing.T) {
 		}
 		away.Store(false)
 		time.Sleep(2 * time.Second)
-		if _, err := s.try(t.Context(), query, ask); err != nil || s.health.healthy() != nil {
-			t.Errorf("%v, %v when it is back", err, s.health.healthy())
+		if _, err := s.try(t.Context(), query, ask); err != nil || s.health.Healthy() != nil {
+			t.Errorf("%v, %v when it is back", err, s.health.Healthy())
 		}
 		away.Store(true)
-		for range manyFailures {
+		for range faraway.ManyFailures {
 			_, _ = s.try(t.Context(), query, ask)
 		}
-		s.health.close() // while it is away
+		s.health.Close() // while it is away
 	})
 }

@@ -4,21 +4,16 @@ import (
 	"context"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
-	"waggle/roster"
 	"waggle/store/shared"
 	"waggle/swarm"
 )
 
-var (
-	_ roster.Store = (*Store)(nil)
-	_ shared.Host  = (*Store)(nil)
-)
+var _ shared.Host = (*Store)(nil)
 
 // decides reports whether an announce is decided by the roster of its torrent.
 func (s *Store) decides(a *swarm.Announce, t *torrent) bool {
@@ -45,37 +40,6 @@ func (s *Store) noteLocated(ctx context.Context, h bittorrent.InfoHash) error {
 	})
 	s.cache.forget(h)
 	return err
-}
-
-// Tend is documented at [roster.Store]. It tends the torrents to which peers announced
-// here lately.
-func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
-	return s.replicas.Tend(ctx, now, grace)
-}
-
-// Probable is documented at [roster.Store].
-func (s *Store) Probable(ctx context.Context) ([]roster.Probe, error) {
-	return s.replicas.Probable(ctx)
-}
-
-// Probed is documented at [roster.Store].
-func (s *Store) Probed(ctx context.Context, p roster.Probe, ok bool) (dead bool, err error) {
-	return s.replicas.Probed(ctx, p, ok)
-}
-
-// Explain is documented at [roster.Store].
-func (s *Store) Explain(ctx context.Context, h bittorrent.InfoHash, addr netip.AddrPort) (roster.Explanation, bool, error) {
-	return s.replicas.Explain(ctx, h, addr)
-}
-
-// Places is documented at [roster.Store].
-func (s *Store) Places(ctx context.Context, h bittorrent.InfoHash) ([]roster.Place, error) {
-	return s.replicas.Places(ctx, h)
-}
-
-// Members is documented at [roster.Store].
-func (s *Store) Members(ctx context.Context, h bittorrent.InfoHash, see func([]roster.Member) bool) error {
-	return s.replicas.Members(ctx, h, see)
 }
 
 // Drop is documented at [shared.Host].

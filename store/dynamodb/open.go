@@ -69,7 +69,7 @@ func (s *server) why(err error) error {
 	if !errors.Is(err, swarm.ErrBusy) {
 		return err
 	}
-	if wrong := s.health.healthy(); wrong != nil {
+	if wrong := s.health.Healthy(); wrong != nil {
 		return wrong
 	}
 	return errors.New("the server does not answer in time, or refuses because too much is asked of it: try again later")

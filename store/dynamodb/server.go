@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/logging"
 
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
@@ -29,7 +30,7 @@ type server struct {
 	table    *string
 	attempt  time.Duration
 	patience time.Duration
-	health   health
+	health   faraway.Health
 	counters counters
 }
 
@@ -65,8 +66,18 @@ func newServer(ctx context.Context, o *Options) (*server, error) {
 			d.BaseEndpoint = &o.Endpoint
 		}
 	})
-	s.health = health{log: o.Log, probe: s.probe}
+	s.watch(o.Log, s.probe)
 	return s, nil
+}
+
+// longFailing is for how long attempts must fail until the server is taken to be away.
+const longFailing = 400 * time.Millisecond
+
+// watch has the server's health known.
+func (s *server) watch(log *slog.Logger, probe func(context.Context) error) {
+	h := &s.health
+	h.What, h.Log, h.Probe, h.Explain, h.Patience = "DynamoDB table", log, probe, explain, longFailing
+	h.IsAnswer = func(err error) bool { return err == nil || isThrottle(err) }
 }
 
 // logged passes on what the SDK says, which nobody need see.
@@ -91,7 +102,7 @@ func transport(o *Options, loaded *aws.Config) http.RoundTripper {
 }
 
 func (s *server) close() {
-	s.health.close()
+	s.health.Close()
 	s.http.CloseIdleConnections()
 }
 
@@ -126,7 +137,7 @@ func (s *server) try(ctx context.Context, op operation, do func(context.Context)
 	if err := ctx.Err(); err != nil {
 		return t, ended(ctx)
 	}
-	if err := s.health.check(); err != nil {
+	if err := s.health.Check(); err != nil {
 		return t, err
 	}
 	all, cancel := context.WithTimeout(ctx, s.patience)
@@ -135,27 +146,27 @@ func (s *server) try(ctx context.Context, op operation, do func(context.Context)
 		err := s.once(all, op, do)
 		switch {
 		case err == nil || isCondition(err):
-			s.health.answered()
+			s.health.Answered()
 			return t, err
 		case ctx.Err() != nil:
 			t.unknown++
 			return t, ended(ctx)
 		case isRefusal(err):
 			s.counters.failed.Add(1)
-			s.health.failed(err, true)
+			s.health.Failed(err, true)
 			return t, swarm.ErrBusy
 		case !isPassing(err):
-			s.health.answered()
+			s.health.Answered()
 			return t, explain(err)
 		case isThrottle(err):
 			t.throttled++
 			s.counters.throttled.Add(1)
-			s.health.answered()
+			s.health.Answered()
 		default:
 			t.unknown++
 			s.counters.failed.Add(1)
-			s.health.failed(err, false)
-			if err := s.health.check(); err != nil {
+			s.health.Failed(err, false)
+			if err := s.health.Check(); err != nil {
 				return t, err
 			}
 		}

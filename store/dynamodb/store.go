@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
+	"waggle/roster"
 	"waggle/store/shared"
 	"waggle/swarm"
 )
@@ -17,6 +18,8 @@ import (
 // Store is a [swarm.Store] in a DynamoDB table, which any number of trackers may share.
 // Use [Open].
 type Store struct {
+	roster.Store // the replicas
+
 	server *server
 	log    *slog.Logger
 	now    func() time.Time
@@ -57,11 +60,12 @@ func newStore(o *Options, s *server, m mark) *Store {
 	store.replicas = shared.New(store.shared, store, shared.Options{
 		Budget: o.Budget, Group: o.Group, Seed: [2]uint64{store.hasher.k0, store.hasher.k1}, MaxWaiting: o.Waiting, Now: o.Now, Log: o.Log,
 	})
+	store.Store = store.replicas
 	return store
 }
 
 // Healthy is documented at [swarm.Remote].
-func (s *Store) Healthy() error { return s.server.health.healthy() }
+func (s *Store) Healthy() error { return s.server.health.Healthy() }
 
 // Close waits for what is being written, for as long as a request may take.
 func (s *Store) Close() error {

@@ -218,6 +218,8 @@ func remedy(err error) error {
 		return errors.New("it does not answer: is this Redis, and reachable from here?")
 	case strings.Contains(text, "unknown message type") || errors.Is(err, io.EOF) || errors.Is(err, errNotRedis):
 		return fmt.Errorf("what answers there is not Redis, or wants TLS (rediss://): %w", err)
+	case errors.As(err, &network):
+		return fmt.Errorf("%w: start Redis there, or correct host and port in the URL", err)
 	}
 	return err
 }

@@ -18,6 +18,8 @@ import (
 
 // Store is a [swarm.Remote] and [roster.Store] in Redis. Use [Open].
 type Store struct {
+	roster.Store // the replicas
+
 	server   *server
 	keys     *keys
 	replicas *shared.Replicas // nil: locality is off
@@ -33,16 +35,16 @@ type Store struct {
 var (
 	_ swarm.Remote   = (*Store)(nil)
 	_ swarm.Restorer = (*Store)(nil)
-	_ roster.Store   = (*Store)(nil)
 )
 
 func newStore(v *server) *Store {
 	o := v.options
-	s := &Store{server: v, keys: v.keys, seeds: rand.New(rand.NewPCG(o.Seed[0], o.Seed[1]))}
+	s := &Store{Store: shared.None{}, server: v, keys: v.keys, seeds: rand.New(rand.NewPCG(o.Seed[0], o.Seed[1]))}
 	if o.Group != nil {
 		s.replicas = shared.New(s.Map(), host{s}, shared.Options{
 			Budget: o.Budget, Group: o.Group, Seed: v.seed, MaxWaiting: o.Pending, Now: o.Now, Log: o.Log,
 		})
+		s.Store = s.replicas
 	}
 	return s
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"waggle/store/octets"
 )
 
 // An object of a swarm is, with numbers as varints and times in Unix seconds:
@@ -137,76 +139,43 @@ func decode(body []byte) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reading{b: rest}
+	r := reading{octets.Reader{B: rest}}
 	n := &node{closed: flags&flagClosed != 0, located: flags&flagLocated != 0}
 	if flags&flagCompleted != 0 {
-		completed := r.number()
+		completed := r.Number()
 		n.completed = uint32(min(completed, math.MaxUint32))
-		r.failed = r.failed || completed == 0 || completed > math.MaxUint32
+		r.Failed = r.Failed || completed == 0 || completed > math.MaxUint32
 	}
 	if flags&flagHeld != 0 {
-		n.hold = r.number()
-		r.failed = r.failed || n.hold == 0
+		n.hold = r.Number()
+		r.Failed = r.Failed || n.hold == 0
 	}
 	if flags&flagBranches != 0 {
-		n.split = r.number()
+		n.split = r.Number()
 		n.branches = make([]string, fan)
 		for i := range n.branches {
-			n.branches[i] = string(r.bytes(int(min(r.number(), maxName+1))))
-			r.failed = r.failed || !isName(n.branches[i]) || depthOf(n.branches[i]) != depthOf(n.branches[0])
+			n.branches[i] = string(r.Bytes(int(min(r.Number(), maxName+1))))
+			r.Failed = r.Failed || !isName(n.branches[i]) || depthOf(n.branches[i]) != depthOf(n.branches[0])
 		}
 	}
 	if flags&flagPeers != 0 {
 		r.peers(n)
 	}
-	if r.failed || len(r.b) > 0 || flags >= flagsEnd || flags&flagBranches != 0 && flags&(flagPeers|flagClosed|flagCompleted|flagHeld) != 0 {
+	if r.Failed || len(r.B) > 0 || flags >= flagsEnd || flags&flagBranches != 0 && flags&(flagPeers|flagClosed|flagCompleted|flagHeld) != 0 {
 		return nil, errDamaged
 	}
 	return n, nil
 }
 
-// reading takes an object apart. Where it is too short, everything else is zero.
-type reading struct {
-	b      []byte
-	failed bool
-}
-
-func (r *reading) bytes(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.b, r.failed = nil, true
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reading) number() int64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > math.MaxInt64 {
-		r.b, r.failed = nil, true
-		return 0
-	}
-	r.b = r.b[n:]
-	return int64(v)
-}
-
-func (r *reading) signed() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.b, r.failed = nil, true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
+// reading takes an object apart.
+type reading struct{ octets.Reader }
 
 // maxTime is the latest time that is believed: far off, and far from overflowing.
 const maxTime = int64(1) << 40
 
 func (r *reading) time(t int64) int64 {
 	if t < -maxTime || t > maxTime {
-		r.failed = true
+		r.Failed = true
 		return 0
 	}
 	return t
@@ -216,11 +185,11 @@ func (r *reading) time(t int64) int64 {
 const smallestPeer = 4 + 2 + 20 + 4 + 5
 
 func (r *reading) peers(n *node) {
-	oldest := r.time(r.signed())
+	oldest := r.time(r.Signed())
 	for g := range n.peers {
-		count := r.number()
-		if r.failed || count > int64(len(r.b)/smallestPeer) {
-			r.failed = true
+		count := r.Number()
+		if r.Failed || count > int64(len(r.B)/smallestPeer) {
+			r.Failed = true
 			return
 		}
 		if count > 0 {
@@ -229,31 +198,31 @@ func (r *reading) peers(n *node) {
 		for i := range n.peers[g] {
 			r.peer(&n.peers[g][i], g, oldest)
 			if i > 0 && n.peers[g][i-1].at.compare(&n.peers[g][i].at) >= 0 {
-				r.failed = true
+				r.Failed = true
 			}
-			if r.failed {
+			if r.Failed {
 				return
 			}
 		}
 	}
-	r.failed = r.failed || n.len() == 0 || n.hasTwice()
+	r.Failed = r.Failed || n.len() == 0 || n.hasTwice()
 }
 
 func (r *reading) peer(p *peer, g int, oldest int64) {
 	if g%2 == 0 {
 		copy(p.at[:], clothes)
-		copy(p.at[len(clothes):], r.bytes(len(p.at)-len(clothes)))
+		copy(p.at[len(clothes):], r.Bytes(len(p.at)-len(clothes)))
 	} else {
-		copy(p.at[:], r.bytes(len(p.at)))
-		r.failed = r.failed || p.at.family() == 0
+		copy(p.at[:], r.Bytes(len(p.at)))
+		r.Failed = r.Failed || p.at.family() == 0
 	}
-	copy(p.id[:], r.bytes(len(p.id)))
-	if key := r.bytes(4); key != nil {
+	copy(p.id[:], r.Bytes(len(p.id)))
+	if key := r.Bytes(4); key != nil {
 		p.key = binary.BigEndian.Uint32(key)
 	}
-	p.left, p.uploaded, p.downloaded = r.number(), r.number(), r.number()
-	p.last = r.time(oldest + min(r.number(), maxTime))
-	p.first = r.time(p.last + r.time(r.signed()))
+	p.left, p.uploaded, p.downloaded = r.Number(), r.Number(), r.Number()
+	p.last = r.time(oldest + min(r.Number(), maxTime))
+	p.first = r.time(p.last + r.time(r.Signed()))
 }
 
 // hasTwice reports whether an address is in two groups.

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"waggle/store/faraway"
 )
 
 // code returns what the service calls an error, or "".
@@ -131,8 +132,8 @@ func explain(err error) error {
 		text = "no credentials are found: " + howToGiveCredentials
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "the server does not answer in time: check the endpoint, and that it can be reached from here"
-	case isNetwork(err):
-		text = fmt.Sprintf("the server cannot be reached (%v): check the endpoint or the region, and the network", root(err))
+	case faraway.IsNetwork(err):
+		text = fmt.Sprintf("the server cannot be reached (%v): check the endpoint or the region, and the network", faraway.Root(err))
 	case code(err) != "":
 		text = code(err) + ": " + message(err)
 	default:
@@ -156,20 +157,4 @@ func message(err error) string {
 		return api.ErrorMessage()
 	}
 	return err.Error()
-}
-
-func isNetwork(err error) bool {
-	_, is := errors.AsType[net.Error](err)
-	return is
-}
-
-// root is the innermost error, which says what happened.
-func root(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 
+	"waggle/store/octets"
 	"waggle/store/shared"
 )
 
@@ -156,7 +157,7 @@ func (p *peerMap) Update(ctx context.Context, u *shared.Update, answer *shared.A
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.s.server.health.check(); err != nil {
+	if err := p.s.server.health.Check(); err != nil {
 		return err
 	}
 	st.u = &shared.Update{InfoHash: u.InfoHash, Announced: cloned(u.Announced), Commit: cloned(u.Commit)} // it may be written after ctx ended
@@ -316,36 +317,36 @@ func decodeMembers(body []byte) (*members, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reading{b: rest, failed: flags != 0}
-	m := &members{birth: r.eight(), last: r.eight(), seq: uint64(r.number()), commits: uint64(r.number()), since: uint64(r.number())}
+	r := reading{octets.Reader{B: rest, Failed: flags != 0}}
+	m := &members{birth: r.eight(), last: r.eight(), seq: uint64(r.Number()), commits: uint64(r.Number()), since: uint64(r.Number())}
 	const smallest = 1 + 18 + 1 + 1
-	count := r.number()
-	if r.failed || m.birth == 0 || count > int64(len(r.b)/smallest) {
+	count := r.Number()
+	if r.Failed || m.birth == 0 || count > int64(len(r.B)/smallest) {
 		return nil, errDamaged
 	}
 	m.values = make([]value, count)
 	for i := range m.values {
 		v := &m.values[i]
-		flags := r.bytes(1)
+		flags := r.Bytes(1)
 		if flags == nil || flags[0] >= valueFlagsEnd {
 			return nil, errDamaged
 		}
 		v.record, v.gone = flags[0]&flagRecord != 0, flags[0]&flagGone != 0
-		copy(v.at[:], r.bytes(len(v.at)))
-		v.seq = uint64(r.number())
-		v.bytes = bytes.Clone(r.bytes(int(min(r.number(), math.MaxInt32))))
-		if r.failed || v.seq > m.seq || len(v.bytes) > shared.MaxValue || v.gone && len(v.bytes) > 0 || i > 0 && m.values[i-1].compare(v) >= 0 {
+		copy(v.at[:], r.Bytes(len(v.at)))
+		v.seq = uint64(r.Number())
+		v.bytes = bytes.Clone(r.Bytes(int(min(r.Number(), math.MaxInt32))))
+		if r.Failed || v.seq > m.seq || len(v.bytes) > shared.MaxValue || v.gone && len(v.bytes) > 0 || i > 0 && m.values[i-1].compare(v) >= 0 {
 			return nil, errDamaged
 		}
 	}
-	if len(r.b) > 0 {
+	if len(r.B) > 0 {
 		return nil, errDamaged
 	}
 	return m, nil
 }
 
 func (r *reading) eight() uint64 {
-	if b := r.bytes(8); b != nil {
+	if b := r.Bytes(8); b != nil {
 		return binary.BigEndian.Uint64(b)
 	}
 	return 0

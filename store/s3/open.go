@@ -54,7 +54,7 @@ func (s *server) why(err error) error {
 	if !errors.Is(err, swarm.ErrBusy) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if wrong := s.health.lately(); wrong != nil {
+	if wrong := s.health.Lately(); wrong != nil {
 		return wrong
 	}
 	return &problem{"the server does not answer in time, or refuses because too much is asked of it: check the endpoint, or try again later", err}
@@ -183,7 +183,7 @@ func (s *server) probeConditions(ctx context.Context) (removes bool, err error) 
 		defer cancel()
 		for _, key := range [...]string{key, key + absentEnd} {
 			if err := s.remove(ctx, key, ""); err != nil {
-				s.health.log.Warn("a probe could not be removed from the bucket", "key", key, "error", err)
+				s.health.Log.Warn("a probe could not be removed from the bucket", "key", key, "error", err)
 			}
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
@@ -17,7 +18,7 @@ type server struct {
 	bucket            bucket
 	attempt, patience time.Duration
 	places            chan struct{} // one for each request under way
-	health            health
+	health            faraway.Health
 	counters          counters
 }
 
@@ -25,8 +26,9 @@ var _ bucket = (*server)(nil)
 
 func newServer(b bucket, o *Options) *server {
 	s := &server{bucket: b, attempt: o.Attempt, patience: o.Patience, places: make(chan struct{}, o.Requests)}
-	s.health.log = o.Log
-	s.health.probe = func(ctx context.Context) error {
+	s.health.What, s.health.Log, s.health.Explain = "S3 bucket", o.Log, explain
+	s.health.IsAnswer = func(err error) bool { return isAnswer(err) || isThrottle(err) }
+	s.health.Probe = func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.attempt)
 		defer cancel()
 		s.counters.get.Add(1)
@@ -37,7 +39,7 @@ func newServer(b bucket, o *Options) *server {
 }
 
 func (s *server) close() {
-	s.health.close()
+	s.health.Close()
 	if c, ok := s.bucket.(interface{ close() }); ok {
 		c.close()
 	}
@@ -69,7 +71,7 @@ func pause(ctx context.Context, first, most time.Duration, attempt int) error {
 // swarm.ErrBusy.
 func (s *server) do(ctx context.Context, count *atomic.Uint64, ask func(context.Context) error) (unsure bool, err error) {
 	for n := range attempts {
-		if err := s.health.check(); err != nil {
+		if err := s.health.Check(); err != nil {
 			return unsure, err
 		}
 		if n > 0 && pause(ctx, firstWait, mostWait, n-1) != nil {
@@ -78,7 +80,7 @@ func (s *server) do(ctx context.Context, count *atomic.Uint64, ask func(context.
 		err := s.once(ctx, count, ask)
 		switch {
 		case isAnswer(err):
-			s.health.answered()
+			s.health.Answered()
 			return unsure, err
 		case errors.Is(err, swarm.ErrBusy):
 			return unsure, err
@@ -86,13 +88,13 @@ func (s *server) do(ctx context.Context, count *atomic.Uint64, ask func(context.
 			return true, ctx.Err()
 		case isThrottle(err):
 			s.counters.throttled.Add(1)
-			s.health.answered()
+			s.health.Answered()
 		case isRefusal(err):
-			s.health.failed(err, true)
+			s.health.Failed(err, true)
 			return unsure, swarm.ErrBusy
 		case isPassing(err):
 			s.counters.failed.Add(1)
-			s.health.failed(err, false)
+			s.health.Failed(err, false)
 			unsure = true
 		default:
 			s.counters.failed.Add(1)

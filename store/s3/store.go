@@ -18,6 +18,8 @@ import (
 // Store is a [swarm.Store] in a bucket of S3, which any number of trackers may share.
 // Use [Open].
 type Store struct {
+	roster.Store // the replicas
+
 	server  *server
 	swarms  keeper[*node]
 	places  keeper[*members]
@@ -37,7 +39,6 @@ type Store struct {
 var (
 	_ swarm.Remote   = (*Store)(nil)
 	_ swarm.Restorer = (*Store)(nil)
-	_ roster.Store   = (*Store)(nil)
 	_ shared.Host    = (*Store)(nil)
 )
 
@@ -45,7 +46,7 @@ func newStore(s *server, o *Options) *Store {
 	const kinds = 3 // of what is kept
 	cache := o.CacheBytes / kinds
 	store := &Store{
-		server: s, options: *o, log: o.Log, now: o.Now,
+		Store: shared.None{}, server: s, options: *o, log: o.Log, now: o.Now,
 		sums: newSums(cache), waiting: make(chan struct{}, o.Waiting), chance: newChance(o.Seed),
 		totals: totals{age: o.TotalsAge, most: o.MaxPeers},
 	}
@@ -62,6 +63,7 @@ func newStore(s *server, o *Options) *Store {
 	}
 	if o.Group != nil {
 		store.replicas = shared.New(store.Map(), store, shared.Options{Budget: o.Budget, Group: o.Group, Seed: o.sharedSeed(), MaxWaiting: o.Waiting, Now: o.Now, Log: o.Log})
+		store.Store = store.replicas
 	}
 	return store
 }
@@ -74,7 +76,7 @@ func (o *Options) sharedSeed() [2]uint64 {
 }
 
 // Healthy is documented at [swarm.Remote].
-func (s *Store) Healthy() error { return s.server.health.healthy() }
+func (s *Store) Healthy() error { return s.server.health.Healthy() }
 
 // Close waits for what is being written, for as long as the server's patience.
 func (s *Store) Close() (err error) {
@@ -94,7 +96,7 @@ func (s *Store) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.server.health.check(); err != nil {
+	if err := s.server.health.Check(); err != nil {
 		s.server.counters.refused.Add(1)
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/locality"
 	"waggle/roster"
+	"waggle/store/octets"
 	"waggle/swarm"
 )
 
@@ -80,17 +81,17 @@ func readAnnounced(peer netip.AddrPort, value []byte) (s said, err error) {
 	if err != nil {
 		return s, err
 	}
-	r := reading{b: b}
-	s.Addr, s.Kind = peer, swarm.Kind(r.one())
-	copy(s.ID[:], r.bytes(len(bittorrent.PeerID{})))
-	s.Left, s.Uploaded, s.Downloaded = r.number(), r.number(), r.number()
-	if first := r.bytes(8); first != nil {
+	r := reading{octets.Reader{B: b}}
+	s.Addr, s.Kind = peer, swarm.Kind(r.One())
+	copy(s.ID[:], r.Bytes(len(bittorrent.PeerID{})))
+	s.Left, s.Uploaded, s.Downloaded = r.Number(), r.Number(), r.Number()
+	if first := r.Bytes(8); first != nil {
 		s.First = int64(binary.BigEndian.Uint64(first))
 	}
-	s.Last = s.First + r.signed()
+	s.Last = s.First + r.Signed()
 	s.Told, s.Lag = r.duration(), r.duration()
-	s.path = string(r.bytes(int(r.number())))
-	if r.failed || len(r.b) > 0 || s.Kind > swarm.Leecher || len(s.path) > maxPath {
+	s.path = string(r.Bytes(int(r.Number())))
+	if r.Failed || len(r.B) > 0 || s.Kind > swarm.Leecher || len(s.path) > maxPath {
 		return said{}, fmt.Errorf("%w: what %v announced, %d bytes", errDamaged, peer, len(value))
 	}
 	return s, nil
@@ -99,53 +100,13 @@ func readAnnounced(peer netip.AddrPort, value []byte) (s said, err error) {
 // maxPath is the longest path of a location in bytes.
 const maxPath = locality.MaxLevels * (64 + 1)
 
-// reading takes a value apart. Where it is too short, everything else is zero.
-type reading struct {
-	b      []byte
-	failed bool
-}
-
-func (r *reading) one() byte {
-	if b := r.bytes(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reading) bytes(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.b, r.failed = nil, true
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reading) number() int64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > math.MaxInt64 {
-		r.b, r.failed = nil, true
-		return 0
-	}
-	r.b = r.b[n:]
-	return int64(v)
-}
-
-func (r *reading) signed() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.b, r.failed = nil, true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
+// reading takes a value apart.
+type reading struct{ octets.Reader }
 
 func (r *reading) duration() time.Duration {
-	ms := r.number()
+	ms := r.Number()
 	if ms > math.MaxUint32 {
-		r.failed = true
+		r.Failed = true
 		return 0
 	}
 	return time.Duration(ms) * time.Millisecond

@@ -8,6 +8,7 @@ import (
 
 	"waggle/locality"
 	"waggle/roster"
+	"waggle/store/octets"
 	"waggle/swarm"
 )
 
@@ -96,18 +97,18 @@ func readRole(peer netip.AddrPort, value []byte) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reading{b: b}
-	out := &role{kind: swarm.Kind(r.one()), value: slices.Clone(value)}
-	out.Addr, out.Reach = peer, int(r.one())
-	flags := r.one()
+	r := reading{octets.Reader{B: b}}
+	out := &role{kind: swarm.Kind(r.One()), value: slices.Clone(value)}
+	out.Addr, out.Reach = peer, int(r.One())
+	flags := r.One()
 	out.Standby, out.Probed = flags&flagStandby != 0, flags&flagProbed != 0
-	depth := r.number()
+	depth := r.Number()
 	out.Depth = int(depth)
-	out.path = string(r.bytes(int(r.number())))
+	out.path = string(r.Bytes(int(r.Number())))
 	out.Parents = r.addresses()
 	out.Orphans = r.addresses()
 	switch {
-	case r.failed, len(r.b) > 0, out.kind > swarm.Leecher, flags >= flagsEnd, out.Reach > locality.MaxLevels, depth > maxDepth,
+	case r.Failed, len(r.B) > 0, out.kind > swarm.Leecher, flags >= flagsEnd, out.Reach > locality.MaxLevels, depth > maxDepth,
 		len(out.path) > maxPath, out.path == "" && (out.Reach > 0 || out.Standby), out.Depth > 0 && len(out.Parents) == 0:
 		return nil, fmt.Errorf("%w: the record of %v, %d bytes", errDamaged, peer, len(value))
 	}
@@ -118,16 +119,16 @@ func readRole(peer netip.AddrPort, value []byte) (*role, error) {
 const maxDepth = 1 << 16
 
 func (r *reading) addresses() (addrs []netip.AddrPort) {
-	n := r.number()
+	n := r.Number()
 	if n > MaxValue {
-		r.failed = true
+		r.Failed = true
 		return nil
 	}
 	for range n {
-		ip, ok := netip.AddrFromSlice(r.bytes(int(r.one())))
-		port := r.bytes(2)
-		if r.failed || !ok {
-			r.failed = true
+		ip, ok := netip.AddrFromSlice(r.Bytes(int(r.One())))
+		port := r.Bytes(2)
+		if r.Failed || !ok {
+			r.Failed = true
 			return nil
 		}
 		addrs = append(addrs, netip.AddrPortFrom(ip, binary.BigEndian.Uint16(port)))
