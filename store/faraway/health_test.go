@@ -99,7 +99,7 @@ func TestServerThatIsAwayIsAskedAboutOnceASecondUntilItIsBack(t *testing.T) {
 
 func TestRootOfAnErrorSaysWhatHappened(t *testing.T) {
 	err := fmt.Errorf("asking: %w", &net.OpError{Op: "dial", Err: io.EOF})
-	if got := faraway.Root(err); got != io.EOF || !faraway.IsNetwork(err) || faraway.IsNetwork(io.EOF) {
+	if got := faraway.Root(err); got.Error() != io.EOF.Error() || !faraway.IsNetwork(err) || faraway.IsNetwork(io.EOF) {
 		t.Errorf("%v", got)
 	}
 }
