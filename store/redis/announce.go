@@ -24,7 +24,8 @@ type worker struct {
 	selector swarm.Selector
 
 	kind    swarm.Kind
-	full    bool   // the peer was not recorded
+	limit   bool   // newcomers are not recorded
+	full    bool   // the peer was not recorded, for that
 	brought string // its record, taken from another part
 	request [11]string
 }
@@ -36,34 +37,58 @@ func (s *Store) worker() *worker {
 	return s.newWorker()
 }
 
-// Announce is documented at [swarm.Store]. It is one script call, and for a located peer
-// those of its map.
+// Announce is documented at [swarm.Store]. It is one round trip: a script call, and for
+// a located peer at the same time a step of its map. Another one follows where roles or
+// leases change, and where it comes out only then that the map must be asked.
 func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
 	w := s.worker()
 	defer s.workers.Put(w)
-	w.kind, w.full, w.brought = a.Kind(), false, ""
-	if a.Event == bittorrent.EventStopped {
-		return s.stop(ctx, w, a, r)
+	w.kind, w.brought, w.full, w.limit = a.Kind(), "", false, s.full.Load()
+	if s.beside(a, w) {
+		return s.replicas.AnnounceWhile(ctx, a, r, func(ctx context.Context) (swarm.View, swarm.Position, error) {
+			asker, _, err := s.write(ctx, w, a, r)
+			return w, asker, err
+		})
 	}
-	parts, err := s.record(ctx, w, a)
-	if err != nil {
+	asker, parts, err := s.write(ctx, w, a, r)
+	stopped := a.Event == bittorrent.EventStopped
+	switch {
+	case err != nil:
 		return err
-	}
-	s.setCounts(w, r)
-	if w.full {
+	case s.replicas != nil && !w.full && (w.located || a.Location != nil && !stopped):
+		return s.replicas.Announce(ctx, a, r, w, asker)
+	case stopped: // one that leaves wants no peers
+	case w.full:
 		r.Warning = warnPeers
 		if a.Location == nil && !w.located {
 			w.selector.Select(w, swarm.Absent, a, r)
 		}
-		return nil
+	default:
+		w.selector.Select(w, asker, a, r)
+		s.considerSplit(ctx, a, w, parts)
 	}
-	asker := w.position(w.kind)
-	if s.replicas != nil && (a.Location != nil || w.located) {
-		return s.replicas.Announce(ctx, a, r, w, asker)
-	}
-	w.selector.Select(w, asker, a, r)
-	s.considerSplit(ctx, a, w, parts)
 	return nil
+}
+
+// beside reports whether the map is asked in any case, and so may be at once. At the limit
+// of peers it may not: a newcomer is in neither.
+func (s *Store) beside(a *swarm.Announce, w *worker) bool {
+	return s.replicas != nil && !w.limit && (a.Location != nil && a.Event != bittorrent.EventStopped || s.replicas.Holds(a.InfoHash))
+}
+
+// write records a peer, or removes one that stopped, and fills the view and the counts of
+// the answer. It returns where the peer stands, and how many parts the torrent has.
+func (s *Store) write(ctx context.Context, w *worker, a *swarm.Announce, r *swarm.Reply) (asker swarm.Position, parts int, err error) {
+	asker = swarm.Absent
+	if a.Event == bittorrent.EventStopped {
+		_, err = s.leave(ctx, w, a.InfoHash, a.Addr(), "")
+	} else if parts, err = s.record(ctx, w, a); err == nil && !w.full {
+		asker = w.position(w.kind)
+	}
+	if err == nil {
+		s.setCounts(w, r)
+	}
+	return asker, parts, err
 }
 
 func (s *Store) setCounts(w *worker, r *swarm.Reply) {
@@ -126,7 +151,10 @@ func (s *Store) arguments(w *worker, a *swarm.Announce, parts, flags string) []s
 	if a.Event == bittorrent.EventCompleted {
 		flags += "c"
 	}
-	if s.full.Load() {
+	if a.Location != nil && s.replicas != nil {
+		flags += "m"
+	}
+	if w.limit {
 		flags += "f"
 	}
 	families, ask, want := s.ask(w, a, parts != "1")
@@ -198,18 +226,6 @@ func (w *worker) read(answer rueidis.RedisMessage) (head string, err error) {
 
 // stranger is the answer of a part that does not know a peer.
 const stranger = "stranger"
-
-// stop removes a peer. One that leaves wants no peers.
-func (s *Store) stop(ctx context.Context, w *worker, a *swarm.Announce, r *swarm.Reply) error {
-	if _, err := s.leave(ctx, w, a.InfoHash, a.Addr(), ""); err != nil {
-		return err
-	}
-	s.setCounts(w, r)
-	if s.replicas != nil && w.located {
-		return s.replicas.Announce(ctx, a, r, w, swarm.Absent)
-	}
-	return nil
-}
 
 // leave removes a peer, unless it was seen at a time or later, "" for any, and fills in
 // the counts that are left. It reports whether it is not there any more.

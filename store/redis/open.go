@@ -67,6 +67,7 @@ func connect(ctx context.Context, o *Options) (*server, error) {
 		Dialer:            net.Dialer{Timeout: o.Timeout, KeepAlive: time.Second},
 		ConnWriteTimeout:  o.Timeout,
 		MaxFlushDelay:     flushDelay,
+		AlwaysPipelining:  true,                            // else of two calls that come first on a connection one waits for the other's answer
 		RingScaleEachConn: bits.Len(uint(2*o.Pending - 1)), // what was given up may wait beside what was not
 		DialCtxFn:         open.dial,
 	}

@@ -22,20 +22,49 @@ const warnMembers = "the tracker holds as many located peers as it may: you are 
 // always, ctx's, or the Map's. The peer may have been recorded by then; the next
 // announce of it mends what is missing.
 func (s *Replicas) Announce(ctx context.Context, a *swarm.Announce, out *swarm.Reply, view swarm.View, asker swarm.Position) error {
-	if a.Policy != nil {
-		s.policy.Store(a.Policy)
-	}
-	r := s.replica(a.InfoHash)
-	r.used.Store(s.o.Now().UnixNano())
-	j := &job{a: *a, view: view, asker: asker}
-	if a.Location != nil { // which may be of another tree with the same names
-		j.a.Location, _ = s.locate(a.Location.Path())
-	}
+	r, j := s.job(a)
+	j.view, j.asker = view, asker
 	if err := r.do(ctx, j); err != nil {
 		return err
 	}
 	j.answer(out)
 	return nil
+}
+
+// AnnounceWhile is Announce of a peer that the store has yet to record: record does so,
+// while the Map is asked, and returns the view and where the peer stands. So both take
+// one round trip. Where record fails, nothing is decided, and its error is returned; the
+// Map may know by then what the peer announced.
+func (s *Replicas) AnnounceWhile(ctx context.Context, a *swarm.Announce, out *swarm.Reply, record func(context.Context) (swarm.View, swarm.Position, error)) error {
+	r, j := s.job(a)
+	j.recorded = make(chan struct{})
+	if err := r.push(j); err != nil {
+		return err
+	}
+	j.view, j.asker, j.unrecorded = record(ctx)
+	close(j.recorded)
+	if j.unrecorded != nil {
+		j.abandon()
+		return j.unrecorded
+	}
+	if err := j.wait(ctx); err != nil {
+		return err
+	}
+	j.answer(out)
+	return nil
+}
+
+func (s *Replicas) job(a *swarm.Announce) (*replica, *job) {
+	if a.Policy != nil {
+		s.policy.Store(a.Policy)
+	}
+	r := s.replica(a.InfoHash)
+	r.used.Store(s.o.Now().UnixNano())
+	j := &job{a: *a}
+	if a.Location != nil { // which may be of another tree with the same names
+		j.a.Location, _ = s.locate(a.Location.Path())
+	}
+	return r, j
 }
 
 // announce decides a batch: their figures go to all in one step, and what changes
@@ -53,6 +82,7 @@ func (r *replica) announce(ctx context.Context, some []*job) {
 			return
 		}
 	}
+	some = recorded(ctx, some)
 	for len(some) > 0 {
 		decided := 0
 		err := r.settle(ctx, func() []Entry {
@@ -65,6 +95,31 @@ func (r *replica) announce(ctx context.Context, some []*job) {
 		}
 		finishAll(some[:decided], nil)
 		some = some[decided:]
+	}
+}
+
+// recorded waits until the store has recorded announces, and returns those of which it
+// has.
+func recorded(ctx context.Context, some []*job) (kept []*job) {
+	for _, j := range some {
+		if err := j.recordedBy(ctx); err != nil {
+			j.finish(err)
+			continue
+		}
+		kept = append(kept, j)
+	}
+	return kept
+}
+
+func (j *job) recordedBy(ctx context.Context) error {
+	if j.recorded == nil {
+		return nil
+	}
+	select {
+	case <-j.recorded:
+		return j.unrecorded
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

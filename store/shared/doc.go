@@ -11,19 +11,22 @@
 // # The two values
 //
 // Of each peer the Map has what it announced last (announced.go) and the record of its
-// roles and leases (role.go). Announced values are written whatever others do; most
-// announces are that and nothing else. Records are written by commits, one after the
-// other. What follows from both, by whoever reads them, truth.go says: it is made so
-// that announces alone can take roles away and never make two of them collide.
+// roles and leases (role.go), as text that people can read. Announced values are written
+// whatever others do; most announces are that and nothing else. Records are written by
+// commits, one after the other. What follows from both, by whoever reads them, truth.go
+// says: it is made so that announces alone can take roles away and never make two of
+// them collide.
 //
 // # An announce
 //
-// It waits in the queue of its torrent (queue.go), and goes on with up to 63 others:
+// The store records it, before, or while the Map is asked ([Replicas.AnnounceWhile]: one
+// round trip for both). It waits in the queue of its torrent (queue.go), and goes on with
+// up to 63 others:
 //
 //  1. One step of the Map writes what they say, and brings what is new from others.
-//  2. The roster decides them in their order (announce.go). Where no record changes,
-//     that is all. A first announce mostly needs none: kind, place, figures and the
-//     interval told are announced, not recorded.
+//  2. The roster decides those that the store has recorded, in their order (announce.go).
+//     Where no record changes, that is all. A first announce mostly needs none: kind,
+//     place, figures and the interval told are announced, not recorded.
 //  3. What changes goes into a second step, a commit (commit.go). If it is refused,
 //     what was decided is undone, what the others wrote is taken in, and it is decided
 //     again (replica.go), after a random while, eight times at most.

@@ -23,8 +23,11 @@ type job struct {
 
 	task func(context.Context) error // nil: it is an announce
 
-	a     swarm.Announce // a copy: who asked may be gone
-	mu    sync.Mutex     // held while the view is looked at
+	a          swarm.Announce // a copy: who asked may be gone
+	recorded   chan struct{}  // closed when the view is there, or unrecorded; nil: it is there already
+	unrecorded error          // why the store did not record it
+
+	mu    sync.Mutex // held while the view is looked at
 	view  swarm.View
 	asker swarm.Position
 	reply swarm.Reply
@@ -45,10 +48,13 @@ type queue struct {
 
 // do waits until a job is over, or ctx ends: then the job may run all the same.
 func (r *replica) do(ctx context.Context, j *job) error {
-	j.done = make(chan struct{})
 	if err := r.push(j); err != nil {
 		return err
 	}
+	return j.wait(ctx)
+}
+
+func (j *job) wait(ctx context.Context) error {
 	select {
 	case <-j.done:
 		return j.err
@@ -76,6 +82,7 @@ func (nobody) Append(swarm.Group, []uint32, *swarm.Announce, *swarm.Reply) {}
 
 func (r *replica) push(j *job) error {
 	s := r.s
+	j.done = make(chan struct{})
 	if s.waiting.Add(1) > int64(s.o.MaxWaiting) {
 		s.waiting.Add(-1)
 		return swarm.ErrBusy

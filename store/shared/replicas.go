@@ -177,6 +177,15 @@ func (s *Replicas) held(h bittorrent.InfoHash) *replica {
 	return r
 }
 
+// Holds reports whether a torrent is in memory and had located peers when it was asked
+// for last.
+func (s *Replicas) Holds(h bittorrent.InfoHash) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, _ := s.all.Peek(h)
+	return r != nil && r.counted > 0
+}
+
 // each returns all replicas.
 func (s *Replicas) each() []*replica {
 	s.mu.Lock()

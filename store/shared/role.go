@@ -1,34 +1,26 @@
 package shared
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"waggle/locality"
 	"waggle/roster"
-	"waggle/store/octets"
 	"waggle/swarm"
 )
 
-// A record is, with numbers as varints:
+// A record is
 //
-//	layout 1, kind 1, reach 1, flags 1, depth
-//	length of the location's path, the path
-//	how many parents, each of them, the source first if there is a depth
-//	how many orphans, each of them
+//	1 leecher reach 2 standby probed depth 3 parents 10.0.0.1:6881 10.0.0.2:6881 orphans 10.0.0.3:6881 at site/rack
 //
-// An address is a byte, 4 or 16: how long it is; the address, and a port. The kind is
-// the one for which the roles were settled. What a peer was told and keeps of intervals
-// it announces.
-
-// Flags of a record.
-const (
-	flagStandby = 1 << iota
-	flagProbed
-	flagsEnd
-)
+// its layout, and the kind of the peer for which the roles were settled. Of what follows
+// there is what there is: how many boundaries it may cross; that it is a standby, that it
+// could be connected to; how deep its source was, plus one; its parents, the source first
+// if there is a depth; parents that were taken back; the path of its location. What a peer
+// was told and keeps of intervals it announces.
 
 // role is a record as it is kept.
 type role struct {
@@ -47,69 +39,72 @@ func needed(r *roster.Record) bool {
 // roleValue returns a record as it is written. Of more leases than there is room for
 // it leaves out orphans, and then parents, those that came last.
 func roleValue(r *roster.Record, kind swarm.Kind) []byte {
-	var flags byte
+	at := ""
+	if r.Location != nil {
+		at = wordAt + r.Location.Path()
+	}
+	b := make([]byte, 0, 64+len(at))
+	b = strconv.AppendInt(b, layout, 10)
+	b = append(append(b, ' '), kindWords[kind]...)
+	b = appendCount(b, wordReach, r.Reach)
 	if r.Standby {
-		flags |= flagStandby
+		b = append(b, wordStandby...)
 	}
 	if r.Probed {
-		flags |= flagProbed
+		b = append(b, wordProbed...)
 	}
-	path := ""
-	if r.Location != nil {
-		path = r.Location.Path()
+	b = appendCount(b, wordDepth, r.Depth)
+	b = appendAddresses(b, wordParents, r.Parents, MaxValue-len(at))
+	b = appendAddresses(b, wordOrphans, r.Orphans, MaxValue-len(at))
+	return append(b, at...)
+}
+
+// Words of a record.
+const (
+	wordReach, wordStandby, wordProbed, wordDepth = " reach", " standby", " probed", " depth"
+	wordParents, wordOrphans, wordAt              = " parents", " orphans", " at "
+)
+
+func appendCount(b []byte, word string, n int) []byte {
+	if n == 0 {
+		return b
 	}
-	b := make([]byte, 0, 32+len(path))
-	b = append(b, layout, byte(kind), byte(r.Reach), flags)
-	b = binary.AppendUvarint(b, uint64(r.Depth))
-	b = binary.AppendUvarint(b, uint64(len(path)))
-	b = append(b, path...)
-	const counts = 2 + 2 // bytes of how many parents and orphans, at most
-	room := MaxValue - len(b) - counts
-	parents := fitting(r.Parents, &room)
-	orphans := fitting(r.Orphans, &room)
-	for _, some := range [...][]netip.AddrPort{parents, orphans} {
-		b = binary.AppendUvarint(b, uint64(len(some)))
-		for _, addr := range some {
-			ip := addr.Addr().AsSlice()
-			b = append(append(b, byte(len(ip))), ip...)
-			b = binary.BigEndian.AppendUint16(b, addr.Port())
+	return strconv.AppendInt(append(append(b, word...), ' '), int64(n), 10)
+}
+
+// appendAddresses appends a word and the first addresses, as long as b is not longer
+// than a most.
+func appendAddresses(b []byte, word string, addrs []netip.AddrPort, most int) []byte {
+	for i, addr := range addrs {
+		longer := b
+		if i == 0 {
+			longer = append(longer, word...)
 		}
+		if longer = addr.AppendTo(append(longer, ' ')); len(longer) > most {
+			return b
+		}
+		b = longer
 	}
 	return b
 }
 
-// fitting returns the first addresses, for which there is room.
-func fitting(addrs []netip.AddrPort, room *int) []netip.AddrPort {
-	for i, addr := range addrs {
-		size := 1 + addr.Addr().BitLen()/8 + 2
-		if size > *room {
-			*room = 0
-			return addrs[:i]
-		}
-		*room -= size
-	}
-	return addrs
-}
-
 // readRole reads the record of a peer. Its location is the caller's to look up.
 func readRole(peer netip.AddrPort, value []byte) (*role, error) {
-	b, err := checkLayout(value)
+	text, err := checkLayout(value)
 	if err != nil {
 		return nil, err
 	}
-	r := reading{octets.Reader{B: b}}
-	out := &role{kind: swarm.Kind(r.One()), value: slices.Clone(value)}
-	out.Addr, out.Reach = peer, int(r.One())
-	flags := r.One()
-	out.Standby, out.Probed = flags&flagStandby != 0, flags&flagProbed != 0
-	depth := r.Number()
-	out.Depth = int(depth)
-	out.path = string(r.Bytes(int(r.Number())))
-	out.Parents = r.addresses()
-	out.Orphans = r.addresses()
+	before, path, located := strings.Cut(text, wordAt)
+	r := reading{text: before}
+	out := &role{kind: r.kind(), path: path, value: slices.Clone(value)}
+	out.Addr = peer
+	out.Reach = r.count(wordReach, locality.MaxLevels)
+	out.Standby, out.Probed = r.has(wordStandby), r.has(wordProbed)
+	out.Depth = r.count(wordDepth, maxDepth)
+	out.Parents, out.Orphans = r.addresses(wordParents), r.addresses(wordOrphans)
 	switch {
-	case r.Failed, len(r.B) > 0, out.kind > swarm.Leecher, flags >= flagsEnd, out.Reach > locality.MaxLevels, depth > maxDepth,
-		len(out.path) > maxPath, out.path == "" && (out.Reach > 0 || out.Standby), out.Depth > 0 && len(out.Parents) == 0:
+	case r.failed, r.text != "", len(path) > maxPath, located == (path == ""),
+		!located && (out.Reach > 0 || out.Standby), out.Depth > 0 && len(out.Parents) == 0:
 		return nil, fmt.Errorf("%w: the record of %v, %d bytes", errDamaged, peer, len(value))
 	}
 	return out, nil
@@ -118,20 +113,39 @@ func readRole(peer netip.AddrPort, value []byte) (*role, error) {
 // maxDepth is more than a roster makes of a source's depth.
 const maxDepth = 1 << 16
 
-func (r *reading) addresses() (addrs []netip.AddrPort) {
-	n := r.Number()
-	if n > MaxValue {
-		r.Failed = true
+// has takes a word, if it is the next one.
+func (r *reading) has(word string) bool {
+	next, rest, _ := strings.Cut(r.text, " ")
+	if next != word[1:] {
+		return false
+	}
+	r.text = rest
+	return true
+}
+
+// count takes a word and its number, of 1 to most; there may be none.
+func (r *reading) count(word string, most uint64) int {
+	if !r.has(word) {
+		return 0
+	}
+	n, ok := decimal(r.word(), most)
+	r.failed = r.failed || !ok || n == 0
+	return int(n)
+}
+
+// addresses takes a word and the addresses behind it; there may be none.
+func (r *reading) addresses(word string) (addrs []netip.AddrPort) {
+	if !r.has(word) {
 		return nil
 	}
-	for range n {
-		ip, ok := netip.AddrFromSlice(r.Bytes(int(r.One())))
-		port := r.Bytes(2)
-		if r.Failed || !ok {
-			r.Failed = true
+	for r.text != "" && r.text != wordOrphans[1:] && !strings.HasPrefix(r.text, wordOrphans[1:]+" ") {
+		addr, err := netip.ParseAddrPort(r.word())
+		if err != nil || addr.Addr().Zone() != "" {
+			r.failed = true
 			return nil
 		}
-		addrs = append(addrs, netip.AddrPortFrom(ip, binary.BigEndian.Uint16(port)))
+		addrs = append(addrs, addr)
 	}
+	r.failed = r.failed || len(addrs) == 0
 	return addrs
 }

@@ -44,15 +44,17 @@ func (s *store) view(h bittorrent.InfoHash) *hosting {
 }
 
 func (s *store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
-	host := s.view(a.InfoHash)
-	host.record(a)
-	kept := *a
-	kept.Location, kept.Policy, kept.NumWant = nil, nil, 0
-	if err := s.Store.Announce(ctx, &kept, r); err != nil {
-		return err
-	}
-	v, at := host.view(a.Addr())
-	return s.Replicas.Announce(ctx, a, r, v, at)
+	return s.AnnounceWhile(ctx, a, r, func(ctx context.Context) (swarm.View, swarm.Position, error) {
+		host := s.view(a.InfoHash)
+		host.record(a)
+		kept := *a
+		kept.Location, kept.Policy, kept.NumWant = nil, nil, 0
+		if err := s.Store.Announce(ctx, &kept, r); err != nil {
+			return nil, swarm.Absent, err
+		}
+		v, at := host.view(a.Addr())
+		return v, at, nil
+	})
 }
 
 // Drop makes it a Host.
@@ -114,7 +116,7 @@ func TestValuesThatThisTrackerCannotReadAreLeftAlone(t *testing.T) {
 func TestNewerValueIsAnErrorThatIsNotAskedForAgainAtOnce(t *testing.T) {
 	c := newCluster(t, 1, "strict", "rack")
 	c.do(0, leecher(1, "r1"))
-	newer := shared.Update{InfoHash: torrent, Announced: []shared.Entry{{Peer: leecher(2, "r1").addr, Value: []byte{2, 1}}}}
+	newer := shared.Update{InfoHash: torrent, Announced: []shared.Entry{{Peer: leecher(2, "r1").addr, Value: []byte("2 says more")}}}
 	if err := c.m.Update(t.Context(), &newer, &shared.Answer{}); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func TestDamagedValuesAreLeftOutAndSaid(t *testing.T) {
 	c := newCluster(t, 0, "strict", "rack")
 	var log strings.Builder
 	s := c.trackerWith(shared.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	damaged := shared.Update{InfoHash: torrent, Announced: []shared.Entry{{Peer: leecher(2, "r1").addr, Value: []byte{1, 1}}}}
+	damaged := shared.Update{InfoHash: torrent, Announced: []shared.Entry{{Peer: leecher(2, "r1").addr, Value: []byte("1 leecher")}}}
 	if err := c.m.Update(t.Context(), &damaged, &shared.Answer{}); err != nil {
 		t.Fatal(err)
 	}

@@ -236,12 +236,25 @@ func (c *cluster) announceOf(p *peer) *swarm.Announce {
 }
 
 // try lets a peer announce to a tracker.
+// try records every other peer before the map is asked, and the others meanwhile.
 func (c *cluster) try(s *shared.Replicas, a *swarm.Announce) (*swarm.Reply, error) {
-	c.host.record(a)
-	v, at := c.host.view(a.Addr())
 	r := &swarm.Reply{}
-	err := s.Announce(context.Background(), a, r, v, at)
-	return r, err
+	if a.From.As16()[15]&1 == 0 {
+		return r, s.AnnounceWhile(context.Background(), a, r, c.recording(a))
+	}
+	v, at, err := c.recording(a)(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return r, s.Announce(context.Background(), a, r, v, at)
+}
+
+func (c *cluster) recording(a *swarm.Announce) func(context.Context) (swarm.View, swarm.Position, error) {
+	return func(context.Context) (swarm.View, swarm.Position, error) {
+		c.host.record(a)
+		v, at := c.host.view(a.Addr())
+		return v, at, nil
+	}
 }
 
 // do lets a peer announce, and returns whom it is told of.

@@ -3,7 +3,8 @@
 -- the record, 5 families, 6 ask, 7 want (see sample), 8 how many parts the torrent has, as
 -- far as the tracker knows, or '' where the key is not the torrent's own, 9 a random
 -- number, and perhaps 10 flags, 11 the record that the peer had in another part.
--- Flags: c the download is complete now; k refuse a peer that is not known; f add nobody.
+-- Flags: c the download is complete now; m the peer is located; k refuse a peer that is not
+-- known; f add nobody.
 local t, addr, group, last, flags = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[10] or ''
 local c = counts(t)
 local home = ARGV[8] ~= ''
@@ -36,6 +37,10 @@ put(t, home, addr, here, group .. ' ' .. first .. ' ' .. last .. ' ' .. ARGV[4],
 if flags ~= '' and string.find(flags, 'c', 1, true) and string.sub(group, 1, 1) == 's'
   and not (old and string.sub(old, 1, 1) == 's') then
   c[7] = redis.call('HINCRBY', t, 'completed', 1)
+end
+if home and not c[9] and string.find(flags, 'm', 1, true) then
+  redis.call('HSET', t, 'located', 1)
+  c[9] = 1
 end
 local out = {line(c)}
 sample(out, t, c, ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[9])

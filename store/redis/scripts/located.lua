@@ -34,7 +34,10 @@ for i = 7, last, 2 do
   local member, value = kind .. ARGV[i], ARGV[i + 1]
   mine[member] = true
   if value ~= '' then
-    call('HSET', at[kind], ARGV[i], string.sub(value, 2))
+    -- Its record may fail while it is announced here: then expiry finds it by the index.
+    if call('HSET', at[kind], ARGV[i], string.sub(value, 2)) == 1 and kind == 'a' then
+      call('ZADD', string.sub(t, 1, -42) .. ':seen', 'NX', now, string.sub(t, -40) .. ' ' .. ARGV[i])
+    end
     call('ZADD', log, step, member)
     call('ZREM', gone, member)
   elseif call('HDEL', at[kind], ARGV[i]) == 1 then
