@@ -104,6 +104,7 @@ func (s *Store) record(ctx context.Context, w *worker, a *swarm.Announce) (parts
 	parts = s.parts.of(a.InfoHash)
 	for range moves {
 		w.reset(a.Addr())
+		w.full = false
 		var now int
 		if parts == 1 {
 			now, err = s.recordWhole(ctx, w, a)

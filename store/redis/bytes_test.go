@@ -205,3 +205,53 @@ func TestViewShowsASampleAsIfItWereAll(t *testing.T) {
 		}
 	}
 }
+
+// TestPartsThatDifferInSizeAreToldOfAsTheyHavePeers has a part of 10,000 peers, of which 40
+// were sampled, and one of 60 that is seen whole.
+func TestPartsThatDifferInSizeAreToldOfAsTheyHavePeers(t *testing.T) {
+	w := newStore(&server{options: &Options{}}).newWorker()
+	small := 0
+	const rounds, each = 2000, 30
+	for range rounds {
+		w.reset(netip.MustParseAddrPort("10.9.9.9:1"))
+		for part, counts := range []string{"0 0 0 0 10000 0 0 2 0", "0 0 0 0 60 0 0 1 0"} {
+			if err := w.count(counts); err != nil {
+				t.Fatal(err)
+			}
+			entries := ""
+			for i := range []int{40, 60}[part] {
+				addr := address(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(part), byte(i)}), 6881))
+				entries += addr + strings.Repeat(" ", widths[0]-idLen-len(addr)) + "-WG0001-000000000000"
+			}
+			if err := w.take("l4", entries); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var r swarm.Reply
+		w.Append(swarm.Leechers4, make([]uint32, each), &swarm.Announce{}, &r)
+		if r.Peers.Len() != each {
+			t.Fatalf("%d peers of %d", r.Peers.Len(), each)
+		}
+		for addr := range r.Peers.All() {
+			small += int(addr.Addr().As4()[2])
+		}
+	}
+	if fair := float64(rounds*each*60) / 10060; float64(small) < fair/2 || float64(small) > 2*fair {
+		t.Errorf("a part of 60 peers of 10,060 is told of %d times in %d, not %.0f", small, rounds*each, fair)
+	}
+}
+
+func TestFaultsOfTheServerAreToldFromOthers(t *testing.T) {
+	for text, want := range map[string]bool{
+		"OOM command not allowed when used memory > 'maxmemory'.": true,
+		// Of Redis 6.2, in a script:
+		"ERR Error running script (call to f_e0e1f9fabfc9d4800c877a703b823ac0578ff8db): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'. ": true,
+		"ERR max number of clients reached": true, "CLUSTERDOWN The cluster is down": true, "NOAUTH Authentication required.": true,
+		"WRONGTYPE Operation against a key holding the wrong kind of value": false, "ERR user_script:88: attempt to compare number with nil": false,
+		"NOPERM this user has no permissions": false, "ERR Error running script (call to f_1): @user_script:1: no number": false,
+	} {
+		if passing(text) != want || (word(text) == "OOM") != strings.Contains(text, "OOM") {
+			t.Errorf("%s: %q, which passes: %t", text, word(text), passing(text))
+		}
+	}
+}

@@ -21,7 +21,7 @@ var deployments = []struct {
 	name  string
 	url   func() string
 	split int    // peers
-	tries string // random histories
+	tries string // random histories, enough for a quick run
 }{
 	{"Alone", func() string { return alone.url() }, 0, "40"},
 	{"AloneAndSplit", func() string { return alone.url() }, 4, "20"},
@@ -32,7 +32,7 @@ var deployments = []struct {
 func eachDeployment(t *testing.T, test func(t *testing.T, o func() redis.Options)) {
 	for _, d := range deployments {
 		t.Run(d.name, func(t *testing.T) {
-			if err := flag.Set("rapid.checks", d.tries); err != nil {
+			if err := flag.Set("rapid.checks", histories(d.tries)); err != nil {
 				t.Fatal(err)
 			}
 			test(t, func() redis.Options {

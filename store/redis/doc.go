@@ -9,8 +9,8 @@
 //   - announce.go: an announce is one script call. It records the peer and returns the
 //     counts and a sample of the peers; view.go shows that sample to swarm.Selector.
 //   - split.go: a swarm that is too hot for one node lies in parts.
-//   - server.go, breaker.go: how the server is asked, when it counts as broken, and how
-//     it is found again.
+//   - server.go, faults.go, breaker.go, probe.go: how the server is asked, when it counts
+//     as broken, and how it is found again.
 //   - located.go: shared.Map for located peers; documents.go: document.Store.
 //   - expire.go, walk.go, restore.go: the rest of a store.
 //
@@ -28,5 +28,6 @@
 // A bounded number of requests are under way; more are refused at once. A request ends
 // after [Options].Timeout, and once again where that may help. Then the server, or in a
 // cluster the tag, counts as broken: announces to it are refused at once, while one
-// goroutine asks until it answers.
+// goroutine asks until it answers. A server whose memory is full is asked all the same:
+// it refuses announces by itself, and peers must be able to leave.
 package redis

@@ -35,7 +35,7 @@ func (d *documents) place(name string) place {
 	sum := fnv.New32a()
 	_, _ = sum.Write([]byte(name))
 	h := sum.Sum32()
-	tag := shelf(int(h^h>>16) % shelves)
+	tag := shelf(int((h ^ h>>16) % shelves))
 	return place{tag, d.server.keys.tag[tag] + ":document:" + name}
 }
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"waggle/bittorrent"
+	"waggle/swarm"
 )
 
 // expireStep is how many peers a script looks at: some milliseconds, in which the server
@@ -17,35 +19,43 @@ import (
 const expireStep = 200
 
 // Expire is documented at [swarm.Store]. Several trackers may call it at once: each peer
-// is counted by the one that removed it.
+// is counted by the one that removed it. Where some of the tags cannot be asked, or have a
+// peer that cannot be read, the others are done, and there is an error.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	limit := seconds(before)
 	due, err := s.due(ctx, limit)
-	if err != nil {
-		return 0, err
-	}
 	for _, tag := range due {
-		n, err := s.expireTag(ctx, tag, limit)
-		peers += n
-		if err != nil {
-			return peers, err
+		n, fault := s.expireTag(ctx, tag, limit)
+		if peers += n; fault != nil {
+			err = fault
+		}
+		if ctx.Err() != nil || errors.Is(fault, swarm.ErrBusy) {
+			break
 		}
 	}
-	return peers, nil
+	return peers, err
 }
 
-// due returns the tags that may have peers to remove.
+// due returns the tags that may have peers to remove. The error is [swarm.ErrBusy] where
+// there may be others.
 func (s *Store) due(ctx context.Context, limit string) (list []byte, err error) {
-	answers, err := s.server.ask(ctx, tags, func(i int) byte { return byte(i) }, func(b rueidis.Builder, i int) rueidis.Completed {
-		return b.Zcount().Key(s.keys.seen(byte(i))).Min("-inf").Max("(" + limit).Build()
+	asked := s.server.well()
+	answers, err := s.server.ask(ctx, len(asked), func(i int) byte { return asked[i] }, func(b rueidis.Builder, i int) rueidis.Completed {
+		return b.Zcount().Key(s.keys.seen(asked[i])).Min("-inf").Max("(" + limit).Build()
 	})
+	if err != nil {
+		return nil, err
+	}
 	for i := range answers {
 		if n, _ := answers[i].AsInt64(); n > 0 {
-			list = append(list, byte(i))
+			list = append(list, asked[i])
 		}
+	}
+	if len(asked) < tags {
+		err = swarm.ErrBusy
 	}
 	return list, err
 }

@@ -2,8 +2,12 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,4 +69,69 @@ func eventually(t testing.TB, within time.Duration, what string, is func() bool)
 			t.Fatalf("not within %v: %s", within, what)
 		}
 	}
+}
+
+// load announces with many at once until it is ended.
+type load struct {
+	store   *redis.Store
+	end     context.CancelFunc
+	done    sync.WaitGroup
+	good    atomic.Int64
+	busy    atomic.Int64
+	slowest atomic.Int64 // nanoseconds, of those that failed
+	fault   atomic.Pointer[error]
+}
+
+// begin announces peers of 256 torrents, of each tag one.
+func begin(s *redis.Store, atOnce int) *load {
+	l := &load{store: s}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.end = cancel
+	for w := range atOnce {
+		l.done.Go(func() {
+			var r swarm.Reply
+			for n := w; ctx.Err() == nil; n += atOnce {
+				r.Reset()
+				l.count(time.Now(), s.Announce(context.Background(), leecher(hash(byte(n), 1), n>>8%100), &r))
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) count(began time.Time, err error) {
+	switch {
+	case err == nil:
+		l.good.Add(1)
+		return
+	case !errors.Is(err, swarm.ErrBusy):
+		l.fault.Store(&err)
+	}
+	l.busy.Add(1)
+	took := int64(time.Since(began))
+	for old := l.slowest.Load(); took > old && !l.slowest.CompareAndSwap(old, took); old = l.slowest.Load() {
+	}
+	runtime.Gosched()
+}
+
+func (l *load) stop(t *testing.T) {
+	t.Helper()
+	l.end()
+	l.done.Wait()
+	if err := l.fault.Load(); err != nil {
+		t.Errorf("not ErrBusy: %v", *err)
+	}
+}
+
+// goes waits until so many more announces were answered.
+func (l *load) goes(t *testing.T, within time.Duration) {
+	t.Helper()
+	before := l.good.Load()
+	eventually(t, within, "announces are answered", func() bool { return l.good.Load() > before+200 })
+}
+
+func (l *load) fails(t *testing.T, within time.Duration) {
+	t.Helper()
+	before := l.busy.Load()
+	eventually(t, within, "announces are refused", func() bool { return l.busy.Load() > before+200 })
 }

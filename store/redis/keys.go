@@ -10,6 +10,14 @@ import (
 // tags is the number of tags.
 const tags = 256
 
+func allTags() []byte {
+	list := make([]byte, tags)
+	for i := range list {
+		list[i] = byte(i)
+	}
+	return list
+}
+
 // keys makes the names of keys.
 type keys struct {
 	prefix string
@@ -26,6 +34,9 @@ func newKeys(prefix string) *keys {
 
 // schema is the key of the mark of the schema.
 func (k *keys) schema() string { return k.prefix + ":schema" }
+
+// seed is the key of the seed that trackers share.
+func (k *keys) seed() string { return k.prefix + ":seed" }
 
 func (k *keys) totals(tag byte) string   { return k.tag[tag] + ":totals" }
 func (k *keys) torrents(tag byte) string { return k.tag[tag] + ":torrents" }

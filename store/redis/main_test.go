@@ -40,8 +40,10 @@ func TestMain(m *testing.M) {
 			fail(err)
 		}
 		code := m.Run()
-		// The client closes the connections of a node that is gone after five seconds.
-		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2")); err != nil {
+		// The client closes the connections of a node that is gone after five seconds, and
+		// ends a delay between questions for all nodes when it is over.
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+			goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -68,18 +70,23 @@ func (n *node) url() string { return "redis://" + n.address() }
 
 // launch starts a server on a free port.
 func launch(dir string, args ...string) (*node, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	n := &node{dir: dir, port: listener.Addr().(*net.TCPAddr).Port, args: args}
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
+	n := &node{dir: dir, port: port, args: args}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	return n, n.start()
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
 func mustLaunch(dir string, args ...string) *node {
@@ -142,10 +149,11 @@ func (n *node) cli(args ...string) (string, error) {
 }
 
 // launchCluster starts a cluster of so many masters, with replicas of each.
-func launchCluster(dir string, masters, replicas int) (nodes []*node, err error) {
+func launchCluster(dir string, masters, replicas int, args ...string) (nodes []*node, err error) {
 	create := []string{"--cluster", "create"}
 	for i := range masters * (1 + replicas) {
-		n, err := launch(filepath.Join(dir, fmt.Sprint("node", i)), "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf")
+		n, err := launch(filepath.Join(dir, fmt.Sprint("node", i)), append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+			"--cluster-config-file", "nodes.conf", "--repl-diskless-sync-delay", "0")...)
 		if err != nil {
 			return nodes, err
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/swarm"
 )
 
@@ -35,7 +36,7 @@ func TestEveryKeyIsInTheManual(t *testing.T) {
 			a.Location, a.Policy = group, &policy
 			do(t, s, a)
 			if n > 17 {
-				a.Event = 3 // a removal is remembered
+				a.Event = bittorrent.EventStopped // a removal is remembered
 				do(t, s, a)
 			}
 		}

@@ -15,9 +15,12 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"waggle/swarm"
 )
 
 // flushDelay is how long requests wait for others, so that they are sent together: it
@@ -49,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, remedy(err)
 	}
 	s := newStore(v)
-	if err := s.count(ctx); err != nil {
+	if err := s.count(ctx); err != nil && !errors.Is(err, swarm.ErrBusy) { // where a part of a cluster is lost, the rest goes on
 		v.Close()
 		return nil, remedy(err)
 	}
@@ -153,14 +156,21 @@ func (v *server) checkAll(ctx context.Context) error {
 // shareSeed takes the seed that trackers on this server share: from it follows which of
 // many neighbours a located peer is told of, by each tracker the same.
 func (v *server) shareSeed(ctx context.Context) error {
-	key := v.keys.prefix + ":seed"
-	err := v.Do(ctx, v.B().Set().Key(key).Value(rand.Text()).Nx().Build()).Error()
-	if err != nil && !rueidis.IsRedisNil(err) {
+	if err := v.keepSeed(ctx, rand.Text()); err != nil {
 		return err
 	}
-	text, err := v.Do(ctx, v.B().Get().Key(key).Build()).ToString()
+	text, err := v.Do(ctx, v.B().Get().Key(v.keys.seed()).Build()).ToString()
 	sum := sha256.Sum256([]byte(text))
-	v.seed = [2]uint64{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])}
+	v.seedText, v.seed = text, [2]uint64{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])}
+	return err
+}
+
+// keepSeed sets the seed where there is none.
+func (v *server) keepSeed(ctx context.Context, text string) error {
+	err := v.Do(ctx, v.B().Set().Key(v.keys.seed()).Value(text).Nx().Build()).Error()
+	if rueidis.IsRedisNil(err) {
+		return nil
+	}
 	return err
 }
 
@@ -202,7 +212,10 @@ func (v *server) checkNode(address string, facts map[string]string) error {
 func remedy(err error) error {
 	text := err.Error()
 	var network net.Error
-	switch word, _, _ := strings.Cut(text, " "); {
+	var certificate *tls.CertificateVerificationError
+	switch word := word(text); {
+	case errors.Is(err, errForeign) || errors.Is(err, errNewer):
+		return err
 	case word == "WRONGPASS" || strings.Contains(text, "invalid password") || strings.Contains(text, "invalid username-password"):
 		return errors.New("the user or password is wrong: correct it in the URL (redis://user:password@host, or redis://:password@host)")
 	case word == "NOAUTH":
@@ -213,11 +226,12 @@ func remedy(err error) error {
 		return errors.New("the server has no such database: correct the number behind the host")
 	case strings.Contains(text, "cluster support disabled"):
 		return errors.New("the server is not part of a cluster: write redis:// instead of redis+cluster://")
-	case errors.Is(err, errForeign):
-		return err
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%w: name the file of its authority by ?ca=FILE, or correct the host", err)
 	case late(err) || errors.As(err, &network) && network.Timeout():
-		return errors.New("it does not answer: is this Redis, and reachable from here?")
-	case strings.Contains(text, "unknown message type") || errors.Is(err, io.EOF) || errors.Is(err, errNotRedis):
+		return errors.New("it does not answer: is it Redis, reachable from here, with TLS where the URL says rediss:// and without where it says redis://?")
+	case rueidis.IsParseErr(err) || strings.Contains(text, "unknown message type") || errors.Is(err, errNotRedis),
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("what answers there is not Redis, or wants TLS (rediss://): %w", err)
 	case errors.As(err, &network):
 		return fmt.Errorf("%w: start Redis there, or correct host and port in the URL", err)

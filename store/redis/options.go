@@ -32,9 +32,9 @@ type Options struct {
 	Pending int           // most requests under way at once; default 4,096
 
 	// SplitPeers and SplitRate are when a swarm's parts are doubled: they have more peers
-	// each, or this tracker hears more announces a second for each. 0 means 250,000 and
-	// 5,000 in a cluster, and never without one, where a split gains nothing; negative:
-	// never. Swarms with located peers are not split.
+	// each, or this tracker hears more announces a second for each, of as many peers. 0
+	// means 250,000 and 5,000 in a cluster, and never without one, where a split gains
+	// nothing; negative: never. Swarms with located peers are not split.
 	SplitPeers, SplitRate int
 
 	// MaxPeers is the most peers of the store, which are counted every two seconds. A new

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,19 +37,19 @@ func (v *server) probe() {
 		case <-ctx.Done():
 			return
 		}
-		for gap := firstProbe; len(v.broken()) > 0; gap = min(2*gap, lastProbe) {
+		for gap := firstProbe; len(v.ill()) > 0; gap = min(2*gap, lastProbe) {
 			if pause(ctx, gap/2+rand.N(gap)) != nil {
 				return
 			}
-			v.probeOnce(ctx, v.broken())
+			v.probeOnce(ctx, v.ill())
 		}
 	}
 }
 
-// broken returns the tags that are.
-func (v *server) broken() (list []byte) {
+// ill returns the tags with whose node something is wrong.
+func (v *server) ill() (list []byte) {
 	for i := range v.breakers {
-		if v.breakers[i].broken() {
+		if v.breakers[i].words() != "" {
 			list = append(list, byte(i))
 		}
 	}
@@ -56,35 +57,47 @@ func (v *server) broken() (list []byte) {
 }
 
 // probeOnce writes to each tag nothing new, and mends what takes that.
-func (v *server) probeOnce(ctx context.Context, broken []byte) {
-	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
-	defer cancel()
-	commands := make([]rueidis.Completed, len(broken))
-	for i, tag := range broken {
+func (v *server) probeOnce(ctx context.Context, ill []byte) {
+	commands := make([]rueidis.Completed, len(ill))
+	for i, tag := range ill {
 		commands[i] = probeScript.whole(v.B(), place{tag, v.keys.totals(tag)}, nil)
 	}
-	var fault error
-	checked := false
-	for i, result := range v.DoMulti(ctx, commands...) {
-		err := result.Error()
-		if err == nil && !checked {
-			checked = true
-			if err := v.checkSchema(ctx); err != nil && !transient(err) {
-				fault = err // an empty server has come back, or another one
-			}
+	within, cancel := context.WithTimeout(ctx, v.options.Timeout)
+	results := v.DoMulti(within, commands...)
+	cancel()
+	var foreign error
+	if slices.ContainsFunc(results, func(r rueidis.RedisResult) bool { return r.Error() == nil }) {
+		foreign = v.markAgain(ctx)
+	}
+	for i, tag := range ill {
+		err := results[i].Error()
+		if err == nil {
+			err = foreign
 		}
 		if err == nil {
-			err = fault
-		}
-		if b := v.breaker(broken[i]); err == nil {
-			b.mend()
+			v.breaker(tag).mend()
 		} else {
-			v.trip(b, err)
+			v.trip([]byte{tag}, err)
 		}
 	}
-	if len(v.broken()) == 0 {
+	if len(v.ill()) == 0 {
 		v.options.Log.Info("store: Redis answers again")
 	}
+}
+
+// markAgain marks a server that may have come back empty, or may be another one now. The
+// error is that it is not waggle's: while the marks cannot be reached, the rest goes on.
+func (v *server) markAgain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
+	defer cancel()
+	err := v.checkSchema(ctx)
+	if err == nil {
+		err = v.keepSeed(ctx, v.seedText)
+	}
+	if err != nil && transient(err) {
+		return nil
+	}
+	return err
 }
 
 // schema is the mark of the keys' meaning. A newer one is refused.

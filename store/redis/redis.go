@@ -84,15 +84,15 @@ func (s *Store) tick() {
 	}
 }
 
-// count compares the store with its limit.
+// count compares the store with its limit: of a cluster that is partly lost, the rest.
 func (s *Store) count(ctx context.Context) error {
 	most := s.server.options.MaxPeers
 	if most == 0 {
 		return nil
 	}
-	t, err := s.Totals(ctx)
+	each, err := s.totals(ctx, s.server.well())
 	if err == nil {
-		s.full.Store(t.Peers >= most)
+		s.full.Store(sum(each).Peers >= most)
 	}
 	return err
 }
@@ -131,6 +131,12 @@ func (s *Store) tallies(ctx context.Context, hashes []bittorrent.InfoHash) (list
 		if list[i].parts > 1 {
 			s.parts.set(hashes[i], list[i].parts)
 			if list[i], err = s.tally(ctx, hashes[i], list[i].parts); err != nil {
+				return nil, nil, err
+			}
+			if known[i] = list[i].peers() > 0 || list[i].completed > 0; !known[i] { // a tracker died before it forgot it
+				err = s.forget(ctx, hashes[i], list[i].parts)
+			}
+			if err != nil {
 				return nil, nil, err
 			}
 		}
@@ -201,24 +207,28 @@ func (s *Store) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts
 
 // Totals is documented at [swarm.Store].
 func (s *Store) Totals(ctx context.Context) (t swarm.Totals, err error) {
-	each, err := s.totals(ctx)
+	each, err := s.totals(ctx, allTags())
+	return sum(each), err
+}
+
+func sum(each []swarm.Totals) (t swarm.Totals) {
 	for _, tag := range each {
 		t.Torrents += tag.Torrents
 		t.Peers += tag.Peers
 		t.Seeders += tag.Seeders
 	}
-	return t, err
+	return t
 }
 
-// totals returns the totals of each tag.
-func (s *Store) totals(ctx context.Context) (each []swarm.Totals, err error) {
-	answers, err := s.server.ask(ctx, tags, func(i int) byte { return byte(i) }, func(b rueidis.Builder, i int) rueidis.Completed {
-		return b.Hmget().Key(s.keys.totals(byte(i))).Field("torrents", "peers", "seeders").Build()
+// totals returns the totals of each of some tags.
+func (s *Store) totals(ctx context.Context, of []byte) (each []swarm.Totals, err error) {
+	answers, err := s.server.ask(ctx, len(of), func(i int) byte { return of[i] }, func(b rueidis.Builder, i int) rueidis.Completed {
+		return b.Hmget().Key(s.keys.totals(of[i])).Field("torrents", "peers", "seeders").Build()
 	})
 	if err != nil {
 		return nil, err
 	}
-	each = make([]swarm.Totals, tags)
+	each = make([]swarm.Totals, len(of))
 	for i := range answers {
 		fields, err := answers[i].ToArray()
 		if err != nil || len(fields) != 3 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"waggle/bittorrent"
 	"waggle/swarm"
 )
 
@@ -44,33 +45,34 @@ func (s *Store) restorePart(ctx context.Context, snapshot *swarm.Snapshot, peers
 }
 
 // restoreInto returns how many parts the torrent has; where that is not parts, something
-// is left to do.
+// is left to do. The torrent's own part comes first and says so, before any record is
+// taken out of the part where it is.
 func (s *Store) restoreInto(ctx context.Context, snapshot *swarm.Snapshot, peers []swarm.Peer, parts int) (now int, err error) {
 	h := snapshot.InfoHash
-	lists := make([][]string, parts)
+	lists := make([][]*swarm.Peer, parts)
 	for i := range peers {
-		p := &peers[i]
-		part := partOf(p.Addr, parts)
-		newest := record(p)
-		if from := before(part, parts); len(from) > 0 {
-			if newest, err = s.newest(ctx, snapshot, p, from); err != nil {
-				return 0, err
-			}
-		}
-		lists[part] = append(lists[part], address(p.Addr), newest)
+		part := partOf(peers[i].Addr, parts)
+		lists[part] = append(lists[part], &peers[i])
 	}
 	for part, list := range lists {
 		if part > 0 && len(list) == 0 {
 			continue
 		}
-		known, completed := "", "0"
+		args := []string{"", "0"}
 		if part == 0 {
-			known = decimal(int64(parts))
+			args[0] = decimal(int64(parts))
 			if len(peers) == 0 && parts == 1 {
-				completed = decimal(int64(snapshot.Downloaded))
+				args[1] = decimal(int64(snapshot.Downloaded))
 			}
 		}
-		answer, err := s.server.run(ctx, restoreScript, s.keys.part(&h, part), append([]string{known, completed}, list...)...)
+		for _, p := range list {
+			newest, err := s.newest(ctx, h, p, before(part, parts))
+			if err != nil {
+				return 0, err
+			}
+			args = append(args, address(p.Addr), newest)
+		}
+		answer, err := s.server.run(ctx, restoreScript, s.keys.part(&h, part), args...)
 		if err != nil {
 			return 0, err
 		}
@@ -90,16 +92,19 @@ func (s *Store) restoreInto(ctx context.Context, snapshot *swarm.Snapshot, peers
 
 // newest takes a peer's record out of other parts, and returns it, or p's if that is
 // newer.
-func (s *Store) newest(ctx context.Context, snapshot *swarm.Snapshot, p *swarm.Peer, from []int) (string, error) {
+func (s *Store) newest(ctx context.Context, h bittorrent.InfoHash, p *swarm.Peer, from []int) (string, error) {
+	own := record(p)
+	if len(from) == 0 {
+		return own, nil
+	}
 	w := worker{}
 	var places []place
 	for _, i := range from {
-		places = append(places, s.keys.part(&snapshot.InfoHash, i))
+		places = append(places, s.keys.part(&h, i))
 	}
 	if err := s.bring(ctx, &w, p.Addr, places); err != nil {
 		return "", err
 	}
-	own := record(p)
 	if w.brought != "" && w.brought[lastStart:lastEnd] > own[lastStart:lastEnd] {
 		return w.brought[:lastEnd] + w.brought[placeEnd:], nil
 	}

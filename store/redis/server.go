@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"waggle/swarm"
 )
 
 // server is asked. It bounds how much is asked at once and how long an answer may take,
@@ -25,7 +22,9 @@ type server struct {
 	lines    *lines
 	pending  atomic.Int64
 	breakers []breaker // one, or one for each tag
-	seed     [2]uint64 // of all trackers on the server
+	counters counters
+	seedText string
+	seed     [2]uint64 // of all trackers on the server; it follows from the text
 
 	wake   chan struct{} // something broke
 	closed chan struct{}
@@ -42,35 +41,36 @@ func (v *server) breaker(tag byte) *breaker {
 	return &v.breakers[tag]
 }
 
-// try does something once or twice, of which a request to a tag's node is a part. The
-// error is [swarm.ErrBusy] where the server is at fault, ctx's, or what the server said.
-func (v *server) try(ctx context.Context, tag byte, once func(context.Context) error) error {
+// try does something once or twice that asks the nodes of tags. Where it fails, once
+// returns the tags that are at fault, nil for all of them. The error is swarm.ErrBusy
+// where the server is at fault, ctx's, or what the server said.
+func (v *server) try(ctx context.Context, tags []byte, once func(context.Context) (at []byte, err error)) error {
 	if v.pending.Add(1) > int64(v.options.Pending) {
 		v.pending.Add(-1)
-		return swarm.ErrBusy
+		return v.refuse()
 	}
 	defer v.pending.Add(-1)
-	breaker, began := v.breaker(tag), time.Now()
-	for attempt := 1; ; attempt++ {
-		if breaker.broken() {
-			return swarm.ErrBusy
+	for attempt, began := 1, time.Now(); ; attempt++ {
+		if slices.ContainsFunc(tags, v.broken) {
+			return v.refuse()
 		}
-		err := v.attempt(ctx, once)
+		at, err := v.attempt(ctx, once)
+		if at == nil {
+			at = tags
+		}
 		switch {
 		case err == nil:
 			return nil
 		case ended(ctx, err) != nil:
 			if late(ended(ctx, err)) && time.Since(began) > v.options.Timeout/2 { // who asks had less patience
-				v.trip(breaker, context.DeadlineExceeded)
+				v.trip(at, context.DeadlineExceeded)
 			}
 			return ended(ctx, err)
-		case errors.Is(err, swarm.ErrBusy):
-			return err
 		case !transient(err):
 			return fmt.Errorf("redis: %w", err)
-		case attempt == 2 || late(err):
-			v.trip(breaker, err)
-			return swarm.ErrBusy
+		case attempt == 2 || late(err) || full(err):
+			v.trip(at, err)
+			return v.refuse()
 		}
 		if err := pause(ctx, retryPause/2+rand.N(retryPause/2)); err != nil {
 			return err
@@ -87,10 +87,12 @@ func ended(ctx context.Context, err error) error {
 	return ctx.Err()
 }
 
-func (v *server) attempt(ctx context.Context, once func(context.Context) error) error {
+func (v *server) attempt(ctx context.Context, once func(context.Context) ([]byte, error)) (at []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
 	defer cancel()
-	return once(ctx)
+	at, err = once(ctx)
+	v.counters.attempted(err)
+	return at, err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -104,31 +106,26 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func late(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+// broken reports whether nothing may be asked of a tag's node.
+func (v *server) broken(tag byte) bool { return v.breaker(tag).broken() }
 
-// transientWords begin what a server says that cannot do its work now, and may soon.
-var transientWords = []string{"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "NOREPLICAS", "OOM", "MISCONF", "BUSY", "UNKILLABLE", "MOVED", "ASK"}
+// well returns the tags that may be asked.
+func (v *server) well() []byte { return slices.DeleteFunc(allTags(), v.broken) }
 
-// transient reports whether the server, or the way to it, is at fault for now.
-func transient(err error) bool {
-	said, ok := rueidis.IsRedisErr(err)
-	if !ok {
-		return !errors.Is(err, errAnswer) && !errors.Is(err, errForeign) && !errors.Is(err, errNewer)
-	}
-	word, _, _ := strings.Cut(said.Error(), " ")
-	return slices.Contains(transientWords, word)
-}
-
-// errAnswer is an answer that is not understood.
-var errAnswer = errors.New("the server's answer is not understood: is something else than waggle writing to these keys?")
-
-func (v *server) trip(b *breaker, err error) {
-	fault := v.fault(err)
-	if strings.HasPrefix(err.Error(), "READONLY") && !v.options.Cluster {
+// trip has the nodes of tags probed, which are at fault.
+func (v *server) trip(tags []byte, err error) {
+	if word(err.Error()) == "READONLY" && !v.options.Cluster {
 		v.lines.hangUp() // the address may lead to another server now
 	}
-	if b.trip(fault) {
-		v.options.Log.Warn("store: announces are refused until Redis answers", "fault", fault)
+	f := fault{"Redis at " + strings.Join(v.options.Addresses, ",") + ": " + explain(err), full(err)}
+	first, news := len(v.ill()) == 0, false
+	for _, tag := range tags {
+		news = v.breaker(tag).trip(f) || news
+	}
+	if first && news {
+		v.options.Log.Warn("store: announces are refused until Redis answers", "fault", f.words)
+	}
+	if news {
 		select {
 		case v.wake <- struct{}{}:
 		default:
@@ -136,36 +133,15 @@ func (v *server) trip(b *breaker, err error) {
 	}
 }
 
-func (v *server) fault(err error) string {
-	return "Redis at " + strings.Join(v.options.Addresses, ",") + ": " + explain(err)
-}
-
-// explain says what is wrong, and of some faults the remedy.
-func explain(err error) string {
-	text := err.Error()
-	switch word, _, _ := strings.Cut(text, " "); {
-	case late(err):
-		return "it does not answer"
-	case word == "OOM":
-		return "its memory is full: raise maxmemory, or lower limits of peers"
-	case word == "MISCONF":
-		return "it cannot save to its disk (" + text + ")"
-	case word == "READONLY":
-		return "it is a replica: name the address of its master"
-	case word == "TRYAGAIN":
-		return "the cluster is moving keys"
-	}
-	return text
-}
-
 // run calls a script.
 func (v *server) run(ctx context.Context, s *script, at place, args ...string) (answer rueidis.RedisMessage, err error) {
-	err = v.try(ctx, at.tag, func(ctx context.Context) (err error) {
+	err = v.try(ctx, []byte{at.tag}, func(ctx context.Context) (_ []byte, err error) {
+		v.counters.scripts.Add(1)
 		answer, err = v.Do(ctx, s.command(v.B(), at, args)).ToMessage()
 		if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
 			answer, err = v.Do(ctx, s.whole(v.B(), at, args)).ToMessage()
 		}
-		return err
+		return nil, err
 	})
 	return answer, err
 }
@@ -181,37 +157,28 @@ type call struct {
 // where it fails.
 func (v *server) runAll(ctx context.Context, calls []call) (answers []rueidis.RedisMessage, err error) {
 	answers = make([]rueidis.RedisMessage, len(calls))
+	asked := make([]byte, len(calls))
 	for i := range calls {
-		if v.breaker(calls[i].tag).broken() {
-			return nil, swarm.ErrBusy
-		}
+		asked[i] = calls[i].tag
 	}
-	err = v.try(ctx, calls[0].tag, func(ctx context.Context) error {
+	err = v.try(ctx, asked, func(ctx context.Context) (at []byte, err error) {
+		v.counters.scripts.Add(uint64(len(calls)))
 		commands := make([]rueidis.Completed, len(calls))
 		for i, c := range calls {
 			commands[i] = c.command(v.B(), c.place, c.args)
 		}
+		var faults faults
 		for i, result := range v.DoMulti(ctx, commands...) {
-			c, err := calls[i], result.Error()
-			if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
+			if said, ok := rueidis.IsRedisErr(result.Error()); ok && said.IsNoScript() {
+				c := calls[i]
 				result = v.Do(ctx, c.whole(v.B(), c.place, c.args))
 			}
-			if answers[i], err = result.ToMessage(); err != nil {
-				return v.blame(c.tag, calls[0].tag, err)
-			}
+			answers[i], err = result.ToMessage()
+			faults.add(asked[i], err)
 		}
-		return nil
+		return faults.at, faults.err
 	})
 	return answers, err
-}
-
-// blame breaks the tag that is at fault, where it is not the one of the request.
-func (v *server) blame(tag, asked byte, err error) error {
-	if v.breaker(tag) == v.breaker(asked) || !transient(err) {
-		return err
-	}
-	v.trip(v.breaker(tag), err)
-	return swarm.ErrBusy
 }
 
 // ask sends commands that change nothing, all in one round trip to each node, and
@@ -221,35 +188,36 @@ func (v *server) ask(ctx context.Context, n int, tag func(int) byte, command fun
 		return nil, ctx.Err()
 	}
 	answers = make([]rueidis.RedisMessage, n)
-	for i := range n {
-		if v.breaker(tag(i)).broken() {
-			return nil, swarm.ErrBusy
-		}
+	asked := make([]byte, n)
+	for i := range asked {
+		asked[i] = tag(i)
 	}
-	err = v.try(ctx, tag(0), func(ctx context.Context) error {
+	err = v.try(ctx, asked, func(ctx context.Context) (at []byte, err error) {
+		v.counters.reads.Add(uint64(n))
 		commands := make([]rueidis.Completed, n)
 		for i := range commands {
 			commands[i] = command(v.B(), i)
 		}
+		var faults faults
 		for i, result := range v.DoMulti(ctx, commands...) {
-			var err error
-			if answers[i], err = result.ToMessage(); err != nil && !rueidis.IsRedisNil(err) {
-				return v.blame(tag(i), tag(0), err)
+			if answers[i], err = result.ToMessage(); !rueidis.IsRedisNil(err) {
+				faults.add(asked[i], err)
 			}
 		}
-		return nil
+		return faults.at, faults.err
 	})
 	return answers, err
 }
 
 // askOne sends one command that changes nothing.
 func (v *server) askOne(ctx context.Context, tag byte, command func(rueidis.Builder) rueidis.Completed) (answer rueidis.RedisMessage, err error) {
-	err = v.try(ctx, tag, func(ctx context.Context) (err error) {
+	err = v.try(ctx, []byte{tag}, func(ctx context.Context) (_ []byte, err error) {
+		v.counters.reads.Add(1)
 		answer, err = v.Do(ctx, command(v.B())).ToMessage()
 		if rueidis.IsRedisNil(err) {
-			return nil
+			err = nil
 		}
-		return err
+		return nil, err
 	})
 	return answer, err
 }

@@ -72,7 +72,7 @@ func (s *Store) considerSplit(ctx context.Context, a *swarm.Announce, w *worker,
 	rate := s.rates.more(&a.InfoHash)
 	o := s.server.options
 	many := o.SplitPeers > 0 && w.peers() > o.SplitPeers*parts
-	often := o.SplitRate > 0 && rate > o.SplitRate*parts
+	often := o.SplitRate > 0 && min(rate, w.peers()) > o.SplitRate*parts // one of few peers shares the rate of another one
 	if !many && !often || parts == maxParts || w.located {
 		return
 	}

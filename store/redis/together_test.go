@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -107,78 +106,6 @@ func TestStoresThatExpireAtOnceCountEachPeerOnce(t *testing.T) {
 	wantTotals(t, stores[2], swarm.Totals{Torrents: 1, Peers: 1})
 }
 
-// TestPeerIsTakenAlongWhenASwarmIsSplit shows that what is known of a peer follows it.
-func TestPeerIsTakenAlongWhenASwarmIsSplit(t *testing.T) {
-	o := options(t, urlOf(cluster), newPrefix())
-	o.SplitPeers = -1
-	one := opened(t, o)
-	h := hash(7, 1)
-	const peers = 40
-	for n := range peers {
-		a := seeder(h, n)
-		a.Event = bittorrent.EventCompleted
-		do(t, one, a)
-	}
-	o.SplitPeers = 10
-	two := opened(t, o)
-	for range 3 {
-		for n := range peers {
-			a := seeder(h, n)
-			a.Event, a.Now = bittorrent.EventCompleted, now.Add(time.Minute)
-			for _, s := range []*redis.Store{two, one} {
-				if r := do(t, s, a); r.Complete != peers || r.Downloaded != peers {
-					t.Fatalf("%d seeders and %d downloads, want %d", r.Complete, r.Downloaded, peers)
-				}
-			}
-		}
-	}
-	parts, err := cluster[0].cli("-c", "HGET", fmt.Sprintf("%s:{07}:%s", o.Prefix, h), "parts")
-	if err != nil || parts != "4" {
-		t.Errorf("%s parts, %v, want 4", parts, err)
-	}
-	for snapshot, err := range one.Swarms(t.Context()) {
-		if err != nil || len(snapshot.Peers) != peers {
-			t.Errorf("%d peers, %v", len(snapshot.Peers), err)
-		}
-		for _, p := range snapshot.Peers {
-			if !p.First.Equal(now) || !p.Last.Equal(now.Add(time.Minute)) {
-				t.Errorf("%v was seen from %v to %v", p.Addr, p.First, p.Last)
-			}
-		}
-	}
-	for n := range peers {
-		a := seeder(h, n)
-		a.Event = bittorrent.EventStopped
-		do(t, []*redis.Store{one, two}[n%2], a)
-	}
-	wantCounts(t, two, h, bittorrent.ScrapeCounts{Downloaded: peers})
-	wantTotals(t, one, swarm.Totals{Torrents: 1})
-}
-
-func TestSwarmWithLocatedPeersIsNotSplit(t *testing.T) {
-	o := options(t, alone.url(), newPrefix())
-	o.SplitPeers = 4
-	s := opened(t, o)
-	group, err := o.Group("r1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := swarm.NewPolicy("strict", 15*time.Second, 5*time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 20 {
-		a := leecher(hash(1, 1), n)
-		if n < 2 {
-			a.Location, a.Policy = group, &policy
-		}
-		do(t, s, a)
-	}
-	if parts, err := alone.cli("HEXISTS", fmt.Sprintf("%s:{01}:%s", o.Prefix, hash(1, 1)), "parts"); err != nil || parts != "0" {
-		t.Errorf("split: %s, %v", parts, err)
-	}
-}
-
 // TestTrackersDecideTogetherAboutLocatedPeers lets four trackers hear a rack's hosts at
 // once: the rack has one importer, whoever is asked.
 func TestTrackersDecideTogetherAboutLocatedPeers(t *testing.T) {
@@ -230,19 +157,6 @@ func TestTrackersDecideTogetherAboutLocatedPeers(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestOftenAnnouncedSwarmIsSplit(t *testing.T) {
-	o := options(t, alone.url(), newPrefix())
-	o.SplitRate = 20
-	s := opened(t, o)
-	for range 60 {
-		do(t, s, leecher(hash(1, 1), 1))
-	}
-	if parts, err := alone.cli("HGET", fmt.Sprintf("%s:{01}:%s", o.Prefix, hash(1, 1)), "parts"); err != nil || parts == "" {
-		t.Errorf("split: %q, %v", parts, err)
-	}
-	wantCounts(t, s, hash(1, 1), bittorrent.ScrapeCounts{Incomplete: 1, Downloaders: 1})
 }
 
 func TestNewPeerBeyondTheLimitIsAnsweredAndNotRecorded(t *testing.T) {

@@ -21,15 +21,19 @@ type view struct {
 	sample [swarm.Leecher + 1][2]pot // by kind and family
 }
 
-// pot is the sample of one kind and family: entries as the server has them, a run from
-// each part of the torrent.
+// pot is the sample of one kind and family: a run from each part of the torrent.
 type pot struct {
-	runs []string
-	left []ticket // those that were not drawn
+	runs  []run
+	peers int // in all runs' parts, that were not drawn
 }
 
-// ticket says where an entry is.
-type ticket struct{ run, index uint16 }
+// run is what a part gave: entries as the server has them, one after the other. The part
+// may be far larger than its run, or another part.
+type run struct {
+	entries string
+	left    []uint16 // the numbers of those that were not drawn
+	peers   int      // in the part, that were not drawn
+}
 
 // Widths of entries: of IPv4 and IPv6.
 var widths = [2]int{42, 68}
@@ -41,34 +45,48 @@ func (v *view) reset(asker netip.AddrPort) {
 	v.tally, v.asker, v.self = tally{}, asker, address(asker)
 	for kind := range v.sample {
 		for f := range v.sample[kind] {
-			p := &v.sample[kind][f]
-			clear(p.runs)
-			p.runs, p.left = p.runs[:0], p.left[:0]
+			v.sample[kind][f].reset()
 		}
 	}
 }
 
-// take adds what a script sampled of a group.
+func (p *pot) reset() {
+	for i := range p.runs {
+		p.runs[i].entries, p.runs[i].left = "", p.runs[i].left[:0]
+	}
+	p.runs, p.peers = p.runs[:0], 0
+}
+
+// take adds what a script sampled of a group of a part, whose counts were added before.
 func (v *view) take(group, entries string) error {
+	all := [...]*[2]uint32{&v.seeders, &v.partial, &v.leechers}
 	for kind := range groups {
 		for f := range groups[kind] {
 			if groups[kind][f] == group {
-				return v.sample[kind][f].take(entries, widths[f])
+				return v.sample[kind][f].take(entries, widths[f], int(all[kind][f]))
 			}
 		}
 	}
 	return fmt.Errorf("%w: a sample of group %.20q", errAnswer, group)
 }
 
-func (p *pot) take(entries string, width int) error {
+// take adds a run. all is how many peers there are in its part and those before it.
+func (p *pot) take(entries string, width, all int) error {
 	n := len(entries) / width
 	if len(entries)%width != 0 || n > 1<<16 || len(p.runs) > maxParts {
 		return fmt.Errorf("%w: a sample of %d bytes", errAnswer, len(entries))
 	}
-	for i := range n {
-		p.left = append(p.left, ticket{uint16(len(p.runs)), uint16(i)})
+	if len(p.runs) == cap(p.runs) {
+		p.runs = append(p.runs, run{})
+	} else {
+		p.runs = p.runs[:len(p.runs)+1] // it has memory from before
 	}
-	p.runs = append(p.runs, entries)
+	r := &p.runs[len(p.runs)-1]
+	r.entries, r.peers = entries, max(all-p.peers, n)
+	p.peers += r.peers
+	for i := range n {
+		r.left = append(r.left, uint16(i))
+	}
 	return nil
 }
 
@@ -167,15 +185,15 @@ func compact(text string) (six [bittorrent.CompactLen4]byte, ok bool) {
 // chance is a random number of 31 bits for the server.
 func (v *view) chance() string { return decimal(int64(v.random.Uint64() >> 33)) }
 
-// draw returns an entry that was not drawn yet, each as likely as any other, and not the
-// asker's; or "".
+// draw returns an entry that was not drawn yet, each peer as likely as any other, and not
+// the asker's; or "".
 func (v *view) draw(p *pot, width int) string {
-	for len(p.left) > 0 {
-		last := len(p.left) - 1
-		at := int(v.random.Uint64() >> 32 * uint64(len(p.left)) >> 32)
-		t := p.left[at]
-		p.left[at], p.left = p.left[last], p.left[:last]
-		entry := p.runs[t.run][int(t.index)*width:][:width]
+	for r := v.pick(p); r != nil; r = v.pick(p) {
+		last := len(r.left) - 1
+		at := v.below(len(r.left))
+		index := int(r.left[at])
+		r.left[at], r.left = r.left[last], r.left[:last]
+		entry := r.entries[index*width:][:width]
 		n := len(v.self) // the last characters differ most
 		if n >= width-idLen || n == 0 || entry[n] != ' ' || entry[n-1] != v.self[n-1] || entry[:n] != v.self {
 			return entry
@@ -183,3 +201,30 @@ func (v *view) draw(p *pot, width int) string {
 	}
 	return ""
 }
+
+// pick returns a run with entries to draw, each as likely as its part has peers; nil:
+// there is none.
+func (v *view) pick(p *pot) *run {
+	for p.peers > 0 {
+		at := 0
+		if len(p.runs) > 1 {
+			at = v.below(p.peers)
+		}
+		i := 0
+		for ; at >= p.runs[i].peers; i++ {
+			at -= p.runs[i].peers
+		}
+		r := &p.runs[i]
+		if len(r.left) > 0 {
+			r.peers--
+			p.peers--
+			return r
+		}
+		p.peers -= r.peers
+		r.peers = 0
+	}
+	return nil
+}
+
+// below returns a random number from 0 to n-1.
+func (v *view) below(n int) int { return int(v.random.Uint64() >> 32 * uint64(n) >> 32) }

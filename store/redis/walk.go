@@ -57,7 +57,7 @@ func (s *Store) Counts(ctx context.Context, h bittorrent.InfoHash) (c bittorrent
 // go meanwhile any may be shown; any other is shown once. Hash i has the counts i; both
 // are see's until it returns.
 func (s *Store) AllCounts(ctx context.Context, first, last byte, see func([]bittorrent.InfoHash, []bittorrent.ScrapeCounts) bool) (whole bool, err error) {
-	totals, err := s.totals(ctx)
+	totals, err := s.totals(ctx, allTags())
 	if err != nil {
 		return false, err
 	}
@@ -160,7 +160,7 @@ func (w *walk) step(ctx context.Context, at place, cursor uint64) (next uint64, 
 func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 	return func(yield func(swarm.Snapshot, error) bool) {
 		fail := func(err error) { yield(swarm.Snapshot{}, err) }
-		totals, err := s.totals(ctx)
+		totals, err := s.totals(ctx, allTags())
 		if err != nil {
 			fail(err)
 			return

@@ -13,7 +13,8 @@ for _, member in ipairs(due) do
   local last = record and string.sub(record, 15, 24)
   if not record then
     redis.call('ZREM', KEYS[1], member)
-    if redis.call('HEXISTS', tag .. ':' .. hash .. ':said', addr) == 1 then
+    -- Of a split torrent it may be recorded in another part.
+    if redis.call('HEXISTS', tag .. ':' .. hash .. ':said', addr) == 1 and redis.call('HEXISTS', tag .. ':' .. hash, 'parts') == 0 then
       out[#out + 1] = 'gone ' .. hash .. ' ' .. addr
     end
   elseif tonumber(last) >= before then

@@ -1,3 +1,7 @@
+-- Where memory is full, Redis refuses a script's writes that may need some until it has
+-- written. This writes nothing, so that peers may leave and make room.
+redis.call('UNLINK', KEYS[2])
+
 -- Removes a peer whose record is given, and the torrent where nothing is left of it.
 -- Returns true where the torrent has no peers left, and is, or was, split into parts.
 local function remove(tag, hash, addr, record)

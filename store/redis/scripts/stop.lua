@@ -1,7 +1,7 @@
--- Removes a peer, and returns the counts that are left, and its record, which is empty
--- where it was not there; and 1 if it is there still. KEYS[1]: the torrent, or a part. ARGV: 1 address; 2 how many
--- parts the torrent has, as far as the tracker knows, or ''; 3 only if it was seen last
--- before this time, or ''.
+-- Removes a peer, and returns the counts that are left; its record, which is empty where
+-- it was not there; and 1 if it is there still. KEYS[1]: the torrent, or a part. ARGV: 1
+-- address; 2 how many parts the torrent has, as far as the tracker knows, or ''; 3 only if
+-- it was seen last before this time, or ''.
 local t, addr = KEYS[1], ARGV[1]
 local c = counts(t)
 if ARGV[2] ~= '' and (c[8] or '1') ~= ARGV[2] then
