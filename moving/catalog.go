@@ -11,8 +11,7 @@ import (
 	"waggle/catalog"
 )
 
-// catalog copies transfers with their .torrents and, where there is none yet, the
-// history.
+// catalog copies transfers with their .torrents, and the history.
 func (c *copying) catalog(ctx context.Context) error {
 	known := map[bittorrent.InfoHash]catalog.Record{}
 	for r, err := range c.to.Catalog.Records(ctx) {
@@ -44,13 +43,20 @@ func (c *copying) transfer(ctx context.Context, r catalog.Record, known map[bitt
 		if joined == theirs {
 			return nil
 		}
+		if used, ok := c.to.Catalog.(catalog.Shared); ok { // others may have changed it since
+			return used.Mark(ctx, []catalog.Record{joined})
+		}
 		return c.to.Catalog.Apply(ctx, []catalog.Change{{Record: joined}})
 	}
 	metainfo, err := c.from.Catalog.Torrent(ctx, r.InfoHash)
 	if err != nil && !errors.Is(err, catalog.ErrUnknown) { // one of a directory has none
 		return err
 	}
-	return c.to.Catalog.Apply(ctx, []catalog.Change{{Record: r, Metainfo: metainfo}})
+	err = c.to.Catalog.Apply(ctx, []catalog.Change{{Record: r, Metainfo: metainfo}})
+	if errors.Is(err, catalog.ErrConflict) && !c.o.Overwrite {
+		return nil // somebody who uses the other store has just registered it
+	}
+	return err
 }
 
 // joinTimes returns a record with the earliest first and the latest last times of two.
@@ -80,10 +86,13 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// history copies ended periods, the oldest first. Transfers that are there stay.
+// history copies ended periods, the oldest first, or those that have ended since it was
+// copied last. Transfers that are there stay. A store that has periods of its own keeps
+// those alone: they have no order but the one in which they ended.
 func (c *copying) history(ctx context.Context, known map[bittorrent.InfoHash]catalog.Record) error {
-	if there, _, err := c.to.Catalog.History(ctx, 0, 1); err != nil || len(there) > 0 {
-		return err // periods have no order but the one in which they ended: they are not mixed
+	there, _, err := c.to.Catalog.History(ctx, 0, 1)
+	if err != nil {
+		return fmt.Errorf("reading the other store's history: %w", err)
 	}
 	var all []catalog.Period // the latest first; a store keeps a bounded number
 	for before := int64(0); ; {
@@ -96,6 +105,7 @@ func (c *copying) history(ctx context.Context, known map[bittorrent.InfoHash]cat
 		}
 		before = last
 	}
+	all = since(all, there, samePeriod)
 	slices.Reverse(all)
 	for step := periodsAtOnce; len(all) > 0; {
 		some := all[:min(step, len(all))]
@@ -112,6 +122,10 @@ func (c *copying) history(ctx context.Context, known map[bittorrent.InfoHash]cat
 		c.report()
 	}
 	return nil
+}
+
+func samePeriod(a, b *catalog.Period) bool {
+	return a.InfoHash == b.InfoHash && a.Registered.Equal(b.Registered) && a.Deactivated.Equal(b.Deactivated) && a.Name == b.Name
 }
 
 // periodsAtOnce is how many ended periods are written at a time, if the store takes so

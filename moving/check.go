@@ -37,6 +37,7 @@ type checking struct {
 	wrong    func(string)
 	progress func(Result)
 	result   Result
+	seeders  int
 }
 
 func (c *checking) say(format string, a ...any) { c.wrong(fmt.Sprintf(format, a...)) }
@@ -55,6 +56,7 @@ func (c *checking) swarms(ctx context.Context) error {
 		}
 		c.result.Torrents++
 		c.result.Peers += len(s.Peers)
+		c.seeders += int(countsOf(&s).Complete)
 		c.peers(&s)
 		if err := c.counts(ctx, &s); err != nil {
 			return err
@@ -141,8 +143,9 @@ func (c *checking) totals(ctx context.Context, before swarm.Totals) error {
 	if err != nil {
 		return fmt.Errorf("asking for totals: %w", err)
 	}
-	if t == before && (t.Torrents != c.result.Torrents || t.Peers != c.result.Peers) {
-		c.say("the store counts %d torrents and %d peers; %d and %d were found", t.Torrents, t.Peers, c.result.Torrents, c.result.Peers)
+	if found := (swarm.Totals{Torrents: c.result.Torrents, Peers: c.result.Peers, Seeders: c.seeders}); t == before && t != found {
+		c.say("the store counts %d torrents and %d peers, of whom %d are seeders; %d, %d and %d were found",
+			t.Torrents, t.Peers, t.Seeders, found.Torrents, found.Peers, found.Seeders)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package moving
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"waggle/account"
 	"waggle/catalog"
@@ -42,9 +44,10 @@ type Options struct {
 }
 
 // swarmsAtOnce is how many swarms are written at a time, since a store on a network
-// takes milliseconds for each, and peersAtOnce how many of their peers wait at most.
+// takes milliseconds for each. They have so many peers together at most, or it is one.
 const (
 	swarmsAtOnce = 32
+	peersAtOnce  = 1 << 20
 	chunk        = 1000 // peers of a swarm that are copied in one step
 )
 
@@ -89,6 +92,7 @@ func (c *copying) swarms(ctx context.Context) error {
 	}
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(swarmsAtOnce)
+	room := semaphore.NewWeighted(peersAtOnce)
 	for s, err := range c.from.Swarms.Swarms(working) {
 		if err != nil {
 			if working.Err() != nil && ctx.Err() == nil {
@@ -96,8 +100,15 @@ func (c *copying) swarms(ctx context.Context) error {
 			}
 			return errors.Join(fmt.Errorf("reading swarms: %w", err), group.Wait())
 		}
+		size := min(int64(len(s.Peers)), peersAtOnce)
+		if err := room.Acquire(working, size); err != nil {
+			return cmp.Or(group.Wait(), err)
+		}
 		s.Peers = slices.Clone(s.Peers) // which are ours until the next one only
-		group.Go(func() error { return c.swarm(working, to, s) })
+		group.Go(func() error {
+			defer room.Release(size)
+			return c.swarm(working, to, s)
+		})
 	}
 	return group.Wait()
 }
@@ -117,7 +128,7 @@ func (c *copying) swarm(ctx context.Context, to swarm.Restorer, s swarm.Snapshot
 	return nil
 }
 
-// accounts copies accounts and, where there is none yet, the audit log.
+// accounts copies accounts, and the audit log.
 func (c *copying) accounts(ctx context.Context) error {
 	ours, err := c.from.Accounts.Accounts(ctx)
 	if err != nil {
@@ -147,14 +158,16 @@ func (c *copying) accounts(ctx context.Context) error {
 // page is how many entries are read at a time.
 const page = 1000
 
+// audit copies the audit log, or what has come since it was copied last. A store that has
+// entries of its own keeps those alone: they have no order but their numbers.
 func (c *copying) audit(ctx context.Context) error {
-	if there, _, err := c.to.Accounts.Entries(ctx, 0, 1); err != nil || len(there) > 0 {
-		return err // entries have no order but their numbers: they are not mixed
+	there, _, err := c.to.Accounts.Entries(ctx, 0, 1)
+	if err != nil {
+		return fmt.Errorf("reading the other store's audit log: %w", err)
 	}
 	var all []account.Entry // the latest first; a store keeps a bounded number
 	for before, more := int64(0), true; more; {
 		var some []account.Entry
-		var err error
 		if some, more, err = c.from.Accounts.Entries(ctx, before, page); err != nil {
 			return fmt.Errorf("reading the audit log: %w", err)
 		}
@@ -164,12 +177,32 @@ func (c *copying) audit(ctx context.Context) error {
 		all = append(all, some...)
 		before = some[len(some)-1].Number
 	}
-	for _, e := range slices.Backward(all) {
+	for _, e := range slices.Backward(since(all, there, sameEntry)) {
 		if err := c.to.Accounts.Append(ctx, e); err != nil {
 			return fmt.Errorf("writing the audit log: %w", err)
 		}
 		c.rest.Entries++
 		c.report()
+	}
+	return nil
+}
+
+func sameEntry(a, b *account.Entry) bool {
+	same := *b
+	same.Number, same.Time = a.Number, a.Time
+	return *a == same && a.Time.Equal(b.Time)
+}
+
+// since returns those of a list, the latest first, that have come since the latest that
+// is there already: all where there is none, and none where that one is of another list.
+func since[V any](all, there []V, same func(a, b *V) bool) []V {
+	if len(there) == 0 {
+		return all
+	}
+	for i := range all {
+		if same(&all[i], &there[0]) {
+			return all[:i]
+		}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"waggle/account"
 	"waggle/bittorrent"
 	"waggle/catalog"
+	"waggle/document/documenttest"
 	"waggle/moving"
 	"waggle/store/memory"
 	"waggle/swarm"
@@ -265,6 +266,128 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	if len(found) != 8 {
 		t.Errorf("found\n%s", all)
 	}
+}
+
+// weak are accounts whose log takes a few entries, and then fails.
+type weak struct {
+	account.Store
+	left *int
+}
+
+func (w weak) Append(ctx context.Context, e account.Entry) error {
+	if *w.left--; *w.left < 0 {
+		return errBroken
+	}
+	return w.Store.Append(ctx, e)
+}
+
+// feeble is a catalogue that takes a few changes one by one, and then fails.
+type feeble struct {
+	catalog.Store
+	left *int
+}
+
+func (f feeble) Apply(ctx context.Context, changes []catalog.Change) error {
+	if *f.left--; *f.left < 0 {
+		return errBroken
+	}
+	return narrow{f.Store}.Apply(ctx, changes)
+}
+
+func TestCopyThatFailedGoesOnWhereItEnded(t *testing.T) {
+	from, to := kept(t), kept(t)
+	full(t, from)
+	for tries, left := 1, 0; ; tries++ {
+		left = tries
+		weakly := moving.Kept{Swarms: to.Swarms, Catalog: feeble{to.Catalog, &left}, Accounts: weak{to.Accounts, &left}}
+		_, err := moving.Copy(t.Context(), from, weakly, moving.Options{})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errBroken) || tries > 10 {
+			t.Fatal(err)
+		}
+	}
+	periods, _, _ := to.Catalog.History(t.Context(), 0, 10)
+	entries, _, _ := to.Accounts.Entries(t.Context(), 0, 10)
+	for i, want := range []string{"2", "1", "0"} {
+		if len(periods) != 3 || periods[i].Name != want || len(entries) != 3 || entries[i].What != want {
+			t.Fatalf("%+v and %+v", periods, entries)
+		}
+	}
+}
+
+func TestLogAndHistoryOfOnesOwnAreNotMixedWithOthers(t *testing.T) {
+	from, to := kept(t), kept(t)
+	full(t, from)
+	apply(t, to, catalog.Change{Record: catalog.Record{Transfer: catalog.Transfer{InfoHash: bittorrent.InfoHash{9}}}, Ended: &catalog.Period{Transfer: catalog.Transfer{InfoHash: bittorrent.InfoHash{9}}}})
+	if err := to.Accounts.Append(t.Context(), account.Entry{Time: start, Name: "bob", What: "0"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := copyAll(t, from, to, moving.Options{}); r.Entries+r.Periods != 0 || r.Accounts != 1 || r.Transfers != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// busy is a catalogue that another tracker changes between each look and each change.
+type busy struct {
+	catalog.Shared
+	change func()
+}
+
+func (b busy) Apply(ctx context.Context, changes []catalog.Change) error {
+	b.change()
+	return b.Shared.Apply(ctx, changes)
+}
+
+func (b busy) Mark(ctx context.Context, records []catalog.Record) error {
+	b.change()
+	return b.Shared.Mark(ctx, records)
+}
+
+func openShared(t *testing.T, m *documenttest.Memory) catalog.Shared {
+	t.Helper()
+	c, err := catalog.OpenDocuments(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCopyTakesNothingBackThatOthersChangeInTheMeantime(t *testing.T) {
+	for name, there := range map[string]bool{"a transfer that was there": true, "one that is registered just then": false} {
+		t.Run(name, func(t *testing.T) {
+			from, to := kept(t), kept(t)
+			h := full(t, from)
+			m := documenttest.NewMemory()
+			theirs := catalog.Record{Transfer: catalog.Transfer{InfoHash: h, Name: "theirs", Source: catalog.Upload, Registered: start, LastStarted: start.Add(time.Hour)}}
+			change := func() {
+				others := openShared(t, m)
+				if err := others.Apply(t.Context(), []catalog.Change{{Record: theirs}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if there {
+				change()
+			}
+			theirs.Profile = "changed"
+			from.Catalog = withoutHistory{from.Catalog}
+			to.Catalog = busy{openShared(t, m), change}
+			copyAll(t, from, to, moving.Options{})
+			to.Catalog = openShared(t, m)
+			got := record(t, to, h)
+			if got.Profile != "changed" || got.Name != "theirs" || there && !got.FirstStarted.Equal(start) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// withoutHistory is a catalogue none of whose periods has ended.
+type withoutHistory struct{ catalog.Store }
+
+func (withoutHistory) History(context.Context, int64, int) ([]catalog.Period, int64, error) {
+	return nil, 0, nil
 }
 
 // narrow is a catalogue that takes few changes at a time.

@@ -1,7 +1,9 @@
 package roster
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"testing"
@@ -162,12 +164,40 @@ func TestOverdueFindsWhatSilentWouldAndChangesNothing(t *testing.T) {
 	if !w.roster.Overdue(later, 0) || w.roster.members[two.addr].standby != standby || !standby {
 		t.Error("who should not stand by any more is not overdue, or has changed")
 	}
-	w.roster.Silent(nil, later, 0)
+	w.silent(later)
 	if w.roster.members[two.addr].standby || w.roster.Overdue(later, 0) {
 		t.Error("it still stands by")
 	}
-	if w.roster.Alive(one.addr, w.now.Add(601*time.Second)); len(w.roster.Silent(nil, w.now.Add(601*time.Second), 0)) != 1 {
+	if w.roster.Alive(one.addr, w.now.Add(601*time.Second)); len(w.silent(w.now.Add(601*time.Second))) != 1 {
 		t.Error("the store has heard of one, and both are silent")
+	}
+}
+
+func TestSilenceOfManyIsLookedAtInParts(t *testing.T) {
+	tree := mustTree("rack")
+	w := newWorld(mustPolicy("strict"), nil)
+	w.roster.Keep()
+	for n := range 20 {
+		w.announce(newHost(n, mustGroup(tree, fmt.Sprint("r", n/2))).announce())
+	}
+	w.roster.Changes(nil, math.MaxInt)
+	later := w.now.Add(31 * time.Second)
+	parts, standbys := 0, 0
+	for more := true; more; parts++ {
+		if _, more = w.roster.Silent(nil, later, 0, 3); more != (parts < 3) {
+			t.Fatalf("part %d: more %v", parts, more)
+		}
+		if some, _ := w.roster.Changes(nil, math.MaxInt); len(some) > 3 {
+			t.Errorf("%d changes", len(some))
+		}
+	}
+	for _, m := range w.roster.members {
+		if m.standby {
+			standbys++
+		}
+	}
+	if parts != 4 || standbys > 0 {
+		t.Errorf("in %d parts, and %d still stand by", parts, standbys)
 	}
 }
 

@@ -14,13 +14,17 @@ const tendStep = 8192
 // Silent appends to dst the located peers that have been silent for longer than
 // they may: twice the interval that they were told or keep, and at least 15 seconds
 // beyond it, and the grace. It looks at some thousand at a time, and at the others
-// when it is asked again. The store forgets them, which calls Remove.
+// when it is asked again. The store forgets them, which calls Remove. It stops where so
+// many changes wait as may, and says so: to be asked again when they were taken.
 //
 // An importer that never could be connected to, and is silent for twice the interval
 // that it was told, may be dead or slow: it stays, and loses its role.
-func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration) []netip.AddrPort {
+func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration, changes int) (_ []netip.AddrPort, more bool) {
 	r.now = now.UnixNano()
 	for range min(tendStep, len(r.all)) {
+		if len(r.changed) >= changes {
+			return dst, true
+		}
 		switch m := r.nextTended(); r.lateness(m, grace) {
 		case silent:
 			dst = append(dst, m.addr)
@@ -31,7 +35,7 @@ func (r *Roster) Silent(dst []netip.AddrPort, now time.Time, grace time.Duration
 			r.standDown(m)
 		}
 	}
-	return dst
+	return dst, false
 }
 
 // Overdue reports whether Silent would find anything among the members that it would

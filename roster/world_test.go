@@ -2,6 +2,7 @@ package roster
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -97,9 +98,15 @@ func (w *world) leave(addr netip.AddrPort) {
 	w.roster.Remove(addr)
 }
 
+// silent returns those that are silent for too long at a time.
+func (w *world) silent(now time.Time) []netip.AddrPort {
+	gone, _ := w.roster.Silent(nil, now, 0, math.MaxInt)
+	return gone
+}
+
 // tend forgets those that are silent for too long.
 func (w *world) tend() (gone []netip.AddrPort) {
-	gone = w.roster.Silent(nil, w.now, 0)
+	gone = w.silent(w.now)
 	for _, addr := range gone {
 		w.leave(addr)
 	}

@@ -22,6 +22,11 @@
 // between workers. What a packet is answered with is decided by responder.answer,
 // which knows of no socket.
 //
+// A worker waits for nobody. What must wait, for the location of an address or for a
+// store on a network, is answered by goroutines of its own, a bounded number at a time
+// (late.go). Beyond it, who waits for a location counts as unlocated, and who waits for
+// a store is met with silence.
+//
 // On Linux each worker has a socket of its own (batchSocket): it takes what has
 // arrived with one system call, builds each answer where it is sent from, and
 // sends all of them with another. While there are packets it does nothing else;

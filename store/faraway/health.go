@@ -105,6 +105,9 @@ func (h *Health) watch(ctx context.Context) {
 func (h *Health) isBack(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return true
+	}
 	if h.IsAnswer(err) {
 		h.end()
 		h.wrong, h.failures = nil, 0

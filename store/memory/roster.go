@@ -78,7 +78,7 @@ func (s *Store) eachRoster(ctx context.Context, do func(*shard, *torrent, *roste
 func (s *Store) Tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
 	var silent []netip.AddrPort
 	err = s.eachRoster(ctx, func(sh *shard, t *torrent, ro *roster.Roster) {
-		silent = ro.Silent(silent[:0], now, grace)
+		silent, _ = ro.Silent(silent[:0], now, grace, math.MaxInt)
 		for _, addr := range silent {
 			peers += s.dropAddr(sh, t, addr)
 		}

@@ -18,8 +18,8 @@ const warnMembers = "the tracker holds as many located peers as it may: you are 
 // view of the swarm, perhaps a sample, with the true lengths, and asker where the peer
 // stands there. The view must not be changed until Announce returns.
 //
-// The error is swarm.ErrBusy where too many wait or other trackers were quicker
-// always, ctx's, or the Map's. The peer may have been recorded by then; the next
+// The error is swarm.ErrBusy where too many wait, it takes more than 5 s, or other trackers
+// were quicker always, ctx's, or the Map's. The peer may have been recorded by then; the next
 // announce of it mends what is missing.
 func (s *Replicas) Announce(ctx context.Context, a *swarm.Announce, out *swarm.Reply, view swarm.View, asker swarm.Position) error {
 	r, j := s.job(a)
@@ -41,8 +41,11 @@ func (s *Replicas) AnnounceWhile(ctx context.Context, a *swarm.Announce, out *sw
 	if err := r.push(j); err != nil {
 		return err
 	}
-	j.view, j.asker, j.unrecorded = record(ctx)
-	close(j.recorded)
+	j.unrecorded = errFault // where record panics, which its caller may survive
+	func() {
+		defer close(j.recorded)
+		j.view, j.asker, j.unrecorded = record(ctx)
+	}()
 	if j.unrecorded != nil {
 		j.abandon()
 		return j.unrecorded
@@ -55,9 +58,6 @@ func (s *Replicas) AnnounceWhile(ctx context.Context, a *swarm.Announce, out *sw
 }
 
 func (s *Replicas) job(a *swarm.Announce) (*replica, *job) {
-	if a.Policy != nil {
-		s.policy.Store(a.Policy)
-	}
 	r := s.replica(a.InfoHash)
 	r.used.Store(s.o.Now().UnixNano())
 	j := &job{a: *a}
@@ -174,7 +174,7 @@ func (r *replica) decideSome(some []*job) int {
 	t := r.truth
 	dirty := len(t.dirty)
 	for i, j := range some {
-		if i > 0 && len(t.dirty)-dirty >= MaxCommit/2 {
+		if i > 0 && len(t.dirty)-dirty >= enough {
 			return i
 		}
 		r.decide(j)
@@ -201,13 +201,17 @@ func (r *replica) decide(j *job) {
 		ro.Remove(addr)
 		location = nil
 	} else {
-		j.mu.Lock()
-		ro.Announce(j.view, j.asker, &j.a, &j.reply)
-		j.mu.Unlock()
+		j.announce(ro)
 	}
 	if j.before != nil && j.before != location {
 		ro.Staff(j.before, j.a.Now)
 	}
+}
+
+func (j *job) announce(ro *roster.Roster) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ro.Announce(j.view, j.asker, &j.a, &j.reply)
 }
 
 // heed makes the announce of a peer what it announced to another tracker since.

@@ -66,7 +66,7 @@ type Answer struct {
 	// Announced and Records are what was written since Known, by anybody: perhaps what
 	// this tracker wrote itself, perhaps what it knows already. Of a peer's values of
 	// one kind the last one counts: it is what the Map holds. What the step itself wrote
-	// may be left out where nobody has replaced it.
+	// may be left out where nobody has replaced it, unless the answer is whole.
 	Announced []Entry
 	Records   []Entry
 

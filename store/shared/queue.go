@@ -2,9 +2,12 @@ package shared
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"waggle/bittorrent"
 	"waggle/locality"
@@ -19,6 +22,7 @@ const batchSize = 64
 type job struct {
 	done      chan struct{} // closed when it is over
 	err       error         // valid then
+	late      time.Time     // from when nobody waits for it, if it is an announce
 	abandoned atomic.Bool   // nobody waits for it any more
 
 	task func(context.Context) error // nil: it is an announce
@@ -54,12 +58,29 @@ func (r *replica) do(ctx context.Context, j *job) error {
 	return j.wait(ctx)
 }
 
+// patience is how long an announce may take, with what goes before it.
+const patience = 5 * time.Second
+
+// wait waits until a job is over, or ctx ends. An announce that takes too long is told
+// that the Map is busy.
 func (j *job) wait(ctx context.Context) error {
+	var late <-chan time.Time
+	if j.task == nil {
+		timer := time.NewTimer(time.Until(j.late))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-j.done:
 		return j.err
+	case <-late:
+		j.abandon()
+		return swarm.ErrBusy
 	case <-ctx.Done():
 		j.abandon()
+		if j.task == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return swarm.ErrBusy
+		}
 		return ctx.Err()
 	}
 }
@@ -82,7 +103,10 @@ func (nobody) Append(swarm.Group, []uint32, *swarm.Announce, *swarm.Reply) {}
 
 func (r *replica) push(j *job) error {
 	s := r.s
-	j.done = make(chan struct{})
+	if j.a.Policy != nil {
+		r.policy.Store(j.a.Policy)
+	}
+	j.done, j.late = make(chan struct{}), time.Now().Add(patience)
 	if s.waiting.Add(1) > int64(s.o.MaxWaiting) {
 		s.waiting.Add(-1)
 		return swarm.ErrBusy
@@ -109,13 +133,37 @@ func (r *replica) run(ctx context.Context) {
 		if some == nil {
 			return
 		}
-		if some[0].task != nil {
-			some[0].finish(some[0].task(ctx))
-		} else {
-			r.announce(ctx, some)
-		}
+		r.serve(ctx, some)
 		r.s.account(r)
 	}
+}
+
+func (r *replica) serve(ctx context.Context, some []*job) {
+	defer r.survive(some)
+	if some[0].task != nil {
+		some[0].finish(some[0].task(ctx))
+	} else {
+		r.announce(ctx, some)
+	}
+}
+
+// survive ends a panic, which would be a fault of ours: it costs those who wait for what
+// found it, and is logged. Values of other trackers may have led to it, which would
+// otherwise end one tracker after the other.
+func (r *replica) survive(some []*job) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	r.s.o.Log.Error("a torrent found a fault in waggle: please report it", "torrent", r.hash, "fault", fault, "stack", string(debug.Stack()))
+	for _, j := range some {
+		select {
+		case <-j.done:
+		default:
+			j.finish(errFault)
+		}
+	}
+	r.reset()
 }
 
 // next takes a task, or a batch of announces of different peers.
@@ -191,4 +239,7 @@ func (j *job) answer(r *swarm.Reply) {
 	to.IDs4, to.IDs6 = append(to.IDs4, from.IDs4...), append(to.IDs6, from.IDs6...)
 }
 
-const errClosed bittorrent.Error = "the tracker is shutting down: try another one"
+const (
+	errClosed bittorrent.Error = "the tracker is shutting down: try another one"
+	errFault  bittorrent.Error = "the tracker found a fault in itself, which its log tells of"
+)

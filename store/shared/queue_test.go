@@ -3,10 +3,13 @@ package shared_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"waggle/store/shared"
 	"waggle/swarm"
@@ -96,6 +99,35 @@ func TestWaitingIsBoundedAndEndsWithItsContext(t *testing.T) {
 	})
 }
 
+func TestAnnounceThatTakesTooLongIsToldThatTheStoreIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, "strict", "rack")
+		c.do(0, seeder(1000, "r0"))
+		held, letGo := c.hold()
+		hurried, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		var all sync.WaitGroup
+		for n, ctx := range []context.Context{t.Context(), t.Context(), hurried} {
+			all.Go(func() {
+				v, at := c.host.view(netip.AddrPort{})
+				err := c.trackers[0].Announce(ctx, c.announceOf(leecher(n, "r1")), &swarm.Reply{}, v, at)
+				took, want := time.Since(began), 5*time.Second
+				if ctx == hurried {
+					want = time.Second
+				}
+				if !errors.Is(err, swarm.ErrBusy) || took != want {
+					t.Errorf("after %v: %v", took, err)
+				}
+			})
+		}
+		<-held
+		all.Wait()
+		letGo()
+		synctest.Wait()
+	})
+}
+
 // TestViewIsTheCallersAgainWhenItsContextEnds is for the race detector.
 func TestViewIsTheCallersAgainWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -123,6 +155,32 @@ func TestViewIsTheCallersAgainWhenItsContextEnds(t *testing.T) {
 			t.Errorf("%d members", len(all))
 		}
 	})
+}
+
+// faulty is a view with a fault.
+type faulty struct{ view }
+
+func (*faulty) Len(swarm.Group) int { panic("out of range") }
+
+func TestFaultCostsTheAnnounceThatFoundIt(t *testing.T) {
+	c := newCluster(t, 0, "strict", "rack")
+	var log strings.Builder
+	s := c.trackerWith(shared.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, err := c.try(s, c.announceOf(seeder(1000, "r0"))); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Announce(t.Context(), c.announceOf(leecher(1, "")), &swarm.Reply{}, &faulty{}, swarm.Absent)
+	if err == nil || !strings.Contains(log.String(), "out of range") {
+		t.Errorf("%v; the log: %s", err, log.String())
+	}
+	for n := range 3 {
+		if _, err := c.try(s, c.announceOf(leecher(1+n, "r1"))); err != nil {
+			t.Error(err)
+		}
+	}
+	if all := members(t, s); len(all) != 4 {
+		t.Errorf("%d members", len(all))
+	}
 }
 
 func TestFloodOfOnePeerDoesNotHoldOthersUp(t *testing.T) {

@@ -25,6 +25,8 @@ type replica struct {
 	evicted atomic.Bool  // it is not among the replicas any more, and rests when its queue ends
 	counted int64        // its members, as the replicas know of them; theirs
 
+	policy atomic.Pointer[swarm.Policy] // of the last announce here; nil: there was none that had one
+
 	state    sync.Mutex
 	truth    *truth
 	selector swarm.Selector
@@ -142,7 +144,7 @@ func (r *replica) take(u *Update, now time.Time, undo bool) error {
 	defer r.state.Unlock()
 	t := r.truth
 	t.now = now.UnixNano()
-	if policy := r.s.policy.Load(); policy != nil {
+	if policy := r.policy.Load(); policy != nil {
 		t.roster.Govern(policy)
 	}
 	if undo {
@@ -155,7 +157,7 @@ func (r *replica) take(u *Update, now time.Time, undo bool) error {
 	if n := t.damaged - damaged; n > 0 {
 		r.s.o.Log.Warn("shared values of located peers are damaged, and left out", "torrent", r.hash, "values", n)
 	}
-	if n := t.roster.Len(); n > r.s.o.MaxMembers {
+	if n := t.size(); n > r.s.o.mostMembers() {
 		return fmt.Errorf("torrent %v has %d located peers, more than the %d that this tracker holds: give it more memory, or let others serve it", r.hash, n, r.s.o.MaxMembers)
 	}
 	return nil
@@ -170,14 +172,14 @@ const tries = 8
 // swarm.ErrBusy where others were always quicker.
 func (r *replica) settle(ctx context.Context, decide func() (announced []Entry)) error {
 	for try := range tries {
-		r.state.Lock()
-		announced := decide()
-		c := r.truth.changes()
-		r.state.Unlock()
+		announced, c := r.decided(decide)
 		commit, whole := c.entries()
 		switch {
+		case len(c.decided) > MaxCommit && try == 0:
+			r.undo(nil) // with what probes found, which is lost
+			continue
 		case len(c.decided) > MaxCommit:
-			r.reset()
+			r.undo(nil)
 			return fmt.Errorf("torrent %v: one decision changes %d records, of which a commit has room for %d", r.hash, len(c.decided), MaxCommit)
 		case len(announced)+len(commit) == 0:
 			return nil
@@ -199,4 +201,12 @@ func (r *replica) settle(ctx context.Context, decide func() (announced []Entry))
 	}
 	r.s.figures.lost.Add(1)
 	return swarm.ErrBusy
+}
+
+// decided decides, and returns what should be written.
+func (r *replica) decided(decide func() []Entry) (announced []Entry, c changes) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	announced = decide()
+	return announced, r.truth.changes()
 }

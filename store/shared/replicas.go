@@ -50,8 +50,9 @@ type Options struct {
 	// asked for anew when they are needed. 0 means 10,000.
 	MaxReplicas int
 
-	// MaxMembers is how many located peers are held of all torrents together, and the
-	// most of one torrent, each about 1 KiB. 0 means 500,000.
+	// MaxMembers is how many located peers are held of all torrents together, each about
+	// 1 KiB, and where a torrent takes no more in. One to which others took in more than
+	// an eighth beyond it is refused. 0 means 500,000.
 	MaxMembers int
 
 	// MaxWaiting is how many announces may wait; more are refused. 0 means 8,192.
@@ -64,6 +65,10 @@ type Options struct {
 	Now func() time.Time // nil: the system's
 	Log *slog.Logger     // nil: no log
 }
+
+// mostMembers is the most members of a torrent that are held: more than newcomers may
+// become, so that trackers that take in the last ones at once do not shut all out.
+func (o *Options) mostMembers() int { return o.MaxMembers + o.MaxMembers/8 + 8*batchSize }
 
 func (o *Options) complete() {
 	defaults := func(n *int, otherwise int) {
@@ -92,8 +97,7 @@ type Replicas struct {
 	m       Map
 	host    Host
 	o       Options
-	policy  atomic.Pointer[swarm.Policy] // of the last announce
-	waiting atomic.Int64                 // announces and tasks
+	waiting atomic.Int64 // announces and tasks
 	figures figures
 	unknown sync.Once // says that a location is not known here
 
@@ -215,8 +219,8 @@ func (r *replica) restIdle() {
 // It is for the goroutine of the replica's queue.
 func (s *Replicas) account(r *replica) {
 	r.state.Lock()
-	n := int64(r.truth.roster.Len())
-	blank := n == 0 && len(r.truth.announced)+len(r.truth.records) == 0 && r.failure == nil
+	n := int64(r.truth.size())
+	blank := n == 0 && r.failure == nil
 	r.state.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()

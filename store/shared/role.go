@@ -53,7 +53,7 @@ func roleValue(r *roster.Record, kind swarm.Kind) []byte {
 	if r.Probed {
 		b = append(b, wordProbed...)
 	}
-	b = appendCount(b, wordDepth, r.Depth)
+	b = appendCount(b, wordDepth, min(r.Depth, maxDepth))
 	b = appendAddresses(b, wordParents, r.Parents, MaxValue-len(at))
 	b = appendAddresses(b, wordOrphans, r.Orphans, MaxValue-len(at))
 	return append(b, at...)

@@ -7,12 +7,13 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/roster"
+	"waggle/swarm"
 )
 
 // look asks what is new of a torrent, and then looks at its roster.
 func (s *Replicas) look(ctx context.Context, h bittorrent.InfoHash, see func(*roster.Roster)) error {
 	r := s.replica(h)
-	return r.do(ctx, &job{task: func(ctx context.Context) error {
+	return r.doTask(ctx, func(ctx context.Context) error {
 		if err := r.refresh(ctx); err != nil {
 			return err
 		}
@@ -22,7 +23,7 @@ func (s *Replicas) look(ctx context.Context, h bittorrent.InfoHash, see func(*ro
 			see(r.truth.roster)
 		}
 		return nil
-	}})
+	})
 }
 
 // Explain is documented at [roster.Store].
@@ -62,54 +63,58 @@ func (s *Replicas) Places(ctx context.Context, h bittorrent.InfoHash) ([]roster.
 const memberStep = 64
 
 // Members is documented at [roster.Store]. It asks for what is new once, and holds the
-// lock only while it copies some members.
+// lock only while it copies some members. Where the torrent was taken out of memory
+// meanwhile, and so they stand in another order, it begins again.
 func (s *Replicas) Members(ctx context.Context, h bittorrent.InfoHash, see func([]roster.Member) bool) error {
 	if err := s.look(ctx, h, func(*roster.Roster) {}); err != nil {
 		return err
 	}
-	r := s.replica(h)
-	for next := math.MaxInt; next > 0; {
-		some, rest, err := r.membersBelow(ctx, next)
+	for next, begun := math.MaxInt, 0; next > 0; {
+		p, err := s.replica(h).membersBelow(ctx, next)
+		if p.loaded {
+			begun++
+		}
 		switch {
 		case err != nil:
 			return err
-		case len(some) > 0 && !see(some):
+		case begun > tries:
+			return swarm.ErrBusy
+		case len(p.some) > 0 && !see(p.some):
 			return nil
 		}
-		next = rest
+		next = p.next
 	}
 	return nil
 }
 
-// membersBelow copies some members. What was taken out of memory meanwhile is asked for
-// again.
-func (r *replica) membersBelow(ctx context.Context, below int) (some []roster.Member, next int, err error) {
-	type part struct {
-		some []roster.Member
-		next int
-	}
+// part is some members, and where to go on below them.
+type part struct {
+	some   []roster.Member
+	next   int
+	loaded bool // they are the first ones, since all had to be asked for
+}
+
+func (r *replica) membersBelow(ctx context.Context, below int) (part, error) {
 	found := make(chan part, 1)
-	err = r.do(ctx, &job{task: func(ctx context.Context) error {
-		if _, err := r.load(ctx); err != nil {
+	err := r.doTask(ctx, func(ctx context.Context) error {
+		loaded, err := r.load(ctx)
+		if err != nil {
 			return err
+		}
+		if loaded {
+			below = math.MaxInt
 		}
 		r.state.Lock()
 		defer r.state.Unlock()
-		if r.truth.roster.Empty() {
-			return nil
+		p := part{loaded: loaded}
+		if !r.truth.roster.Empty() {
+			p.some, p.next = r.truth.roster.MembersBelow(nil, below, memberStep)
 		}
-		var p part
-		p.some, p.next = r.truth.roster.MembersBelow(nil, below, memberStep)
 		found <- p
 		return nil
-	}})
+	})
 	if err != nil {
-		return nil, 0, err
+		return part{}, err
 	}
-	select {
-	case p := <-found:
-		return p.some, p.next, nil
-	default:
-		return nil, 0, nil
-	}
+	return <-found, nil
 }

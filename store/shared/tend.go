@@ -13,11 +13,13 @@ import (
 	"waggle/roster"
 )
 
-// atOnce is how many torrents are tended at a time, and removed how many peers go in
-// one step.
+// atOnce is how many torrents are tended at a time, removed how many peers go in one
+// step, and after how many changes nothing more is decided with them, so that those of
+// the last decision have room in the same commit.
 const (
 	atOnce  = 16
 	removed = MaxCommit / 4
+	enough  = MaxCommit / 2
 )
 
 // Tend is documented at [roster.Store]. It tends the torrents to which peers announced
@@ -33,11 +35,9 @@ func (s *Replicas) Tend(ctx context.Context, now time.Time, grace time.Duration)
 			s.drop(r)
 		case r.due(now, grace):
 			group.Go(func() error {
-				return r.do(ctx, &job{task: func(ctx context.Context) error {
-					n, err := r.tend(ctx, now, grace)
-					count.Add(int64(n))
-					return err
-				}})
+				n, err := r.tend(ctx, now, grace)
+				count.Add(int64(n))
+				return err
 			})
 		}
 	}
@@ -47,7 +47,7 @@ func (s *Replicas) Tend(ctx context.Context, now time.Time, grace time.Duration)
 
 // due reports whether there is something to tend, as far as is known here.
 func (r *replica) due(now time.Time, grace time.Duration) bool {
-	if r.s.policy.Load() == nil {
+	if r.policy.Load() == nil {
 		return false
 	}
 	r.state.Lock()
@@ -61,18 +61,47 @@ func (r *replica) due(now time.Time, grace time.Duration) bool {
 	return len(commit) > 0
 }
 
-// tend forgets who is silent, when the store says so too.
+// tend forgets who is silent, when the store says so too. Announces go on in between.
 func (r *replica) tend(ctx context.Context, now time.Time, grace time.Duration) (peers int, err error) {
+	for range tries {
+		var silent []Gone
+		var more bool
+		err := r.doTask(ctx, func(ctx context.Context) (err error) {
+			silent, more, err = r.silent(ctx, now, grace)
+			return err
+		})
+		if err != nil {
+			return peers, err
+		}
+		n, err := r.removeGone(ctx, silent, now)
+		if peers += n; err != nil || !more {
+			return peers, err
+		}
+	}
+	return peers, nil // the others next time
+}
+
+// doTask does something in its turn. Where ctx ends before, it may go on.
+func (r *replica) doTask(ctx context.Context, task func(context.Context) error) error {
+	return r.do(ctx, &job{task: task})
+}
+
+// silent returns who is silent, and writes what follows for others: of those who were
+// late, found by probes, or announced in vain. more: there are others.
+func (r *replica) silent(ctx context.Context, now time.Time, grace time.Duration) (silent []Gone, more bool, err error) {
 	if err := r.refresh(ctx); err != nil {
-		return 0, err
+		return nil, false, err
 	}
+	silent, more = r.lookForSilent(now, grace)
+	return silent, more, r.settle(ctx, r.sweep)
+}
+
+func (r *replica) lookForSilent(now time.Time, grace time.Duration) ([]Gone, bool) {
 	r.state.Lock()
-	silent := r.truth.roster.Silent(nil, now, grace)
-	r.state.Unlock()
-	if err := r.settle(ctx, r.sweep); err != nil { // who was late, found by probes, or announced in vain
-		return 0, err
-	}
-	return r.removeGone(ctx, silent, now)
+	defer r.state.Unlock()
+	r.truth.collect()
+	addrs, more := r.truth.roster.Silent(nil, now, grace, enough)
+	return r.gone(addrs), more
 }
 
 // sweep removes values of peers that announced in vain.
@@ -85,84 +114,118 @@ func (r *replica) sweep() (entries []Entry) {
 	return append(entries, r.disband()...)
 }
 
-// removeGone forgets peers that the store has not heard of since the replica has.
-func (r *replica) removeGone(ctx context.Context, addrs []netip.AddrPort, now time.Time) (peers int, err error) {
-	for some := range slices.Chunk(addrs, removed) {
-		dropped, err := r.s.host.Drop(ctx, r.hash, r.gone(some))
+// removeGone forgets peers that the store has not heard of since they were last heard
+// of, and returns how many members that were. Announces go on while the store is asked.
+func (r *replica) removeGone(ctx context.Context, gone []Gone, now time.Time) (peers int, err error) {
+	for some := range slices.Chunk(gone, removed) {
+		dropped, err := r.s.host.Drop(ctx, r.hash, some)
 		if err != nil {
 			return peers, err
 		}
-		r.state.Lock()
-		for _, addr := range some {
-			if !slices.Contains(dropped, addr) {
-				r.truth.roster.Alive(addr, now)
+		n := 0
+		err = r.doTask(ctx, func(ctx context.Context) (err error) {
+			if _, err = r.load(ctx); err != nil {
+				return err
 			}
-		}
-		r.state.Unlock()
-		n, err := r.remove(ctx, dropped)
-		if peers += n; err != nil {
+			n, err = r.remove(ctx, r.dropped(some, dropped, now))
+			return err
+		})
+		if err != nil {
 			return peers, err
 		}
+		peers += n
 	}
 	return peers, nil
 }
 
-func (r *replica) gone(addrs []netip.AddrPort) []Gone {
+// dropped returns the peers that the store has dropped. The others are alive.
+func (r *replica) dropped(gone []Gone, addrs []netip.AddrPort, now time.Time) (left []Gone) {
 	r.state.Lock()
 	defer r.state.Unlock()
-	gone := make([]Gone, 0, len(addrs))
-	for _, addr := range addrs {
-		if h, member := r.truth.roster.Known(addr); member {
-			gone = append(gone, Gone{addr, time.Unix(0, h.Last)})
+	for _, g := range gone {
+		if slices.Contains(addrs, g.Addr) {
+			left = append(left, g)
+		} else {
+			r.truth.roster.Alive(g.Addr, now)
 		}
+	}
+	return left
+}
+
+// gone returns when peers were heard of last; of one that is no member, never. The state
+// is locked.
+func (r *replica) gone(addrs []netip.AddrPort) []Gone {
+	gone := make([]Gone, len(addrs))
+	for i, addr := range addrs {
+		h, _ := r.truth.roster.Known(addr)
+		gone[i] = Gone{addr, time.Unix(0, h.Last)}
 	}
 	return gone
 }
 
 // remove forgets peers that the store does not have any more, unless another tracker
 // hears of them meanwhile, and returns how many members that were.
-func (r *replica) remove(ctx context.Context, addrs []netip.AddrPort) (peers int, err error) {
-	last := map[netip.AddrPort]int64{}
-	for _, g := range r.gone(addrs) {
-		last[g.Addr] = g.Last.UnixNano()
-	}
-	err = r.settle(ctx, func() (entries []Entry) {
-		peers = 0
-		t := r.truth
-		for _, addr := range addrs {
-			h, member := t.roster.Known(addr)
-			if since, was := last[addr]; was && member && h.Last > since {
-				continue
-			}
-			if member {
-				peers++
-				t.roster.Remove(addr)
-			}
-			if _, announced := t.announced[addr]; announced {
-				entries = append(entries, Entry{Peer: addr})
-			}
+func (r *replica) remove(ctx context.Context, gone []Gone) (peers int, err error) {
+	for len(gone) > 0 {
+		done, members := 0, 0
+		err := r.settle(ctx, func() (entries []Entry) {
+			done, members, entries = r.removeSome(gone)
+			return append(entries, r.disband()...)
+		})
+		if err != nil {
+			return peers, err
 		}
-		return append(entries, r.disband()...)
-	})
-	return peers, err
+		peers += members
+		gone = gone[done:]
+	}
+	return peers, nil
+}
+
+// removeSome forgets the first of some peers: as many as one commit is sure to have room
+// for.
+func (r *replica) removeSome(gone []Gone) (done, members int, entries []Entry) {
+	t := r.truth
+	dirty := len(t.dirty)
+	for done < len(gone) && len(t.dirty)-dirty < enough {
+		g := gone[done]
+		done++
+		h, member := t.roster.Known(g.Addr)
+		if member && h.Last > g.Last.UnixNano() {
+			continue
+		}
+		if member {
+			members++
+			t.roster.Remove(g.Addr)
+			t.collect()
+		}
+		if _, announced := t.announced[g.Addr]; announced {
+			entries = append(entries, Entry{Peer: g.Addr})
+		}
+	}
+	return done, members, entries
 }
 
 // Remove forgets peers of a torrent that the store has forgotten by itself, when they
 // expired, and finds others for what they did. It is to be called for torrents that
 // have values in the Map.
 func (s *Replicas) Remove(ctx context.Context, h bittorrent.InfoHash, addrs []netip.AddrPort) error {
-	r := s.replica(h)
-	return r.do(ctx, &job{task: func(ctx context.Context) error {
-		if err := r.refresh(ctx); err != nil {
-			return err
-		}
-		for some := range slices.Chunk(addrs, removed) {
-			if _, err := r.remove(ctx, some); err != nil {
+	for some := range slices.Chunk(addrs, removed) {
+		r := s.replica(h)
+		err := r.doTask(ctx, func(ctx context.Context) error {
+			if err := r.refresh(ctx); err != nil {
 				return err
 			}
+			r.state.Lock()
+			gone := r.gone(some)
+			r.state.Unlock()
+			_, err := r.remove(ctx, gone)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	}})
+	}
+	return nil
 }
 
 // Probable is documented at [roster.Store]. It returns the peers of the torrents to
@@ -184,7 +247,8 @@ func (s *Replicas) Probable(ctx context.Context) (probes []roster.Probe, err err
 }
 
 // Probed is documented at [roster.Store]. That a peer could be connected to is told to
-// other trackers with what is decided next, or when the torrent is tended.
+// other trackers with what is decided next, when the torrent is tended, or when as much
+// waits as is tidied.
 func (s *Replicas) Probed(ctx context.Context, p roster.Probe, ok bool) (dead bool, err error) {
 	r := s.held(p.InfoHash)
 	if r == nil {
@@ -193,23 +257,40 @@ func (s *Replicas) Probed(ctx context.Context, p roster.Probe, ok bool) (dead bo
 	r.state.Lock()
 	h, _ := r.truth.roster.Known(p.Addr)
 	dead = r.truth.roster.Probed(p.Addr, ok)
+	r.truth.collect()
+	many := len(r.truth.dirty) >= tidy
 	r.state.Unlock()
-	if !dead {
-		return false, nil
+	switch {
+	case dead:
+		return r.dead(ctx, p.Addr, h.Last)
+	case many:
+		return false, r.doTask(ctx, func(ctx context.Context) error {
+			if _, err := r.load(ctx); err != nil {
+				return err
+			}
+			return r.settle(ctx, func() []Entry { return nil })
+		})
 	}
-	err = r.do(ctx, &job{task: func(ctx context.Context) error {
+	return false, nil
+}
+
+// dead forgets a peer that nobody has heard of since a time, and reports whether it did.
+func (r *replica) dead(ctx context.Context, addr netip.AddrPort, last int64) (bool, error) {
+	var gone []Gone
+	err := r.doTask(ctx, func(ctx context.Context) error {
 		if err := r.refresh(ctx); err != nil {
 			return err
 		}
 		r.state.Lock()
-		now, member := r.truth.roster.Known(p.Addr)
-		r.state.Unlock()
-		if dead = member && now.Last == h.Last; !dead {
-			return nil
+		defer r.state.Unlock()
+		if now, member := r.truth.roster.Known(addr); member && now.Last == last {
+			gone = r.gone([]netip.AddrPort{addr})
 		}
-		n, err := r.removeGone(ctx, []netip.AddrPort{p.Addr}, s.o.Now())
-		dead = n > 0
-		return err
-	}})
-	return err == nil && dead, err
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	n, err := r.removeGone(ctx, gone, r.s.o.Now())
+	return n > 0, err
 }

@@ -10,6 +10,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/roster"
 	"waggle/store/shared"
+	"waggle/swarm"
 )
 
 func (c *cluster) tend(tracker int) int {
@@ -176,6 +177,31 @@ func TestPeersThatTheStoreForgotAreReplaced(t *testing.T) {
 	c.do(1, two)
 	if all := c.truthOf(t); len(all) != 2 || all[two.addr].Reach != 1 {
 		t.Errorf("the members are%s", dump(all))
+	}
+}
+
+func TestPolicyOfATorrentIsItsOwn(t *testing.T) {
+	c := newCluster(t, 1, "strict", "row", "rack")
+	c.do(0, seeder(100, "b/r0"))
+	for n, path := range []string{"a/r1", "a/r1", "a/r2", "a/r3"} {
+		c.do(0, leecher(n, path))
+	}
+	other := c.announceOf(leecher(50, "a/r1"))
+	policy, err := swarm.NewPolicy("parity", 15*time.Second, 300*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.InfoHash, other.Policy = bittorrent.InfoHash{9}, &policy
+	if _, err := c.try(c.trackers[0], other); err != nil {
+		t.Fatal(err)
+	}
+	gone := leecher(0, "").addr
+	c.host.forget(gone)
+	if err := c.trackers[0].Remove(t.Context(), torrent, []netip.AddrPort{gone}); err != nil {
+		t.Fatal(err)
+	}
+	if all := c.truthOf(t); len(summarise(all, c.at("a/r1").Up()).importers) != 1 {
+		t.Errorf("a row has not one importer:%s", dump(all))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -355,11 +356,20 @@ func (t *truth) link(reshaped []netip.AddrPort) {
 	}
 }
 
-// collect notes whose records may have changed.
+// collect notes whose records may have changed: where more have than a roster remembers,
+// anybody's may.
 func (t *truth) collect() {
-	const most = 1 << 30
-	t.changed, _ = t.roster.Changes(t.changed[:0], most)
+	var missed bool
+	if t.changed, missed = t.roster.Changes(t.changed[:0], math.MaxInt); missed {
+		t.changed, _ = t.roster.RecordsBelow(t.changed[:0], math.MaxInt, math.MaxInt)
+		for addr := range t.records {
+			t.dirty[addr] = struct{}{}
+		}
+	}
 	for i := range t.changed {
 		t.dirty[t.changed[i].Addr] = struct{}{}
 	}
 }
+
+// size is how many peers are held: members, and others of whom there is a value.
+func (t *truth) size() int { return max(t.roster.Len(), len(t.announced), len(t.records)) }

@@ -235,8 +235,8 @@ func (c *cluster) announceOf(p *peer) *swarm.Announce {
 	return a
 }
 
-// try lets a peer announce to a tracker.
-// try records every other peer before the map is asked, and the others meanwhile.
+// try lets a peer announce to a tracker. Every other peer is recorded before the Map is
+// asked, the others meanwhile.
 func (c *cluster) try(s *shared.Replicas, a *swarm.Announce) (*swarm.Reply, error) {
 	r := &swarm.Reply{}
 	if a.From.As16()[15]&1 == 0 {

@@ -7,7 +7,8 @@
 //	}
 //
 // A store that keeps no details of peers (their ids, what they transferred) calls
-// [RunWithoutDetails].
+// [RunWithoutDetails]. One that keeps rosters calls [RunLocated] as well, and one that
+// others can be copied into [RunRestore].
 //
 // The function is called many times, and closes nothing itself: the suite closes
 // what it opened.

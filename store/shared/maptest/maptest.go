@@ -45,6 +45,7 @@ var behaviours = []struct {
 	{"CommitsOfOneTrackerFollowEachOther", commitsFollow},
 	{"CommitIsWholeToWhoeverLooks", commitWhole},
 	{"WhoKnowsNothingIsToldAll", whole},
+	{"WhoKnowsNothingIsToldWhatItWrites", wholeWithOwn},
 	{"WhoWasAwayForLongIsToldAllThatCounts", longAway},
 	{"LargestValuesAndCommitsAreKept", largest},
 	{"AnswerMayBeReused", answerReused},
@@ -243,6 +244,16 @@ func whole(t *testing.T, open Open) {
 	b.look()
 	same(t, a, b)
 	b.commit(put(1, "role")) // it knows all commits
+}
+
+func wholeWithOwn(t *testing.T, open Open) {
+	a, b := two(t, open)
+	a.announce(put(1, "a"), put(2, "a"), put(3, "a"))
+	b.known = nil
+	b.announce(put(2, "b"), removed(3), put(4, "b"))
+	b.wantAnnounced(map[int]string{1: "a", 2: "b", 4: "b"})
+	a.look()
+	same(t, a, b)
 }
 
 // longAway lets a tracker come back after very many changes.
