@@ -77,6 +77,7 @@ type Accounts struct {
 
 	shared  Shared       // the store, if it is one; else nil
 	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
+	lost    atomic.Bool  // sessions could not be looked for, which was logged
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 

@@ -19,9 +19,9 @@ const Cookie = "waggle_session"
 // is not for requests from web pages of other sites.
 //
 // Errors are [ErrWrong], [ErrExpired], a [*LimitedError], [ErrBusy], that of the request's
-// context, or of a [Shared] store; then the answer is untouched. The audit log has it either way, but
-// not what was asked too often, or as a name that no account has: people sometimes write
-// their password there.
+// context, or of a [Shared] store; then the answer is untouched. The audit log has who was
+// let in and who was wrong, but not what was asked too often, or as a name that no account
+// has: people sometimes write their password there.
 func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, secret string) (Identity, error) {
 	ctx, from := r.Context(), ClientAddress(r)
 	e, err := a.verify(ctx, from, name, secret)

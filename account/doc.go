@@ -17,10 +17,10 @@
 //
 // By token ([Accounts.Token]), at each request: the first takes a hash, the others find
 // the SHA-256 of the token in memory, until the account is changed. By a session
-// ([Accounts.LogIn]), whose cookie is kept as its SHA-256, in memory alone, so that a
-// restart ends all; where the store is [Shared], in the store. A session lasts 7 days at most, and 12 hours without a request; it
-// ends with a log-out, and with a change or deletion of the account. [With] and [From]
-// pass on who it is, as an [Identity].
+// ([Accounts.LogIn]), whose cookie is kept as its SHA-256: in memory alone, so that a
+// restart ends all, or, where the store is [Shared], in the store. A session lasts 7 days
+// at most, and 12 hours without a request; it ends with a log-out, and with a change or
+// deletion of the account. [With] and [From] pass on who it is, as an [Identity].
 //
 // A name that nobody has takes as long as a wrong password. Who was wrong ten times, by
 // address or by name, may be so once in 6 s from then on, and is refused before a hash
@@ -28,7 +28,7 @@
 //
 // # The audit log
 //
-// [Accounts.Note] writes down who did what when, and returns when it is on disk. The
+// [Accounts.Note] writes down who did what when, and returns when the store has it. The
 // latest 100,000 entries are kept. Where the log cannot be written, what was done stands
 // and the tracker's own log has the entry: on a full disk an admin must still be able to
 // delete torrents and accounts.

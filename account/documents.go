@@ -153,25 +153,28 @@ func (s *Documents) News(ctx context.Context) (news []News, whole bool, err erro
 	if err != nil || whole {
 		return nil, whole, err
 	}
-	for _, n := range told {
-		var next News
-		switch {
-		case n.Delete:
+	for i := range told {
+		if told[i].Delete {
 			continue // a note says who it was
-		case n.Note != nil:
-			var removed accountDocument
-			err = json.Unmarshal(n.Note, &removed)
-			next.Name, next.Removed = removed.Name, true
-		default:
-			next.Record, err = decodeRecord(n.Key, n.Value)
-			next.Name = next.Record.Name
 		}
-		if err != nil {
-			return nil, true, err
+		next, ok := newsOf(&told[i])
+		if !ok {
+			return nil, true, nil // Accounts says what is wrong, and who else was removed is not missed
 		}
 		news = append(news, next)
 	}
 	return news, false, nil
+}
+
+// newsOf returns what a table tells; false: that is damaged.
+func newsOf(n *table.News) (news News, ok bool) {
+	if n.Note != nil {
+		var removed accountDocument
+		err := json.Unmarshal(n.Note, &removed)
+		return News{Name: removed.Name, Removed: true}, err == nil
+	}
+	r, err := decodeRecord(n.Key, n.Value)
+	return News{Name: r.Name, Record: r}, err == nil
 }
 
 // sessionsDocument has the sessions of one account.
@@ -201,7 +204,7 @@ func (s *Documents) Sessions(ctx context.Context, name string) ([]SavedSession, 
 
 // ChangeSessions writes one document, or deletes it.
 func (s *Documents) ChangeSessions(ctx context.Context, name string, change func([]SavedSession) []SavedSession) error {
-	for {
+	for tries := 1; ; tries++ {
 		found, version, err := s.sessions(ctx, name)
 		if err != nil {
 			return err
@@ -216,8 +219,15 @@ func (s *Documents) ChangeSessions(ctx context.Context, name string, change func
 		if !errors.Is(err, document.ErrChanged) {
 			return err
 		}
+		if tries == maxSessionTries {
+			return fmt.Errorf("%w (%w)", ErrConflict, err)
+		}
 	}
 }
+
+// maxSessionTries is how many others may change sessions of one account first, one after
+// the other.
+const maxSessionTries = 64
 
 func (s *Documents) putSessions(ctx context.Context, name string, all sessionsDocument, version string) error {
 	b, err := json.Marshal(all)

@@ -29,7 +29,8 @@ type Change struct {
 // a token file.
 //
 // Errors are [ErrExists], [ErrInvalid], [ErrFull], [ErrLastKey], [ErrBusy], that of ctx,
-// or one of the store, after which nothing has changed.
+// [ErrConflict], or one of the store, after which nothing has changed. Where the answer of
+// a [Shared] store was lost, it may have changed all the same, which [Accounts.Fresh] tells.
 func (a *Accounts) Create(ctx context.Context, n New) (created Account, token string, err error) {
 	now := a.o.Now().UTC()
 	r := Record{Account: Account{Name: n.Name, Role: n.Role, Created: now, Changed: now, Expires: n.Expires}}

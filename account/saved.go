@@ -94,8 +94,10 @@ func (a *Accounts) findSaved(ctx context.Context, cookie string, now time.Time) 
 	ctx, cancel := context.WithTimeout(ctx, savedTime)
 	defer cancel()
 	all, err := a.shared.Sessions(ctx, e.record.Name)
+	if lost := err != nil; a.lost.Swap(lost) != lost && lost {
+		a.o.Log.Warn("sessions cannot be looked for; their owners must wait until they can, or log in anew", "account", e.record.Name, "error", err)
+	}
 	if err != nil {
-		a.o.Log.Warn("a session cannot be looked for; its owner must log in anew, or try again", "account", e.record.Name, "error", err)
 		return nil
 	}
 	sum := sha256.Sum256([]byte(cookie))
@@ -131,7 +133,8 @@ func (s *session) confirm(ctx context.Context, now, used time.Time) {
 		return
 	}
 	asked := s.saved.asked.Load()
-	if now.UnixNano()-asked < int64(savedFor) || !s.saved.asked.CompareAndSwap(asked, now.UnixNano()) {
+	since := time.Duration(now.UnixNano() - asked) // less than 0: the clock was put back
+	if 0 <= since && since < savedFor || !s.saved.asked.CompareAndSwap(asked, now.UnixNano()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), savedTime)

@@ -67,11 +67,16 @@ func (s *sessions) begin(e *entry, random io.Reader, now time.Time) (cookie stri
 	return cookie, begun, nil
 }
 
-// add puts a session, which is forgotten as the oldest of its account, or of all.
+// add puts a session, which is forgotten as the oldest of its account, or of all. One that
+// is there stays in its place.
 func (s *sessions) add(sum [sha256.Size]byte, begun *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := begun.entry
+	if old, ok := s.all.Peek(sum); ok && old.entry == e && !old.ended.Load() {
+		return
+	}
+	e.sessions = slices.DeleteFunc(e.sessions, func(other [sha256.Size]byte) bool { return other == sum })
 	if len(e.sessions) == maxOfOne {
 		s.all.Remove(e.sessions[0])
 		e.sessions = slices.Delete(e.sessions, 0, 1)

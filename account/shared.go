@@ -24,7 +24,8 @@ type Shared interface {
 	Sessions(ctx context.Context, name string) ([]SavedSession, error)
 
 	// ChangeSessions puts those in their place that change makes of them, whatever others
-	// do at the same time. change may be called several times. None are forgotten.
+	// do at the same time. change may be called several times. None are forgotten. The
+	// error is [ErrConflict] where others are faster all the time.
 	ChangeSessions(ctx context.Context, name string, change func([]SavedSession) []SavedSession) error
 }
 
@@ -66,7 +67,8 @@ func (a *Accounts) Fresh(ctx context.Context, ago time.Duration) error {
 }
 
 func (a *Accounts) isFresh(ago time.Duration) bool {
-	return a.o.Now().Sub(time.Unix(0, a.learned.Load())) <= ago
+	since := a.o.Now().Sub(time.Unix(0, a.learned.Load()))
+	return 0 <= since && since <= ago // less than 0: the clock was put back
 }
 
 // follow learns what others change, until ctx ends.

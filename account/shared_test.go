@@ -16,6 +16,7 @@ import (
 	"waggle/account"
 	"waggle/document"
 	"waggle/document/documenttest"
+	"waggle/document/table"
 )
 
 // tracker opens accounts of its own on documents, which learn of others by Fresh alone
@@ -244,6 +245,27 @@ func TestLatestEntriesInDocumentsAreKept(t *testing.T) {
 	}
 }
 
+// TestEntryTakesTheRequestsOfTheDecision counts what docs/decisions/0023-documents.md says.
+func TestEntryTakesTheRequestsOfTheDecision(t *testing.T) {
+	counts := map[string]int{}
+	m := documenttest.NewMemory()
+	a, b := tracker(t, m, account.Options{}), tracker(t, &documenttest.Faulty{Store: m, Fault: func(verb, _ string) documenttest.Fault {
+		counts[verb]++
+		return documenttest.None
+	}}, account.Options{})
+	b.Note(t.Context(), account.Entry{})
+	for others, want := range map[int]string{0: "get 1, put 3", 100: "get 2, put 4"} {
+		for range others {
+			a.Note(t.Context(), account.Entry{})
+		}
+		clear(counts)
+		b.Note(t.Context(), account.Entry{})
+		if got := fmt.Sprintf("get %d, put %d", counts["get"], counts["put"]); got != want || len(counts) != 2 {
+			t.Errorf("after %d of others: %v, want %s", others, counts, want)
+		}
+	}
+}
+
 func TestWhoIsFarBehindReadsAllAccounts(t *testing.T) {
 	m := documenttest.NewMemory()
 	a, b := tracker(t, m, account.Options{}), tracker(t, m, account.Options{})
@@ -326,5 +348,55 @@ func TestDocumentsHaveNothingToLogInWith(t *testing.T) {
 				t.Errorf("%s has a secret: %s", d.Name, d.Value)
 			}
 		}
+	}
+}
+
+func TestClockThatIsPutBackHidesNothingThatOthersChange(t *testing.T) {
+	m := documenttest.NewMemory()
+	clock := newClock()
+	a, b := tracker(t, m, account.Options{}), tracker(t, m, account.Options{Now: clock.Now})
+	for n, ago := range []time.Duration{0, -1, time.Second} {
+		clock.pass(-time.Hour)
+		create(t, a, fmt.Sprint(n), account.Admin)
+		if err := b.Fresh(t.Context(), ago); err != nil || b.Len() != n+1 {
+			t.Errorf("%v ago: %d accounts, %v", ago, b.Len(), err)
+		}
+	}
+}
+
+func TestAccountThatIsDamagedHidesNobodyElseWhoWasRemoved(t *testing.T) {
+	m := documenttest.NewMemory()
+	a, b := tracker(t, m, account.Options{}), tracker(t, m, account.Options{})
+	create(t, a, "anna", account.Admin)
+	token := create(t, a, "bert", account.Viewer)
+	fresh(t, b)
+	if err := a.Delete(t.Context(), "bert"); err != nil {
+		t.Fatal(err)
+	}
+	damaged, err := table.Open(t.Context(), m, table.Options{Prefix: "accounts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range damaged.Load(t.Context()) { // no rows are committed before that
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(c table.Change) {
+		t.Helper()
+		if err := damaged.Commit(t.Context(), table.Batch{Changes: []table.Change{c}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(table.Change{Key: "none", Value: []byte(`{"name":"none"}`)})
+	for range 2 { // it is not over by itself
+		if err := b.Fresh(t.Context(), -1); !errors.Is(err, table.ErrDamaged) {
+			t.Errorf("%v", err)
+		}
+	}
+	write(table.Change{Key: "none", Delete: true})
+	fresh(t, b)
+	if _, err := b.Token(t.Context(), here, token); !errors.Is(err, account.ErrWrong) {
+		t.Errorf("one who was removed: %v", err)
 	}
 }

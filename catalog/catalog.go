@@ -25,6 +25,7 @@ var (
 	ErrCursor    = errors.New("not a cursor of this list")
 	ErrGone      = errors.New("the .torrent is gone from the directory")
 	ErrProfile   = errors.New("no such profile")
+	ErrElsewhere = errors.New("the .torrent is in a directory that another tracker watches")
 )
 
 // Source tells where a torrent came from.
@@ -198,7 +199,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
-	c.files.reset(c.order.entries)
+	c.resetFiles()
 	// Watch before looking, so that nothing changes unseen between the two.
 	watcher := c.startWatcher()
 	if err := c.scan(ctx); err != nil {
@@ -281,7 +282,7 @@ func unknown(h bittorrent.InfoHash) error {
 
 // Torrent returns the bytes of the .torrent, which are the caller's own: those
 // that were uploaded, or the file as it stands in the directory. The error is
-// [ErrUnknown], [ErrGone], or one of the store or the file.
+// [ErrUnknown], [ErrGone], [ErrElsewhere], or one of the store or the file.
 func (c *Catalog) Torrent(ctx context.Context, h bittorrent.InfoHash) ([]byte, error) {
 	e := c.index.get(&h)
 	if e == nil {

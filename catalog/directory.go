@@ -18,8 +18,8 @@ const lookStep = 256
 // scan looks at the whole directory. A directory that cannot be read is an error,
 // and changes nothing: it is not taken for an empty one.
 func (c *Catalog) scan(ctx context.Context) error {
-	if c.o.Directory == "" && c.shared != nil {
-		return nil // others may have one
+	if c.leavesFiles() {
+		return nil
 	}
 	there := map[string]struct{}{}
 	var names []string
@@ -79,7 +79,7 @@ func (c *Catalog) settleSome(ctx context.Context, seen []sight) error {
 	tried := false
 	err := c.change(ctx, func(p *plan) error {
 		if tried { // another tracker was faster
-			c.files.reset(c.order.entries)
+			c.resetFiles()
 		}
 		tried = true
 		s := &settling{plan: p, c: c}
@@ -97,7 +97,7 @@ func (c *Catalog) settleSome(ctx context.Context, seen []sight) error {
 	if err == nil {
 		return nil
 	}
-	c.files.reset(c.order.entries)
+	c.resetFiles()
 	if half := len(seen) / 2; errors.Is(err, ErrTooMuch) && half > 0 {
 		if err := c.settleSome(ctx, seen[:half]); err != nil {
 			return err

@@ -75,9 +75,11 @@ func (s *Documents) Apply(ctx context.Context, changes []Change) error {
 		if hashes := c.Record.InfoHashes(); len(hashes) > 1 {
 			change.Also = hashes[1].String()
 		}
-		var err error
-		if change.Value, err = encodeRecord(&c.Record); err != nil {
-			return err
+		if !c.Delete {
+			var err error
+			if change.Value, err = encodeRecord(&c.Record); err != nil {
+				return err
+			}
 		}
 		b.Changes = append(b.Changes, change)
 		if c.Ended == nil {
@@ -109,23 +111,29 @@ func (s *Documents) News(ctx context.Context) (news []News, whole bool, err erro
 	if err != nil || whole {
 		return nil, whole, err
 	}
-	for _, n := range told {
-		next := News{Deleted: n.Delete, Marked: n.Note != nil}
-		value := n.Value
-		if next.Marked {
-			value = n.Note
-		}
-		if next.Deleted {
-			next.Record.InfoHash, err = bittorrent.ParseInfoHash(n.Key)
-		} else {
-			next.Record, err = decodeRecord(n.Key, value)
-		}
-		if err != nil {
-			return nil, true, err
+	for i := range told {
+		next, ok := newsOf(&told[i])
+		if !ok {
+			return nil, true, nil // Records says what is wrong, and what else is new is not lost
 		}
 		news = append(news, next)
 	}
 	return news, false, nil
+}
+
+// newsOf returns what a table tells; false: that is damaged.
+func newsOf(n *table.News) (news News, ok bool) {
+	news = News{Deleted: n.Delete, Marked: n.Note != nil}
+	var err error
+	switch {
+	case news.Deleted:
+		news.Record.InfoHash, err = bittorrent.ParseInfoHash(n.Key)
+	case news.Marked:
+		news.Record, err = decodeRecord(n.Key, n.Note)
+	default:
+		news.Record, err = decodeRecord(n.Key, n.Value)
+	}
+	return news, err == nil
 }
 
 // Mark merges the times into each record's document, and then tells others of it.
@@ -146,41 +154,35 @@ func (s *Documents) Mark(ctx context.Context, records []Record) error {
 			b.Notes = append(b.Notes, *n)
 		}
 	}
-	if len(b.Notes) > 0 && err == nil {
-		err = applied(s.table.Commit(ctx, b))
+	if len(b.Notes) > 0 {
+		err = errors.Join(err, applied(s.table.Commit(ctx, b)))
 	}
 	return err
 }
 
-// mark returns what others are to be told; nil: nothing.
+// mark returns what others are to be told; nil: nothing. That is told again where it was
+// written before and could not be told.
 func (s *Documents) mark(ctx context.Context, r *Record) (*table.Row, error) {
 	key := r.InfoHash.String()
 	var failed error
-	changed := false
-	merged, err := s.table.Merge(ctx, key, func(value json.RawMessage) json.RawMessage {
-		var old Record
-		if old, failed = decodeRecord(key, value); failed != nil || old.Period != r.Period {
+	var merged Record
+	there, err := s.table.Merge(ctx, key, func(value json.RawMessage) (encoded json.RawMessage) {
+		if merged, failed = decodeRecord(key, value); failed != nil || merged.Period != r.Period {
 			return nil
 		}
-		next := old
-		if next.mergeTimes(&r.Transfer); next == old {
+		old := merged
+		if merged.mergeTimes(&r.Transfer); merged == old {
 			return nil
 		}
-		var encoded json.RawMessage
-		encoded, failed = encodeRecord(&next)
-		changed = failed == nil
+		encoded, failed = encodeRecord(&merged)
 		return encoded
 	})
-	if err = errors.Join(err, failed); err != nil || !changed {
+	if err = errors.Join(err, failed); err != nil || there == nil || merged.Period != r.Period {
 		return nil, err
 	}
-	full, err := decodeRecord(key, merged)
-	if err != nil {
-		return nil, err
-	}
-	times := Record{Period: full.Period}
-	times.InfoHash = full.InfoHash
-	times.mergeTimes(&full.Transfer)
+	times := Record{Period: merged.Period}
+	times.InfoHash = merged.InfoHash
+	times.setTimes(&merged.Transfer)
 	note, err := encodeRecord(&times)
 	return &table.Row{Key: key, Value: note}, err
 }

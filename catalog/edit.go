@@ -71,8 +71,12 @@ func duplicate(file string, t *Transfer) error {
 // has reports whether the .torrent is where it should be: perhaps in a directory that
 // another tracker watches. c.edit is held.
 func (c *Catalog) has(e *entry) bool {
-	return e.record.Source == Upload || c.files.have(e.record.File, e.record.InfoHash) || c.shared != nil && e.record.Active()
+	return e.record.Source == Upload || c.files.have(e.record.File, e.record.InfoHash) || c.shared != nil && e.record.Active() || c.elsewhere(e)
 }
+
+// elsewhere reports whether the .torrent is in a directory that another tracker watches,
+// and this one does not.
+func (c *Catalog) elsewhere(e *entry) bool { return c.leavesFiles() && e.record.filed() }
 
 // Deactivate ends the distribution of a torrent, and keeps the period in the
 // history. It holds until [Catalog.Activate], also where the file stays in the
@@ -109,8 +113,8 @@ func (c *Catalog) Activate(ctx context.Context, h bittorrent.InfoHash) (Transfer
 
 // Delete forgets a torrent and removes its .torrent: what was uploaded from the
 // store, and each file that holds it from the directory. If it was active, the
-// period is kept in the history. The error is [ErrUnknown], or one of the store or
-// the file system; then the torrent is still known.
+// period is kept in the history. The error is [ErrUnknown], [ErrElsewhere], or one of the
+// store or the file system; then the torrent is still known.
 func (c *Catalog) Delete(ctx context.Context, h bittorrent.InfoHash) error {
 	c.edit.Lock()
 	defer c.edit.Unlock()
@@ -118,6 +122,9 @@ func (c *Catalog) Delete(ctx context.Context, h bittorrent.InfoHash) error {
 	err := c.change(ctx, func(p *plan) error {
 		if e = c.index.get(&h); e == nil {
 			return unknown(h)
+		}
+		if c.elsewhere(e) {
+			return fmt.Errorf("%s: %w: delete it at that one, or remove the file", e.record.File, ErrElsewhere)
 		}
 		// Files first: a torrent that is forgotten, and whose file is there, would come
 		// back by itself.

@@ -31,13 +31,20 @@ type file struct {
 // stamp tells whether a file may have changed. The zero stamp is of no file.
 type stamp struct{ size, time int64 } // bytes, Unix nanoseconds
 
-// reset forgets all but what the records say.
-func (f *files) reset(entries []*entry) {
-	f.known = map[string]file{}
-	f.copies = map[bittorrent.InfoHash][]string{}
-	for _, e := range entries {
-		if r := &e.record; r.Source == Directory && (r.Active() || r.FileTime != 0) {
-			f.known[r.File] = file{stamp: stamp{r.FileSize, r.FileTime}, hash: r.InfoHash}
+// leavesFiles reports whether this tracker watches no directory, and others, which have the
+// same catalogue, may.
+func (c *Catalog) leavesFiles() bool { return c.shared != nil && c.o.Directory == "" }
+
+// resetFiles forgets all of the files but what the records say. c.edit is held, or nobody
+// else has c yet.
+func (c *Catalog) resetFiles() {
+	c.files = files{known: map[string]file{}, copies: map[bittorrent.InfoHash][]string{}}
+	if c.leavesFiles() {
+		return
+	}
+	for _, e := range c.order.entries {
+		if r := &e.record; r.filed() {
+			c.files.known[r.File] = file{stamp: stamp{r.FileSize, r.FileTime}, hash: r.InfoHash}
 		}
 	}
 }
@@ -133,6 +140,9 @@ func (c *Catalog) see(names []string) []sight {
 
 // stat returns the stamp of a regular file, or of one that a link leads to.
 func (c *Catalog) stat(name string) (stamp, error) {
+	if c.o.Directory == "" {
+		return stamp{}, fs.ErrNotExist // not in the folder that waggle runs in
+	}
 	info, err := os.Stat(filepath.Join(c.o.Directory, name))
 	if err != nil {
 		return stamp{}, err
@@ -162,7 +172,10 @@ func (c *Catalog) readTorrent(name string) (*torrent.Metainfo, error) {
 
 // readFile reads a file of the directory. What is not there is ErrGone.
 func (c *Catalog) readFile(name string) ([]byte, error) {
-	if c.o.Directory == "" {
+	switch {
+	case c.leavesFiles():
+		return nil, fmt.Errorf("%w: ask that one for it", ErrElsewhere)
+	case c.o.Directory == "":
 		return nil, fmt.Errorf("%w: no directory is watched any more", ErrGone)
 	}
 	// Opening a named pipe would wait for its writer, so look first.

@@ -238,7 +238,7 @@ func (f *fleet) check(t *rapid.T) {
 	f.trackers = append(f.trackers, f.open(t))
 	for _, c := range f.trackers {
 		f.compare(t, c)
-		page, _, err := c.History("", 1000)
+		page, _, err := c.History(background, "", 1000)
 		if err != nil || len(page) != min(1000, len(f.ended)) {
 			t.Fatalf("%d ended, want %d, %v", len(page), len(f.ended), err)
 		}

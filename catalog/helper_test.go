@@ -43,6 +43,12 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+func (c *clock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
 func (c *clock) step() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +137,7 @@ func wantActive(t testing.TB, c *Catalog, metainfo []byte, want bool) {
 
 func history(t testing.TB, c *Catalog) []Period {
 	t.Helper()
-	page, next, err := c.History("", 1000)
+	page, next, err := c.History(background, "", 1000)
 	if err != nil || next != "" {
 		t.Fatal(err, next)
 	}
@@ -141,6 +147,15 @@ func history(t testing.TB, c *Catalog) []Period {
 func write(t testing.TB, dir, name string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// age has a file be as it is for an hour.
+func age(t testing.TB, dir, name string) {
+	t.Helper()
+	at := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, name), at, at); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -106,14 +106,14 @@ func (c *Catalog) Named(name string) []Transfer {
 // cursor of the next page, "" after the last. after and limit are as in
 // [Catalog.List]. The store keeps the latest 100,000. The error is [ErrCursor], or
 // one of the store.
-func (c *Catalog) History(after string, limit int) (page []Period, next string, err error) {
+func (c *Catalog) History(ctx context.Context, after string, limit int) (page []Period, next string, err error) {
 	before := int64(0)
 	if after != "" {
 		if before, err = strconv.ParseInt(after, 10, 64); err != nil || before <= 0 {
 			return nil, "", fmt.Errorf("%.80q: %w: begin with the first page", after, ErrCursor)
 		}
 	}
-	page, last, err := c.o.Store.History(context.Background(), before, pageSize(limit))
+	page, last, err := c.o.Store.History(ctx, before, pageSize(limit))
 	if err != nil || last == 0 {
 		return page, "", err
 	}

@@ -78,7 +78,7 @@ func TestCursorOfAnotherListIsRefused(t *testing.T) {
 	if err != nil || list == "" {
 		t.Fatal(err)
 	}
-	_, history, err := c.History("", 1)
+	_, history, err := c.History(context.Background(), "", 1)
 	if err != nil || history == "" {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestCursorOfAnotherListIsRefused(t *testing.T) {
 		wantError(t, err, ErrCursor)
 	}
 	for _, cursor := range []string{"x", "0", "-1", "%", list, "99999999999999999999", "\x00"} {
-		_, _, err := c.History(cursor, 1)
+		_, _, err := c.History(context.Background(), cursor, 1)
 		wantError(t, err, ErrCursor)
 	}
 }

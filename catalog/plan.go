@@ -60,6 +60,10 @@ func (p *plan) find(r *Record) (*entry, error) {
 	return e, nil
 }
 
+// maxForgotten is how many torrents are forgotten at a time: no more than fit into one
+// change of a store in documents, together with what they make room for.
+const maxForgotten = 256
+
 // room returns ErrFull where one torrent more is too many. Before that it plans to
 // forget those that have long been gone from the directory, some at a time: their
 // history stays.
@@ -72,7 +76,7 @@ func (p *plan) room() error {
 	if len(gone) == 0 {
 		return fmt.Errorf("%w: it has %d torrents: delete some, or raise the limit", ErrFull, limit)
 	}
-	for _, e := range gone[:min(len(gone), limit/100+1)] {
+	for _, e := range gone[:min(len(gone), limit/100+1, maxForgotten)] {
 		p.remove(e)
 	}
 	return nil

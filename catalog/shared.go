@@ -61,7 +61,8 @@ func (c *Catalog) Fresh(ctx context.Context, ago time.Duration) error {
 }
 
 func (c *Catalog) isFresh(ago time.Duration) bool {
-	return c.now().Sub(time.Unix(0, c.learned.Load())) <= ago
+	since := c.now().Sub(time.Unix(0, c.learned.Load()))
+	return 0 <= since && since <= ago // less than 0: the clock was put back
 }
 
 // Flush writes the starts and completions that wait. Nobody need call it but who may

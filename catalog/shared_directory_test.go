@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,4 +68,65 @@ func TestDirectoryThatIsTooMuchForOneChangeIsTakenInParts(t *testing.T) {
 		t.Errorf("%d are active", c.LenActive())
 	}
 	wantAlike(t, c, trackers(t, 1, m, Options{})[0])
+}
+
+func TestFileThatAnotherTrackerHasIsActivatedAndDeletedAtThatOneAlone(t *testing.T) {
+	m, dir, own := documenttest.NewMemory(), t.TempDir(), t.TempDir()
+	write(t, dir, "a.torrent", single("a", 1))
+	age(t, dir, "a.torrent")
+	t.Chdir(own) // what lies in the folder where waggle runs is nobody's
+	write(t, own, "a.torrent", single("a", 1))
+	a, b := trackers(t, 1, m, byHand(dir))[0], trackers(t, 1, m, Options{})[0]
+	h := hashOf(t, single("a", 1))
+	wantError(t, b.Delete(background, h), ErrElsewhere)
+	_, err := b.Torrent(background, h)
+	wantError(t, err, ErrElsewhere)
+	if _, err := b.Deactivate(background, h); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, b.Delete(background, h), ErrElsewhere)
+	_, err = b.Add(background, "b.torrent", single("a", 1))
+	wantError(t, err, ErrDuplicate)
+	if _, err := b.Activate(background, h); err != nil {
+		t.Errorf("it is there: %v", err)
+	}
+	unlink(t, dir, "a.torrent")
+	mustScan(t, a)
+	fresh(t, b)
+	wantActive(t, b, single("a", 1), false)
+	_, err = b.Activate(background, h)
+	wantError(t, err, ErrGone)
+	if err := b.Delete(background, h); err != nil {
+		t.Errorf("its file is gone: %v", err)
+	}
+	mustScan(t, a)
+	if fresh(t, a, b); a.Len() != 0 || b.Len() != 0 {
+		t.Errorf("%d and %d are left", a.Len(), b.Len())
+	}
+	if _, err := os.Stat(filepath.Join(own, "a.torrent")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDirectoryThatIsWatchedNoMoreKeepsItsFiles runs in that directory.
+func TestDirectoryThatIsWatchedNoMoreKeepsItsFiles(t *testing.T) {
+	store, dir := NewMemory(0), t.TempDir()
+	write(t, dir, "a.torrent", single("a", 1))
+	age(t, dir, "a.torrent")
+	o := byHand(dir)
+	o.Store = store
+	before, err := Open(background, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, before)
+	t.Chdir(dir)
+	c := mustOpen(t, Options{Store: store})
+	wantActive(t, c, single("a", 1), false)
+	if err := c.Delete(background, hashOf(t, single("a", 1))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("a.torrent"); err != nil {
+		t.Error(err)
+	}
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/document"
 	"waggle/document/documenttest"
+	"waggle/document/table"
 )
 
 var background = context.Background()
@@ -266,4 +268,66 @@ func TestStoreThatIsAwayIsInTheLogOnceAndLearntFromWhenItIsBack(t *testing.T) {
 			t.Errorf("log: %s", got)
 		}
 	})
+}
+
+func TestClockThatIsPutBackHidesNothingThatOthersChange(t *testing.T) {
+	m := documenttest.NewMemory()
+	clock := &clock{now: start}
+	a := trackers(t, 1, m, Options{})[0]
+	b := trackers(t, 1, m, Options{Now: clock.Now})[0]
+	for n, ago := range []time.Duration{0, -1, time.Second} {
+		clock.set(start.Add(time.Duration(n+1) * -time.Hour))
+		mustAdd(t, a, "a.torrent", single(fmt.Sprint(n), n))
+		if err := b.Fresh(background, ago); err != nil || b.Len() != n+1 {
+			t.Errorf("%v ago: %d are known, %v", ago, b.Len(), err)
+		}
+	}
+}
+
+func TestRecordThatIsDamagedHidesNothingElseThatOthersChanged(t *testing.T) {
+	m := documenttest.NewMemory()
+	a, b := trackers(t, 1, m, Options{})[0], trackers(t, 1, m, Options{})[0]
+	up := mustAdd(t, a, "a.torrent", single("a", 1))
+	damaged, err := table.Open(background, m, table.Options{Prefix: documentsPrefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range damaged.Load(background) { // no rows are committed before that
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := strings.Repeat("0", 40)
+	write := func(c table.Change) {
+		t.Helper()
+		if err := damaged.Commit(background, table.Batch{Changes: []table.Change{c}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(table.Change{Key: other, Value: json.RawMessage(`{"infoHash":"another"}`)})
+	for range 2 { // it is not over by itself
+		if err := b.Fresh(background, -1); !errors.Is(err, table.ErrDamaged) || !strings.Contains(err.Error(), other) {
+			t.Errorf("%v", err)
+		}
+	}
+	write(table.Change{Key: other, Delete: true})
+	if fresh(t, b); !b.Active(&up.InfoHash) {
+		t.Error("what was changed before is not known")
+	}
+}
+
+func TestHistoryThatNobodyWaitsForIsNotRead(t *testing.T) {
+	asked := 0
+	store := &documenttest.Faulty{Store: documenttest.NewMemory(), Fault: func(string, string) documenttest.Fault {
+		asked++
+		return documenttest.None
+	}}
+	c := trackers(t, 1, store, Options{})[0]
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	asked = 0
+	_, _, err := c.History(ctx, "", 1)
+	if wantError(t, err, context.Canceled); asked > 1 {
+		t.Errorf("%d requests", asked)
+	}
 }

@@ -58,6 +58,9 @@ type Change struct {
 	Ended    *Period // if not nil: put in front of the history
 }
 
+// filed reports whether a torrent of a directory has a file there, as far as is written.
+func (r *Record) filed() bool { return r.Source == Directory && (r.Active() || r.FileTime != 0) }
+
 // held returns the record as deactivated by hand.
 func (r Record) held() Record {
 	r.Held = true

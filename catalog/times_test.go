@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +60,38 @@ func TestTimesOfAnEndedPeriodAreNotThoseOfTheNext(t *testing.T) {
 	for _, c := range append(both, trackers(t, 1, m, Options{})...) {
 		if got := mustGet(t, c, up.InfoHash); !got.FirstStarted.IsZero() || !got.LastStarted.IsZero() || !got.Active() {
 			t.Errorf("the new period has %+v", got)
+		}
+	}
+}
+
+func TestTimesThatWereWrittenAndNotToldAreToldLater(t *testing.T) {
+	m := documenttest.NewMemory()
+	fails := ""
+	store := &documenttest.Faulty{Store: m, Fault: func(verb, name string) documenttest.Fault {
+		if fails != "" && strings.HasPrefix(verb+" "+name, fails) {
+			return documenttest.Refused
+		}
+		return documenttest.None
+	}}
+	a, b := trackers(t, 1, store, Options{})[0], trackers(t, 1, m, Options{})[0]
+	one, two := mustAdd(t, a, "1.torrent", single("1", 1)), mustAdd(t, a, "2.torrent", single("2", 2))
+	for n, request := range []string{"put catalog/change/", "put catalog/head", "put catalog/row/" + two.InfoHash.String()} {
+		at := start.Add(time.Duration(n) * time.Minute)
+		a.Started(&one.InfoHash, at)
+		a.Started(&two.InfoHash, at)
+		fails = request
+		if err := a.Flush(background); !errors.Is(err, documenttest.ErrFault) {
+			t.Fatal(request, err)
+		}
+		fails = ""
+		if err := a.Flush(background); err != nil {
+			t.Fatal(request, err)
+		}
+		fresh(t, b)
+		for _, h := range []bittorrent.InfoHash{one.InfoHash, two.InfoHash} {
+			if got := mustGet(t, b, h); !got.FirstStarted.Equal(start) || !got.LastStarted.Equal(at) {
+				t.Errorf("%s fails, and it has %+v", request, got)
+			}
 		}
 	}
 }

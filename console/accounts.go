@@ -46,7 +46,7 @@ func (o *Options) openAccounts(ctx context.Context, public bool) (err error) {
 // accountOperation is one that takes an account as JSON.
 func accountOperation(method, path, id, summary string, errors ...int) huma.Operation {
 	o := operation(method, path, id, summary, append(errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict,
-		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable)...)
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)...)
 	o.MaxBodyBytes = 8192 // of a password, each byte may be escaped in six
 	return o
 }

@@ -131,7 +131,8 @@ func (a *api) addDescription() {
 func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: root + path, OperationID: id, Summary: summary,
-		Errors: append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests),
+		Errors: append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+			http.StatusServiceUnavailable),
 	}
 }
 

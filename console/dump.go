@@ -119,10 +119,17 @@ func (a *api) peersCSV(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "peers-" + h.String() + ".csv"}))
-	_ = a.writePeers(r.Context(), w, hashes) // whoever asked is gone, or sees no end
+	if a.writePeers(r.Context(), w, hashes) != nil {
+		_, _ = io.WriteString(w, csvCut) // in vain only if whoever asked is gone
+	}
 }
 
-// writePeers writes the peers of swarms. The error is that of w, of ctx, or the store's.
+// csvCut is the last line of a file that is not whole. A field begins in it and does not
+// end, so that readers of CSV refuse it.
+const csvCut = `"this is not all: it took too long, or the store does not answer`
+
+// writePeers writes the peers of swarms. The error is that of w, of ctx, or the store's;
+// then what was written ends with a line.
 func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.InfoHash) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -138,6 +145,7 @@ func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.I
 			return out.Error() == nil
 		})
 		if err != nil {
+			out.Flush()
 			return err
 		}
 	}

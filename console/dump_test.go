@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/console"
 	"waggle/console/client"
 	"waggle/swarm"
 )
@@ -73,6 +74,29 @@ func TestFieldThatASpreadsheetTakesForAFormulaIsExportedInert(t *testing.T) {
 			if field != "" && strings.ContainsRune("=+-@\t\r", rune(field[0])) {
 				t.Errorf("%q", field)
 			}
+		}
+	}
+}
+
+// halting is a store on a network that stops in the middle of a swarm.
+type halting struct{ console.Swarms }
+
+func (h halting) Walk(ctx context.Context, hash bittorrent.InfoHash, buf []swarm.Peer, see func([]swarm.Peer) bool) (whole bool, err error) {
+	if _, err := h.Swarms.Walk(ctx, hash, buf, see); err != nil {
+		return false, err
+	}
+	return false, swarm.ErrBusy
+}
+
+func TestExportThatIsNotWholeIsNoCSV(t *testing.T) {
+	w := newWorld(t, func(o *console.Options) { o.Swarms = halting{o.Swarms} })
+	h := w.add(t, "image.iso").InfoHash
+	for n := range 100 {
+		w.announce(t, h, fmt.Sprintf("10.0.0.%d:1", n), 1)
+		got := w.do(t, get("/transfers/"+h.String()+"/peers.csv"))
+		_, err := csv.NewReader(bytes.NewReader(got.body)).ReadAll()
+		if err == nil || bytes.HasSuffix(got.body, []byte("\n")) || bytes.Count(got.body, []byte("\n")) != n+2 {
+			t.Fatalf("of %d peers: %v, it ends in %q", n+1, err, got.body[max(0, len(got.body)-100):])
 		}
 	}
 }

@@ -28,7 +28,9 @@ func (a *api) addOverview(o *Options) {
 				return nil, noFigures()
 			}
 			out := o.Overview()
-			out.Listen = append(out.Listen, client.Listener{Protocol: "console", Address: o.address})
+			if o.address != "" { // in a function it has none
+				out.Listen = append(out.Listen, client.Listener{Protocol: "console", Address: o.address})
+			}
 			out.Over, out.Figures = o.OverTime.now()
 			return &answer[client.Overview]{out}, nil
 		})

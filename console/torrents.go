@@ -21,20 +21,20 @@ import (
 func (a *api) addTorrents() {
 	huma.Register(a.huma, a.uploadOperation(), a.upload)
 	huma.Register(a.huma, operation(http.MethodGet, "/torrents", "list-torrents", "List torrents, by name"), a.listTorrents)
-	fetch := operation(http.MethodGet, "/torrents/{hash}", "get-torrent", "Fetch a .torrent", http.StatusNotFound, http.StatusGone)
+	fetch := operation(http.MethodGet, "/torrents/{hash}", "get-torrent", "Fetch a .torrent", http.StatusNotFound, http.StatusConflict, http.StatusGone)
 	fetch.Responses = map[string]*huma.Response{"200": {
 		Description: "The .torrent",
 		Content:     map[string]*huma.MediaType{client.MediaType: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
 	huma.Register(a.huma, fetch, a.fetch)
 	huma.Register(a.huma, operation(http.MethodDelete, "/torrents/{hash}", "delete-torrent",
-		"Forget a torrent, and remove its file from the directory", http.StatusNotFound), a.delete)
+		"Forget a torrent, and remove its file from the directory", http.StatusNotFound, http.StatusConflict), a.delete)
 }
 
 func (a *api) uploadOperation() huma.Operation {
 	o := operation(http.MethodPost, "/torrents", "upload-torrent", "Upload a .torrent, which is active at once",
 		http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusServiceUnavailable, http.StatusInsufficientStorage)
+		http.StatusInsufficientStorage)
 	o.DefaultStatus = http.StatusCreated
 	o.BodyReadTimeout = uploadTime
 	o.MaxBodyBytes = a.maxUpload + 1 // huma refuses what is as large as this
@@ -94,13 +94,9 @@ func (a *api) upload(ctx context.Context, in *uploadRequest) (*uploadAnswer, err
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
-	transfer, err := a.transfer(ctx, &t)
-	if err != nil {
-		return nil, err
-	}
 	return &uploadAnswer{
 		Location: root + "/transfers/" + t.InfoHash.String(),
-		Body:     client.Uploaded{Transfer: transfer, Warnings: a.warnings(in)},
+		Body:     client.Uploaded{Transfer: a.changed(ctx, &t), Warnings: a.warnings(in)},
 	}, nil
 }
 

@@ -84,7 +84,14 @@ func (a *api) named(in *transfersRequest, active *bool) (page []catalog.Transfer
 
 func (a *api) getTransfer(ctx context.Context, in *ByHash) (*answer[client.Transfer], error) {
 	t, err := a.catalog.Get(in.hash())
-	return a.answerTransfer(ctx, t, err)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	transfer, err := a.transfer(ctx, &t)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[client.Transfer]{transfer}, nil
 }
 
 type editRequest struct {
@@ -95,28 +102,34 @@ type editRequest struct {
 func (a *api) edit(ctx context.Context, in *editRequest) (*answer[client.Transfer], error) {
 	noteDetail(ctx, "profile "+cmp.Or(in.Body.Profile, "of the tracker"))
 	t, err := a.catalog.SetProfile(ctx, in.hash(), in.Body.Profile)
-	return a.answerTransfer(ctx, t, err)
+	return a.answerChanged(ctx, t, err)
 }
 
 func (a *api) activate(ctx context.Context, in *ByHash) (*answer[client.Transfer], error) {
 	t, err := a.catalog.Activate(ctx, in.hash())
-	return a.answerTransfer(ctx, t, err)
+	return a.answerChanged(ctx, t, err)
 }
 
 func (a *api) deactivate(ctx context.Context, in *ByHash) (*answer[client.Transfer], error) {
 	t, err := a.catalog.Deactivate(ctx, in.hash())
-	return a.answerTransfer(ctx, t, err)
+	return a.answerChanged(ctx, t, err)
 }
 
-func (a *api) answerTransfer(ctx context.Context, t catalog.Transfer, err error) (*answer[client.Transfer], error) {
+func (a *api) answerChanged(ctx context.Context, t catalog.Transfer, err error) (*answer[client.Transfer], error) {
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
-	transfer, err := a.transfer(ctx, &t)
+	return &answer[client.Transfer]{a.changed(ctx, &t)}, nil
+}
+
+// changed returns a transfer that has just been changed. Where its peers cannot be looked
+// at it is without them: what was done stands, and is answered so.
+func (a *api) changed(ctx context.Context, t *catalog.Transfer) client.Transfer {
+	transfer, err := a.transfer(ctx, t)
 	if err != nil {
-		return nil, err
+		return client.Transfer{Torrent: torrentOf(t), Times: timesOf(t)}
 	}
-	return &answer[client.Transfer]{transfer}, nil
+	return transfer
 }
 
 // transfer returns a transfer as it is now. The error is a problem.
@@ -133,7 +146,7 @@ func (a *api) transfer(ctx context.Context, t *catalog.Transfer) (client.Transfe
 }
 
 func (a *api) history(ctx context.Context, in *ByPage) (*answer[client.PeriodPage], error) {
-	periods, next, err := a.catalog.History(in.Cursor, in.Limit)
+	periods, next, err := a.catalog.History(ctx, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}

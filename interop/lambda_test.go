@@ -36,15 +36,16 @@ func startFunction(t testing.TB, api *lambdatest.Server, settings ...string) *pr
 	return p
 }
 
-// serveFunction starts a function with a Function URL.
+// serveFunction starts a function with a Function URL, and its store in memory unless a
+// setting says otherwise.
 func serveFunction(t *testing.T, settings ...string) (*lambdatest.Server, *tracker) {
 	t.Helper()
 	api := lambdatest.New()
 	t.Cleanup(api.Close)
 	url := httptest.NewServer(api.FunctionURL())
 	t.Cleanup(url.Close)
-	p := startFunction(t, api, append(settings, "WAGGLE_STORE=memory:")...)
-	return api, &tracker{process: p, urls: []string{url.URL + "/announce"}, http: http.Client{Timeout: 10 * time.Second}}
+	p := startFunction(t, api, append([]string{"WAGGLE_STORE=memory:"}, settings...)...)
+	return api, &tracker{process: p, urls: []string{url.URL + "/announce"}, http: http.Client{Timeout: 20 * time.Second}}
 }
 
 func TestLibtorrentTransfersThroughAFunction(t *testing.T) {
@@ -62,7 +63,7 @@ func TestLibtorrentTransfersThroughAFunction(t *testing.T) {
 	}
 }
 
-// query is that of an announce of a peer whose id and info hash are no UTF-8.
+// functionQuery is that of an announce of a peer whose id and info hash are no UTF-8.
 func functionQuery(port int) string {
 	return "/announce?info_hash=%ff%fe%80%00%01%c3%28abcdefghijk%f0%9f&peer_id=-XX0000-%ff%fe%fd%fc%fb%fa%f9%f8%f7%f6%f5%f4&left=1&compact=1&port=" + fmt.Sprint(port)
 }

@@ -13,7 +13,8 @@
 // # How many series
 //
 // Labels have values of the program's or of its configuration, never of what peers or
-// clients send. So there are some hundred series, and eight for each source of locations.
+// clients send. So there are some hundred series, twenty more where the store is on a
+// network, and eight for each source of locations.
 //
 // # The parts
 //

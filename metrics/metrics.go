@@ -30,6 +30,7 @@ type Snapshot struct {
 	StoreKind    string // such as "sqlite"
 	StoreHealthy bool   // false: what is announced would not survive a restart, or cannot be kept
 	Store        swarm.Totals
+	Remote       *RemoteStore // nil: the store is on this machine
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -46,6 +47,41 @@ type Snapshot struct {
 type Frontend[F any] struct {
 	Figures   F
 	Latencies frontend.Latencies
+}
+
+// RemoteStore is what a store on a network did since it was opened. What a kind of store
+// does not know is 0.
+type RemoteStore struct {
+	Requests []Requests // of each operation that the store has
+
+	Throttled  uint64 // attempts that the service refused because they were too many
+	Unanswered uint64 // attempts that got no answer, or an error of the server
+	Conflicts  uint64 // writes that were refused because another tracker was quicker
+	Refused    uint64 // announces, scrapes and the like that got swarm.ErrBusy
+
+	ReadUnits, WriteUnits float64 // what a service charges that is paid by units
+
+	Changes, Objects uint64 // changes that were written, in so many objects
+	Splits, Joins    uint64 // objects of swarms that were divided, and put together
+
+	Rosters Rosters
+}
+
+// Requests are those of one operation, attempts of the same one counted each.
+type Requests struct {
+	Operation string
+	Count     uint64
+}
+
+// Rosters are torrents with located peers, about which several trackers decide.
+type Rosters struct {
+	Torrents, Peers int    // that this tracker remembers
+	Waiting         int    // announces and the like that wait for their turn
+	Updates         uint64 // requests to the store for what it has of a torrent
+	Loads           uint64 // of them, those that asked for all of it
+	Commits         uint64 // of them, those that wrote what was decided
+	Conflicts       uint64 // commits that were refused because another tracker was quicker
+	Lost            uint64 // decisions that were given up after too many conflicts
 }
 
 // Limits are what may be used at most; 0: there is no limit.
@@ -110,6 +146,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
 	for i := range Table {
+		if Table[i].Remote && s.Remote == nil {
+			continue
+		}
 		Table[i].collect(&s, &emitter{desc: c.descs[i], is: Table[i].Type.value(), out: out})
 	}
 }

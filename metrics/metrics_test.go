@@ -36,7 +36,13 @@ func sample() Snapshot {
 			Announces: 3, Scrapes: 4, Refused: 5, Failed: 6, Told: 7, Completed: 8, Expired: 9, Located: 10, Unlocated: 11,
 			Probes: 12, Dead: 13, Denied: 14, Passive: 15, Limited: 16, Shed: 17, Lengthened: 18,
 		},
-		StoreKind: "sqlite", StoreHealthy: true,
+		StoreKind: "redis", StoreHealthy: true,
+		Remote: &RemoteStore{
+			Requests:  []Requests{{"script", 100}, {"read", 101}},
+			Throttled: 102, Unanswered: 103, Conflicts: 104, Refused: 105, ReadUnits: 106.5, WriteUnits: 107,
+			Changes: 108, Objects: 109, Splits: 110, Joins: 111,
+			Rosters: Rosters{Torrents: 112, Peers: 113, Waiting: 114, Updates: 115, Loads: 116, Commits: 117, Conflicts: 118, Lost: 119},
+		},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -128,7 +134,14 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_peers_probed_total 12`, `waggle_peers_dead_total 13`,
 		`waggle_peers{kind="seeder"} 9`, `waggle_peers{kind="leecher"} 22`, `waggle_peers_limit 40`,
 		`waggle_swarms 30`, `waggle_swarms_limit +Inf`, `waggle_torrents{state="active"} 50`, `waggle_torrents{state="inactive"} 51`, `waggle_torrents_limit 42`,
-		`waggle_store_info{kind="sqlite"} 1`, `waggle_store_healthy 1`, `waggle_store_failures_total 6`,
+		`waggle_store_info{kind="redis"} 1`, `waggle_store_healthy 1`, `waggle_store_failures_total 6`,
+		`waggle_store_requests_total{operation="script"} 100`, `waggle_store_requests_total{operation="read"} 101`,
+		`waggle_store_attempts_failed_total{reason="throttled"} 102`, `waggle_store_attempts_failed_total{reason="unanswered"} 103`, `waggle_store_attempts_failed_total{reason="conflict"} 104`,
+		`waggle_store_refused_total 105`, `waggle_store_capacity_units_total{kind="read"} 106.5`, `waggle_store_capacity_units_total{kind="write"} 107`,
+		`waggle_store_changes_total 108`, `waggle_store_objects_written_total 109`,
+		`waggle_store_objects_reshaped_total{how="split"} 110`, `waggle_store_objects_reshaped_total{how="joined"} 111`,
+		`waggle_store_rosters 112`, `waggle_store_roster_peers 113`, `waggle_store_roster_waiting 114`, `waggle_store_roster_updates_total 115`,
+		`waggle_store_roster_loads_total 116`, `waggle_store_roster_commits_total 117`, `waggle_store_roster_conflicts_total 118`, `waggle_store_roster_lost_total 119`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
@@ -152,6 +165,20 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %s", want)
+		}
+	}
+}
+
+func TestStoreOnThisMachineHasNothingOfANetwork(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Remote = nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range Table {
+		if _, there := got[m.Name]; there == m.Remote {
+			t.Errorf("%s is there: %t", m.Name, there)
 		}
 	}
 }
@@ -189,7 +216,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 64 + 8*3; series > most {
+	if most := 100 + 8*3; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

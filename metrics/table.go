@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,7 @@ type Metric struct {
 	Unit    string   // in words; "": it counts things
 	Labels  []string // names
 	Help    string   // one sentence without a full stop
+	Remote  bool     // it is there where the store is on a network, and not elsewhere
 	collect func(*Snapshot, *emitter)
 }
 
@@ -53,8 +55,19 @@ func gauge(name, unit, help string, read func(*Snapshot) float64) Metric {
 	return Metric{Name: name, Type: Gauge, Unit: unit, Help: help, collect: func(s *Snapshot, e *emitter) { e.value(read(s)) }}
 }
 
+// remotely makes metrics those of stores on a network, which all begin alike.
+func remotely(metrics ...Metric) []Metric {
+	for i := range metrics {
+		m := &metrics[i]
+		m.Name, m.Help, m.Remote = "waggle_store_"+m.Name, "Store on a network: "+m.Help, true
+	}
+	return metrics
+}
+
 // Table is every metric of waggle's own, in the order of docs/metrics.md.
-var Table = []Metric{
+var Table = slices.Concat(ofTracker, ofRemoteStores, ofFrontends)
+
+var ofTracker = []Metric{
 	{
 		Name: "waggle_announces_total", Type: Counter, Labels: []string{"protocol"},
 		Help: "Announces that the tracker decided, those that it refused included; protocol is udp or http",
@@ -120,11 +133,64 @@ var Table = []Metric{
 	gauge("waggle_torrents_limit", "", "Torrents that the catalogue has room for", func(s *Snapshot) float64 { return limit(s.Limits.CatalogTorrents) }),
 	{
 		Name: "waggle_store_info", Type: Gauge, Labels: []string{"kind"},
-		Help:    "1, with what keeps the swarms: memory or sqlite",
+		Help:    "1, with what keeps the swarms: memory, sqlite, redis, dynamodb, s3 and so on, as store begins",
 		collect: func(s *Snapshot, e *emitter) { e.value(1, s.StoreKind) },
 	},
 	gauge("waggle_store_healthy", truth, "0 while the journal cannot be written, and announces are answered and would not survive a restart; or while a store on a network cannot be reached", func(s *Snapshot) float64 { return zeroOrOne(s.StoreHealthy) }),
 	count("waggle_store_failures_total", "Announces, scrapes and cleanings that the store failed at", func(s *Snapshot) uint64 { return s.Tracker.Failed }),
+}
+
+// ofRemoteStores count what was asked for, so that a bill and a fault can be told from
+// what clients did.
+var ofRemoteStores = remotely(
+	Metric{
+		Name: "requests_total", Type: Counter, Labels: []string{"operation"},
+		Help: "requests, each attempt counted, by operation: that of DynamoDB (GetItem, UpdateItem and so on) or S3 (GET, PUT, DELETE, LIST), or of Redis script (which may change something) and read",
+		collect: func(s *Snapshot, e *emitter) {
+			for _, r := range s.Remote.Requests {
+				e.count(r.Count, r.Operation)
+			}
+		},
+	},
+	Metric{
+		Name: "attempts_failed_total", Type: Counter, Labels: []string{"reason"},
+		Help: "requests that did not do what they were for, of which most were tried again, by reason: throttled (they were too many for the service), unanswered (or answered with a fault of the server), conflict (another tracker was quicker)",
+		collect: func(s *Snapshot, e *emitter) {
+			e.count(s.Remote.Throttled, "throttled")
+			e.count(s.Remote.Unanswered, "unanswered")
+			e.count(s.Remote.Conflicts, "conflict")
+		},
+	},
+	count("refused_total", "announces, scrapes and the like that were refused because it was away, too slow or full", func(s *Snapshot) uint64 { return s.Remote.Refused }),
+	Metric{
+		Name: "capacity_units_total", Type: Counter, Labels: []string{"kind"},
+		Help: "units that DynamoDB says it charges for, by kind: read or write",
+		collect: func(s *Snapshot, e *emitter) {
+			e.value(s.Remote.ReadUnits, "read")
+			e.value(s.Remote.WriteUnits, "write")
+		},
+	},
+	count("changes_total", "changes that S3 was written, of swarms and of located peers", func(s *Snapshot) uint64 { return s.Remote.Changes }),
+	count("objects_written_total", "objects of S3 that these changes were put together in", func(s *Snapshot) uint64 { return s.Remote.Objects }),
+	Metric{
+		Name: "objects_reshaped_total", Type: Counter, Labels: []string{"how"},
+		Help: "objects of swarms in S3 that this tracker reshaped, by how: split, joined",
+		collect: func(s *Snapshot, e *emitter) {
+			e.count(s.Remote.Splits, "split")
+			e.count(s.Remote.Joins, "joined")
+		},
+	},
+	gauge("rosters", "", "torrents with located peers that this tracker remembers", func(s *Snapshot) float64 { return float64(s.Remote.Rosters.Torrents) }),
+	gauge("roster_peers", "", "located peers that this tracker remembers", func(s *Snapshot) float64 { return float64(s.Remote.Rosters.Peers) }),
+	gauge("roster_waiting", "", "announces of located peers that wait for their turn", func(s *Snapshot) float64 { return float64(s.Remote.Rosters.Waiting) }),
+	count("roster_updates_total", "updates of located peers, each some requests", func(s *Snapshot) uint64 { return s.Remote.Rosters.Updates }),
+	count("roster_loads_total", "updates of located peers that asked for all of a torrent", func(s *Snapshot) uint64 { return s.Remote.Rosters.Loads }),
+	count("roster_commits_total", "updates of located peers that wrote what was decided", func(s *Snapshot) uint64 { return s.Remote.Rosters.Commits }),
+	count("roster_conflicts_total", "decisions about located peers that were made anew because another tracker was quicker", func(s *Snapshot) uint64 { return s.Remote.Rosters.Conflicts }),
+	count("roster_lost_total", "decisions about located peers that were given up after too many conflicts", func(s *Snapshot) uint64 { return s.Remote.Rosters.Lost }),
+)
+
+var ofFrontends = []Metric{
 	count("waggle_udp_connects_total", "Connect requests answered", func(s *Snapshot) uint64 { return s.UDP.Figures.Connects }),
 	count("waggle_udp_errors_total", "Requests over UDP answered with an error", func(s *Snapshot) uint64 { return s.UDP.Figures.Errors }),
 	{

@@ -40,8 +40,9 @@ const (
 	torrentTime = time.Minute
 )
 
-// maxCursor bounds a place in the list, in bytes: a name in it may have 4,096.
-const maxCursor = 6 << 10
+// maxCursor bounds a place in the list, in bytes: it has an info hash and a
+// [catalog.MaxKey] of a name, in base64.
+const maxCursor = 1 << 10
 
 // policy is what a page may load: its own style, and nothing else.
 const policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -161,9 +162,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, key string, las
 		serve(w, r, k)
 	case errors.Is(err, catalog.ErrCursor):
 		http.Error(w, "this is no place in the list: begin at /", http.StatusBadRequest)
-	case errors.Is(err, catalog.ErrUnknown), errors.Is(err, catalog.ErrGone):
-		http.Error(w, "the .torrent is gone", http.StatusNotFound)
-	case errors.Is(err, errBusy):
+	case errors.Is(err, catalog.ErrUnknown), errors.Is(err, catalog.ErrGone), errors.Is(err, catalog.ErrElsewhere):
+		http.Error(w, "the .torrent is not here", http.StatusNotFound)
+	case errors.Is(err, errBusy), errors.Is(err, swarm.ErrBusy): // of a store on a network, which says so itself
 		w.Header().Set("Retry-After", "60")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case r.Context().Err() != nil: // whoever asked is gone

@@ -2,15 +2,19 @@ package public_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"fmt"
 	"html"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
 	"waggle/bittorrent"
+	"waggle/public"
+	"waggle/swarm"
 )
 
 func TestPageShowsActiveTorrentsWithTheirCounts(t *testing.T) {
@@ -149,5 +153,19 @@ func TestStyleAndPageFitTogether(t *testing.T) {
 	}
 	if page := w.get("/").Body.String(); !strings.Contains(page, `href="/style.css"`) || !strings.Contains(page, "No torrent is listed") {
 		t.Error(page)
+	}
+}
+
+// away is a store on a network that does not answer.
+type away struct{ public.Swarms }
+
+func (away) Totals(context.Context) (swarm.Totals, error) { return swarm.Totals{}, swarm.ErrBusy }
+
+func TestVisitorsComeAgainWhileTheStoreIsAway(t *testing.T) {
+	w := newWorld(t)
+	var logged strings.Builder
+	w.handler = public.New(public.Options{Catalog: w.catalog, Swarms: away{w.store}, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	if got := w.get("/"); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" || logged.Len() > 0 {
+		t.Errorf("%d, %v, %s", got.Code, got.Header(), &logged)
 	}
 }

@@ -15,6 +15,7 @@
 // receiver; more are dropped, and counted. A batch that the receiver does not take within
 // ten seconds is lost, and counted too: it is not sent again. [Exporter.Report] says once
 // a minute what was lost. Close sends what is left, for two seconds at most.
+// [Exporter.Flush] is for who waits all the same, since the process is about to stand still.
 //
 // # The parts
 //

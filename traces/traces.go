@@ -23,6 +23,9 @@ const (
 	gatherFor    = 5 * time.Second  // before a batch that is not full is sent
 	sendTimeout  = 10 * time.Second // of a request
 	closeTimeout = 2 * time.Second  // of all that is left
+	restTime     = time.Minute      // in which nobody waits for a receiver that let one wait in vain
+
+	places = Queue + 64 // in the library's queue, where a flush takes one as well
 
 	maxAttributes = 32  // of a span
 	maxText       = 512 // characters of an attribute
@@ -62,6 +65,7 @@ type Exporter struct {
 	waiting atomic.Int64
 	figures counts
 	told    atomic.Pointer[Figures] // when losses were logged last
+	rests   atomic.Int64            // Unix nanoseconds until which Flush does nothing
 }
 
 // Open begins to send. It does not wait for the receiver, which may come later. It fails
@@ -97,13 +101,29 @@ func Open(o Options) (*Exporter, error) {
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(o.Share))),
 		sdk.WithRawSpanLimits(limits),
 		sdk.WithSpanProcessor(entrance{e, sdk.NewBatchSpanProcessor(sender,
-			sdk.WithMaxQueueSize(Queue), sdk.WithMaxExportBatchSize(batch), sdk.WithBatchTimeout(o.Gather), sdk.WithExportTimeout(sendTimeout))}),
+			sdk.WithMaxQueueSize(places), sdk.WithMaxExportBatchSize(batch), sdk.WithBatchTimeout(o.Gather), sdk.WithExportTimeout(sendTimeout))}),
 	)
 	return e, nil
 }
 
 // Tracer makes spans. It is good until Close; later spans are not sent.
 func (e *Exporter) Tracer() trace.Tracer { return e.provider.Tracer("waggle") }
+
+// Flush sends the spans that have ended, and returns when the receiver has them, or when
+// ctx ends; then they are lost, and that is logged. It is for a process that stands still
+// from then on. Where there are no spans it does nothing, nor within a minute of having
+// waited in vain: they are sent meanwhile as long as the process runs.
+func (e *Exporter) Flush(ctx context.Context) {
+	began, lost := time.Now(), e.figures.lost.Load()
+	if e.waiting.Load() == 0 || began.UnixNano() < e.rests.Load() {
+		return
+	}
+	err := e.provider.ForceFlush(ctx)
+	if err != nil || e.figures.lost.Load() > lost {
+		e.rests.Store(began.Add(restTime).UnixNano())
+		e.tellLosses()
+	}
+}
 
 // Close sends what is left, for two seconds at most, and ends. What could not be sent is
 // logged.

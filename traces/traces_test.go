@@ -2,6 +2,7 @@ package traces_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -114,6 +115,48 @@ func TestReceiverThatHangsHoldsUpNobodyAndNoClose(t *testing.T) {
 	}
 	if f := e.Figures(); f.Lost != traces.Queue || f.Sent != 0 {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestFlushSendsWhatHasEnded(t *testing.T) {
+	r := newReceiver(t)
+	e := open(t, traces.Options{Endpoint: r.URL, Share: 1, Gather: time.Hour})
+	e.Flush(t.Context()) // there is nothing
+	end(t, e, 3)
+	e.Flush(t.Context())
+	if n := len(r.named("announce")); n != 3 || e.Figures() != (traces.Figures{Sent: 3}) {
+		t.Errorf("%d arrived; %+v", n, e.Figures())
+	}
+	if e.Flush(t.Context()); len(r.requests) != 1 {
+		t.Errorf("%d requests, want 1", len(r.requests))
+	}
+}
+
+func TestFlushWaitsOnceForAReceiverThatDoesNotAnswer(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer hangs.Close()
+	log := new(bytes.Buffer)
+	e := open(t, traces.Options{Endpoint: hangs.URL, Share: 1, Gather: time.Hour, Log: slog.New(slog.NewTextHandler(log, nil))})
+	end(t, e, 1)
+	short, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	e.Flush(short) // until cancel
+	end(t, e, 1)
+	began := time.Now()
+	if e.Flush(t.Context()); time.Since(began) > time.Second || len(asked) > 0 {
+		t.Errorf("it is waited for again, for %v", time.Since(began))
+	}
+	e.Close()
+	if f := e.Figures(); f.Lost != 2 || !strings.Contains(log.String(), "traces are lost") {
+		t.Errorf("%+v\n%s", f, log)
 	}
 }
 

@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -93,7 +94,7 @@ func (t *Tracker) Tend(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := t.Now()
-		t.TendOnce(ctx, now)
+		_ = t.TendOnce(ctx, now) // counted, and the next round tries again
 		if every := t.settings.Load().ProbeInterval; every > 0 && now.Sub(last) >= every {
 			last = now
 			t.probe(ctx, slots)
@@ -108,13 +109,16 @@ func (t *Tracker) waitForProbes(slots chan struct{}) {
 	}
 }
 
-// TendOnce forgets the located peers that are silent for longer than they may.
-func (t *Tracker) TendOnce(ctx context.Context, now time.Time) {
+// TendOnce forgets the located peers that are silent for longer than they may. The error
+// is the store's.
+func (t *Tracker) TendOnce(ctx context.Context, now time.Time) error {
 	n, err := t.roster.Tend(ctx, now, t.load.kept(now))
 	t.figures.expired.Add(uint64(n))
 	if err != nil && ctx.Err() == nil {
 		_ = t.storeFailed(err)
+		return fmt.Errorf("tending located peers: %w", err)
 	}
+	return nil
 }
 
 // probe tries the peers that others depend on. With more of them than can be tried

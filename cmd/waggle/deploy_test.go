@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -87,6 +92,64 @@ func TestTemplateHasSettingsThatWaggleTakes(t *testing.T) {
 	}
 }
 
+// TestTemplateMakesTheTableThatWaggleMakes compares the template with what "waggle
+// dynamodb create-table" asks a service for.
+func TestTemplateMakesTheTableThatWaggleMakes(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
+		t.Setenv(name, value)
+	}
+	asked := map[string]map[string]any{} // by operation
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		body := map[string]any{}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		asked[operation] = body
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		answer := map[string]any{}
+		switch operation {
+		case "DescribeTable":
+			answer["Table"] = asked["CreateTable"]
+			asked["CreateTable"]["TableStatus"] = "ACTIVE"
+		case "GetItem": // of the mark, as if another one had written it
+			answer["Item"] = map[string]any{
+				"program": map[string]any{"S": "waggle"}, "schema": map[string]any{"N": "1"}, "heads": map[string]any{"N": "64"},
+				"key": map[string]any{"B": bytes.Repeat([]byte{1}, 16)},
+			}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer service.Close()
+	if err := execute(t, newDynamoDBCommand(), []string{"create-table", "dynamodb://waggle?endpoint=" + service.URL}); err != nil {
+		t.Fatal(err)
+	}
+
+	text, err := os.ReadFile(deploy + "lambda/template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources struct {
+			Table struct {
+				Properties map[string]any `yaml:"Properties"`
+			} `yaml:"Table"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	want := asked["CreateTable"]
+	delete(want, "TableName")
+	delete(want, "TableStatus")
+	want["TimeToLiveSpecification"] = asked["UpdateTimeToLive"]["TimeToLiveSpecification"]
+	if got := template.Resources.Table.Properties; !reflect.DeepEqual(got, want) {
+		t.Errorf("the template has the table\n%v\nwant\n%v", got, want)
+	}
+}
+
 // TestActionIsCreatedWithItsSettings runs deploy/openwhisk/action.sh with a wsk that
 // writes down what it is told.
 func TestActionIsCreatedWithItsSettings(t *testing.T) {
@@ -97,7 +160,7 @@ func TestActionIsCreatedWithItsSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), deploy+"openwhisk/action.sh", "registry.example/waggle-action")
-	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "WAGGLE_STORE=s3://bucket/prefix", "AWS_ACCESS_KEY_ID=key"}
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "WAGGLE_STORE=s3://bucket/prefix", "WAGGLE_TRACES_SHARE=10%", "AWS_ACCESS_KEY_ID=key", "AWS_PROFILE=mine"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -106,7 +169,7 @@ func TestActionIsCreatedWithItsSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"action update waggle --docker registry.example/waggle-action --web raw --memory 256 --timeout 60000 --env WAGGLE_STORE s3://bucket/prefix --env AWS_ACCESS_KEY_ID key \n",
+		"action update waggle --docker registry.example/waggle-action --web raw --memory 256 --timeout 60000 --env WAGGLE_STORE s3://bucket/prefix --env WAGGLE_TRACES_SHARE 10% --env AWS_ACCESS_KEY_ID key \n",
 		"trigger create waggle-tidy --feed /whisk.system/alarms/interval --param minutes 15 --param trigger_payload {\"detail-type\": \"Scheduled Event\"} \n",
 		"rule update waggle-tidy waggle-tidy waggle \n",
 	} {

@@ -16,7 +16,7 @@ func newDynamoDBCommand() *cobra.Command {
 		Short: "Prepare a DynamoDB table as a store",
 		Long: `Prepare a table of DynamoDB, or of a server that speaks its protocol, as the store
 of any number of trackers.`,
-		Example: `  waggle dynamodb create-table dynamodb://waggle?region=eu-central-1`,
+		Example: `  waggle dynamodb create-table 'dynamodb://waggle?region=eu-central-1'`,
 		Args:    knownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -9,6 +9,7 @@ import (
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/locality"
+	"waggle/metrics"
 	"waggle/swarm"
 	"waggle/tracker"
 )
@@ -22,6 +23,7 @@ type figures struct {
 	UDP     udp.Figures
 	HTTP    http.Figures
 	Store   swarm.Totals
+	Remote  *metrics.RemoteStore `json:",omitempty"` // what it did, if it is on a network
 
 	Sources []locality.SourceFigures `json:",omitempty"` // of locations, in the order in which they are asked
 	Lookups locality.LookupFigures   // of locations
@@ -41,6 +43,7 @@ type processFigures struct {
 
 func (s *service) figures() figures {
 	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: s.totals()}
+	f.Remote = remoteFigures(s.store)
 	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
 	f.Process = processFigures{Memory: memoryInUse(), Goroutines: runtime.NumGoroutine()}
 	if s.locator != nil {
@@ -65,7 +68,7 @@ func (s *service) logFigures(ctx context.Context) {
 		}
 		now, at := s.figures(), time.Now()
 		s.logSources(now.Sources, last.Sources)
-		s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "figures", attributes(now, last, at.Sub(since))...)
+		s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "figures", attributes(&now, &last, at.Sub(since))...)
 		if now.Tracker.Failed > last.Tracker.Failed {
 			s.log.Error("the store failed", "error", s.tracker.LastFailure())
 		}
@@ -78,7 +81,7 @@ func (s *service) logFigures(ctx context.Context) {
 
 // attributes returns the differences to the last figures, without those that are
 // zero and say nothing by it.
-func attributes(now, last figures, span time.Duration) []slog.Attr {
+func attributes(now, last *figures, span time.Duration) []slog.Attr {
 	announces := now.Tracker.Announces - last.Tracker.Announces
 	attrs := []slog.Attr{
 		slog.Uint64("announces", announces),
@@ -106,6 +109,12 @@ func attributes(now, last figures, span time.Duration) []slog.Attr {
 		{"expired", now.Tracker.Expired, last.Tracker.Expired},
 		{"store_busy", now.Tracker.Busy, last.Tracker.Busy},
 		{"store_failures", now.Tracker.Failed, last.Tracker.Failed},
+		{"store_requests", now.asked(), last.asked()},
+		{"store_throttled", now.remote().Throttled, last.remote().Throttled},
+		{"store_unanswered", now.remote().Unanswered, last.remote().Unanswered},
+		{"store_conflicts", now.remote().Conflicts, last.remote().Conflicts},
+		{"roster_conflicts", now.remote().Rosters.Conflicts, last.remote().Rosters.Conflicts},
+		{"roster_lost", now.remote().Rosters.Lost, last.remote().Rosters.Lost},
 		{"udp_connects", now.UDP.Connects, last.UDP.Connects},
 		{"udp_errors", now.UDP.Errors, last.UDP.Errors},
 		{"udp_bad_connection_ids", now.UDP.BadConnection, last.UDP.BadConnection},

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"waggle/account"
 	"waggle/config"
-	"waggle/console"
 	frontend "waggle/frontend/http"
 	"waggle/frontend/lambda"
 	"waggle/frontend/udp"
@@ -24,6 +21,9 @@ import (
 type function struct {
 	*service
 	front *lambda.Front
+
+	staleTold, failureTold rarely
+	failed                 atomic.Uint64 // faults of the store that are told or not to be told
 }
 
 // openFunction opens the store and all that answers events.
@@ -41,20 +41,32 @@ func openFunction(ctx context.Context, flags *pflag.FlagSet, environ []string, s
 	if _, said := loaded.Sources["log.format"]; !said {
 		c.Log.Format = "json"
 	}
-	s := &service{config: *c, started: time.Now(), memoryLimit: memoryLimit()}
+	s := &service{config: *c, started: time.Now(), memoryLimit: memoryLimit(), refresh: -1} // see fresh
 	s.log = newLog(stderr, s.config.Log, &s.level)
 	s.showConfiguration(loaded)
 	if c.Store.Scheme() == "memory" {
 		s.log.Warn("the store is memory: each environment of the function has peers of its own, which end with it; this is for trying")
 	}
-	if err := s.openStores(ctx); err != nil {
+	f := &function{service: s}
+	if err := s.openTraces(environ); err != nil {
 		return nil, err
 	}
-	f := &function{service: s}
-	if err := f.openFront(ctx, console); err != nil {
-		return nil, errors.Join(err, s.stop())
+	if err := f.open(ctx, console); err != nil {
+		s.closeTraces()
+		return nil, err
 	}
 	return f, nil
+}
+
+// open opens all but traces. If something fails, what was opened is closed.
+func (f *function) open(ctx context.Context, console bool) error {
+	if err := f.openStores(ctx); err != nil {
+		return err
+	}
+	if err := f.openFront(ctx, console); err != nil {
+		return errors.Join(err, f.stop())
+	}
+	return nil
 }
 
 // keepsBetweenEvents refuses a store that a function cannot have.
@@ -83,68 +95,65 @@ func (f *function) openFront(ctx context.Context, withConsole bool) (err error) 
 		return err
 	}
 	if withConsole {
-		pages.console = sync.OnceValue(f.openConsole)
+		pages.console = &lateConsole{f: f}
 	}
-	f.front = lambda.New(lambda.Options{Handler: f.fresh(f.http.Handler()), Tidy: f.tidy, Log: f.log})
+	f.front = lambda.New(lambda.Options{Handler: f.fresh(f.settled(f.http.Handler())), Tidy: f.tidy, Log: f.log})
 	return nil
 }
 
 // freshTime is how old what is known of the catalogue and the accounts may be when a
-// request comes: the process may have stood still for minutes before.
+// request comes. Nothing asks for it between events, where the process stands still.
 const freshTime = 2 * time.Second
 
 // fresh has requests answered by what other trackers have changed, too. Where that
 // cannot be read they are answered as before.
 func (f *function) fresh(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := f.catalog.Fresh(r.Context(), freshTime); err != nil {
+		if err := f.catalog.Fresh(r.Context(), freshTime); err != nil && f.staleTold.now() {
 			f.log.Warn("the catalogue may be old: what others have changed cannot be read", "error", err)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// openConsole returns what answers those who run the tracker. It is opened when one of
-// them comes: clients must not wait for it at a cold start.
-func (f *function) openConsole() http.Handler {
-	ctx, cancel := context.WithTimeout(context.Background(), openTime)
-	defer cancel()
-	options, err := f.consoleOptions(ctx)
-	if err == nil {
-		options.Metrics = nil
-		var handler http.Handler
-		if handler, err = console.NewHandler(ctx, options); err == nil {
-			return f.withAccounts(handler)
-		}
-	}
-	f.log.Error("the console cannot be opened", "error", err)
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "the console cannot be opened: the log says why", http.StatusServiceUnavailable)
-	})
-}
+// traceTime is how long a request is held up at most for its trace to be sent.
+const traceTime = time.Second
 
-// withAccounts has requests admitted by what other trackers have changed, too. Where that
-// cannot be read nobody is let in: an account may be gone.
-func (f *function) withAccounts(next http.Handler) http.Handler {
+// settled does after a request, and before its answer is given, what a tracker that runs
+// all the time does by and by.
+func (f *function) settled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := f.accounts.Fresh(r.Context(), freshTime); err != nil {
-			f.log.Error("the console is closed: the accounts cannot be read", "error", err)
-			http.Error(w, "the accounts cannot be read: try again", http.StatusServiceUnavailable)
-			return
-		}
 		next.ServeHTTP(w, r)
+		f.logFailures()
+		if f.traces != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), traceTime)
+			defer cancel()
+			f.traces.Flush(ctx)
+		}
 	})
 }
 
-// openTime is for the console's accounts to be read.
-const openTime = 10 * time.Second
+// logFailures logs that the store failed, and at what: clients are told the former alone.
+func (f *function) logFailures() {
+	if failed := f.tracker.Figures().Failed; f.failed.Swap(failed) != failed && f.failureTold.now() {
+		f.log.Error("the store failed", "error", f.tracker.LastFailure())
+	}
+}
+
+// rarely is true once a minute at most. Its methods may be called concurrently.
+type rarely struct{ last atomic.Int64 }
+
+func (r *rarely) now() bool {
+	now, last := time.Now().UnixNano(), r.last.Load()
+	return now-last >= int64(time.Minute) && r.last.CompareAndSwap(last, now)
+}
 
 // tidy does what a tracker that runs all the time does by and by.
 func (f *function) tidy(ctx context.Context) (peers int, err error) {
 	before := f.tracker.Figures().Expired
 	err = f.tracker.CleanOnce(ctx)
 	if f.locator != nil {
-		f.tracker.TendOnce(ctx, f.tracker.Now())
+		err = errors.Join(err, f.tracker.TendOnce(ctx, f.tracker.Now()))
 	}
 	peers = int(f.tracker.Figures().Expired - before)
 	totals, totalsErr := f.store.Totals(ctx)
@@ -158,43 +167,4 @@ func (f *function) tidy(ctx context.Context) (peers int, err error) {
 // close ends what is under way, until ctx ends, and closes what is open.
 func (f *function) close(ctx context.Context) error {
 	return errors.Join(f.front.Close(ctx), f.stop())
-}
-
-// functionPages answer all but announces, scrapes and whether the tracker is alive.
-type functionPages struct {
-	public  http.Handler        // nil: nothing is shown to strangers
-	console func() http.Handler // nil: it is off
-}
-
-// ServeHTTP is of [http.Handler].
-func (p *functionPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.URL.Path == "/metrics":
-		http.Error(w, "a function has no metrics: each of its environments would tell of itself alone; "+
-			"the platform counts events, and /api/v1/overview has the totals of the store", http.StatusNotFound)
-	case r.URL.Path == "/live":
-		w.WriteHeader(http.StatusNoContent) // nothing streams out of a function: a page need not ask again
-	case p.public != nil && (p.console == nil || isPublic(r)):
-		p.public.ServeHTTP(w, r)
-	case p.console != nil:
-		p.console().ServeHTTP(w, r)
-	default:
-		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
-	}
-}
-
-// isPublic reports whether a request is for the public pages, some of which have the
-// paths of the console's: it is one of a stranger.
-func isPublic(r *http.Request) bool {
-	if r.Header.Get("Authorization") != "" {
-		return false
-	}
-	if _, err := r.Cookie(account.Cookie); err == nil {
-		return false
-	}
-	switch r.URL.Path {
-	case "/", "/style.css", "/feed.atom":
-		return true
-	}
-	return strings.HasPrefix(r.URL.Path, "/torrents/") && strings.HasSuffix(r.URL.Path, ".torrent")
 }

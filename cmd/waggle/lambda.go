@@ -29,8 +29,8 @@ func newLambdaCommand() *cobra.Command {
 pages, the API and the console come as events of a Function URL, an API Gateway or
 a load balancer, and silent peers are forgotten at the event of a schedule.
 
-Settings are those of "waggle serve", as environment variables; listen.* has no
-meaning. The store must be one on a network, such as
+Settings are those of "waggle serve", as environment variables. Of listen.* one has
+a meaning, WAGGLE_LISTEN_CONSOLE=off. The store must be one on a network, such as
 WAGGLE_STORE=dynamodb://waggle?region=eu-central-1. Where Lambda starts waggle
 without a command, this is the one. docs/serverless.md leads through it.`,
 		Example: `  AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001 WAGGLE_STORE=memory: waggle lambda`,
@@ -89,8 +89,22 @@ func (f *function) closeInTime(limit time.Duration) error {
 		if err == nil {
 			f.log.Info("stopped; nothing was lost")
 		}
+		f.closeTracesUntil(ctx)
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("the store could not be closed within %v", limit)
+	}
+}
+
+// closeTracesUntil sends what is left of traces, as long as ctx lasts.
+func (f *function) closeTracesUntil(ctx context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		f.closeTraces()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
 	}
 }

@@ -2,19 +2,26 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"waggle/bittorrent"
 	"waggle/config"
 	"waggle/frontend/lambda/lambdatest"
+	"waggle/store/memory"
+	"waggle/tracker"
 )
 
 // functionFlags are those of a command that serves events, none of them given.
@@ -24,11 +31,14 @@ func functionFlags() *pflag.FlagSet {
 	return flags
 }
 
-// startFunction opens a function with settings, such as WAGGLE_STORE=memory:.
+// startFunction opens a function with settings. Without WAGGLE_STORE its store is memory.
 func startFunction(t *testing.T, settings ...string) *function {
 	t.Helper()
+	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "WAGGLE_STORE=") }) {
+		settings = append(settings, "WAGGLE_STORE=memory:")
+	}
 	log := new(syncBuffer)
-	f, err := openFunction(t.Context(), functionFlags(), append([]string{"WAGGLE_STORE=memory:"}, settings...), log)
+	f, err := openFunction(t.Context(), functionFlags(), settings, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +76,11 @@ func (f *function) ask(t *testing.T, method, target string, change func(*http.Re
 		t.Fatal(err)
 	}
 	return w
+}
+
+// withToken makes a request one of who has a token.
+func withToken(secret string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+secret) }
 }
 
 const functionAnnounce = "/announce?info_hash=%ff%fe%80%00%01%c3%28abcdefghijk%f0%9f&peer_id=-XX0000-%ff%fe%fd%fc%fb%fa%f9%f8%f7%f6%f5%f4&left=0&compact=1&port=1"
@@ -114,7 +129,7 @@ func TestFunctionHasTheConsoleForWhoHasACredential(t *testing.T) {
 	}
 	f := startFunction(t, "WAGGLE_CONSOLE_PUBLIC=true", "WAGGLE_CONSOLE_TOKEN_FILE="+token)
 	f.ask(t, "GET", functionAnnounce, nil)
-	as := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+secret) }
+	as := withToken(secret)
 	if got := f.ask(t, "GET", "/api/v1/swarms", as); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "fffe800001c328") {
 		t.Errorf("swarms: %d %s", got.Code, got.Body)
 	}
@@ -149,6 +164,89 @@ func TestFunctionWhoseConsoleCannotBeOpenedStillTracks(t *testing.T) {
 	}
 	if got := f.ask(t, "GET", functionAnnounce, nil); !strings.Contains(got.Body.String(), "8:completei1e") {
 		t.Errorf("an announce is answered %q", got.Body)
+	}
+}
+
+func TestConsoleThatCouldNotBeOpenedIsOpenedLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	f := startFunction(t, "WAGGLE_CONSOLE_TOKEN_FILE="+path)
+	c := &lateConsole{f: f}
+	if c.opened() != nil || f.accounts != nil || f.timeline != nil {
+		t.Fatalf("it is open without its token: accounts %v, timeline %v", f.accounts, f.timeline)
+	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("0123456789abcdef", 2)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c.opened() != nil {
+		t.Error("it is opened again at each request")
+	}
+	c.next = time.Now() // that time has passed
+	if c.opened() == nil {
+		t.Error("it stays closed for good")
+	}
+}
+
+// failing is a store that fails, and not because it is busy.
+type failing struct{ *memory.Store }
+
+func (failing) Scrape(context.Context, []bittorrent.InfoHash, []bittorrent.ScrapeCounts) error {
+	return errors.New("no right to read")
+}
+
+func TestFunctionLogsWhatItsStoreFailedAtOnceAMinute(t *testing.T) {
+	log := new(bytes.Buffer)
+	tr := tracker.New(failing{memory.New(memory.Options{})}, tracker.Settings{}, tracker.Options{})
+	f := &function{service: &service{tracker: tr, log: slog.New(slog.NewJSONHandler(log, nil))}}
+	fails := f.settled(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = tr.Scrape(r.Context(), []bittorrent.InfoHash{{1}}, make([]bittorrent.ScrapeCounts, 1)) // which is counted
+	}))
+	works := f.settled(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	request := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	if works.ServeHTTP(nil, request); log.Len() > 0 {
+		t.Errorf("nothing failed, and it says %s", log)
+	}
+	for range 3 {
+		fails.ServeHTTP(nil, request)
+	}
+	if n := strings.Count(log.String(), "no right to read"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, log)
+	}
+}
+
+func TestFunctionSendsTracesBeforeItAnswers(t *testing.T) {
+	c := newCollector(t)
+	f := startFunction(t, "WAGGLE_LOCALITY_SOURCES=rest: "+rackService(t), "WAGGLE_TRACES_ENDPOINT="+c.URL, "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20hush")
+	for range 2 { // of which the first alone leaves the machine
+		if got := f.ask(t, "GET", functionAnnounce, nil); !strings.Contains(got.Body.String(), "8:completei1e") {
+			t.Errorf("an announce is answered %q", got.Body)
+		}
+		c.mu.Lock()
+		if got := strings.Join(c.names, ", "); got != "ask rest, locate, announce" || !slices.Equal(c.tokens, []string{"Bearer hush"}) {
+			t.Errorf("when it is answered, there are the spans %q, with %q", got, c.tokens)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func TestFunctionAnswersWhereNobodyTakesItsTraces(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	f := startFunction(t, "WAGGLE_LOCALITY_SOURCES=rest: "+rackService(t), "WAGGLE_TRACES_ENDPOINT="+gone.URL)
+	began := time.Now()
+	for _, address := range []string{"203.0.113.1:1", "203.0.113.2:1", "203.0.113.3:1"} {
+		if got := f.ask(t, "GET", functionAnnounce, func(r *http.Request) { r.RemoteAddr = address }); !strings.HasPrefix(got.Body.String(), "d8:complete") {
+			t.Errorf("an announce is answered %q", got.Body)
+		}
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("three announces took %v", took)
+	}
+}
+
+func TestFunctionRefusesHeadersOfTracesThatItCannotRead(t *testing.T) {
+	environ := []string{"WAGGLE_STORE=memory:", "WAGGLE_TRACES_ENDPOINT=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS=hush"}
+	if _, err := openFunction(t.Context(), functionFlags(), environ, new(syncBuffer)); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -41,6 +41,7 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		StoreKind:    s.config.Store.Scheme(),
 		StoreHealthy: s.health() == nil,
 		Store:        now.Store,
+		Remote:       now.Remote,
 		Limits: metrics.Limits{
 			Peers: int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
 			CatalogTorrents: s.catalog.MaxTorrents(), Memory: s.memoryLimit,

@@ -37,13 +37,20 @@ func TestRunningTrackerHasEveryMetricAndNoOther(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	wantTable(t, text, false)
+}
+
+// wantTable checks that a scrape has every metric that there is, and no other; those of
+// stores on a network where the store is one.
+func wantTable(t *testing.T, text string, remote bool) {
+	t.Helper()
 	there := map[string]bool{}
 	for _, name := range regexp.MustCompile(`(?m)^# TYPE (waggle_\S+)`).FindAllStringSubmatch(text, -1) {
 		there[name[1]] = true
 	}
 	for _, m := range metrics.Table {
-		if !there[m.Name] {
-			t.Errorf("%s is missing", m.Name)
+		if want := remote || !m.Remote; there[m.Name] != want {
+			t.Errorf("%s is there: %t", m.Name, !want)
 		}
 		delete(there, m.Name)
 	}

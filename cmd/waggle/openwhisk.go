@@ -9,8 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -31,7 +30,7 @@ container. docs/serverless.md leads through it.`,
 		Example: `  WAGGLE_STORE=memory: waggle openwhisk --listen 127.0.0.1:8080`,
 		Args:    knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serveOpenWhisk(cmd.Context(), cmd.Flags(), os.Environ(), listen, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serveOpenWhisk(cmd.Context(), cmd.Flags(), listen, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	config.AddFlags(cmd.Flags())
@@ -40,15 +39,18 @@ container. docs/serverless.md leads through it.`,
 }
 
 // serveOpenWhisk answers activations until ctx ends.
-func serveOpenWhisk(ctx context.Context, flags *pflag.FlagSet, environ []string, listen string, stdout, stderr io.Writer) error {
-	var opened *function
+func serveOpenWhisk(ctx context.Context, flags *pflag.FlagSet, listen string, stdout, stderr io.Writer) error {
+	var opened atomic.Pointer[function]
 	action := lambda.NewAction(lambda.ActionOptions{
 		Open: func(ctx context.Context, environment map[string]string) (*lambda.Front, error) {
-			f, err := openFunction(ctx, flags, overlaid(environ, environment), stderr)
+			if err := adopt(environment); err != nil {
+				return nil, err
+			}
+			f, err := openFunction(ctx, flags, os.Environ(), stderr)
 			if err != nil {
 				return nil, err
 			}
-			opened = f
+			opened.Store(f)
 			return f.front, nil
 		},
 		Stdout: stdout, Stderr: stderr,
@@ -73,22 +75,19 @@ func serveOpenWhisk(ctx context.Context, flags *pflag.FlagSet, environ []string,
 			err = errors.Join(err, served)
 		}
 	}
-	if opened != nil { // nothing is opened any more: the server has ended
-		err = errors.Join(err, opened.closeInTime(stopTime))
+	if f := opened.Load(); f != nil { // one that is being opened still ends with the process: it has answered nobody
+		err = errors.Join(err, f.closeInTime(stopTime))
 	}
 	return err
 }
 
-// overlaid returns an environment with what was set for the action in place of what
-// the container has.
-func overlaid(environ []string, set map[string]string) []string {
-	merged := slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		_, ok := set[name]
-		return ok
-	})
+// adopt makes what was set for the action part of the environment of this process, where
+// the SDK of AWS looks for credentials, and OpenTelemetry for headers.
+func adopt(set map[string]string) error {
 	for name, value := range set {
-		merged = append(merged, name+"="+value)
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("the variable %q of the action: %w", name, err)
+		}
 	}
-	return merged
+	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"waggle/console/client"
+	"waggle/metrics"
 )
 
 func TestOverviewTellsWhatRuns(t *testing.T) {
@@ -94,7 +96,7 @@ func TestFiguresOverTimeLieBesideTheStore(t *testing.T) {
 
 func TestSeriesOverTimeHaveNamesUnitsAndFiguresOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range allOverTime {
+	for _, s := range slices.Concat(allOverTime, remoteOverTime) {
 		if s.Name == "" || s.Doc == "" || seen[s.Name] || s.Unit != "" && s.Unit != client.PerSecond && s.Unit != client.Bytes {
 			t.Errorf("%+v", s.Series)
 		}
@@ -102,8 +104,12 @@ func TestSeriesOverTimeHaveNamesUnitsAndFiguresOfTheirOwn(t *testing.T) {
 	}
 	var f figures
 	f.Tracker.Announces, f.Tracker.Refused, f.Tracker.Denied, f.Store.Peers, f.Store.Seeders, f.Process.Memory = 1, 2, 3, 10, 4, 7
-	want := map[string]float64{"announces": 1, "refused": 5, "peers": 10, "seeders": 4, "leechers": 6, "memory": 7}
-	for _, s := range allOverTime {
+	f.Remote = &metrics.RemoteStore{Requests: []metrics.Requests{{Count: 5}, {Count: 6}}, Throttled: 12, Unanswered: 13, Conflicts: 14, Rosters: metrics.Rosters{Conflicts: 15}}
+	want := map[string]float64{
+		"announces": 1, "refused": 5, "peers": 10, "seeders": 4, "leechers": 6, "memory": 7,
+		"store_requests": 11, "store_throttled": 12, "store_unanswered": 13, "store_conflicts": 29,
+	}
+	for _, s := range slices.Concat(allOverTime, remoteOverTime) {
 		if got := s.read(&f); got != want[s.Name] {
 			t.Errorf("%s is %v, want %v", s.Name, got, want[s.Name])
 		}

@@ -76,8 +76,13 @@ type service struct {
 	started     time.Time
 	listed      atomic.Bool // torrents.mode in force
 	memoryLimit int64       // bytes; 0: nobody knows
-	requests    console.Requests
-	timeline    *timeline.Timeline // nil: there is no console
+
+	// refresh is how often what other trackers change is asked for. 0: every second;
+	// less: when somebody says so.
+	refresh time.Duration
+
+	requests console.Requests
+	timeline *timeline.Timeline // nil: there is no console
 
 	accounts     *account.Accounts // nil: there is no console
 	catalog      *catalog.Catalog

@@ -13,7 +13,7 @@ const accountsFile = "accounts.db"
 
 // openAccounts opens the accounts of the console, which closeAccounts closes.
 func (s *service) openAccounts(ctx context.Context) (err error) {
-	options := account.Options{Log: s.log}
+	options := account.Options{Refresh: s.refresh, Log: s.log}
 	if options.Store, err = s.openAccountStore(ctx); err != nil {
 		return err
 	}

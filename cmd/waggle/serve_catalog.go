@@ -32,6 +32,7 @@ func (s *service) openCatalog(ctx context.Context) (err error) {
 		Directory: string(s.config.Torrents.Directory),
 		MaxBytes:  maxUpload(s.config),
 		Profiles:  swarm.Profiles,
+		Refresh:   s.refresh,
 		Log:       s.log,
 	})
 	if err != nil {

@@ -172,14 +172,17 @@ func openRemoteKept(ctx context.Context, url config.StoreURL, log *slog.Logger) 
 		return k, nil, err
 	}
 	k.Swarms = s
-	if k.Catalog, err = catalog.OpenDocuments(ctx, s.Documents()); err == nil {
-		k.Accounts, err = account.OpenDocuments(ctx, s.Documents())
-	}
-	closeAll = closeKept(k)
+	torrents, err := catalog.OpenDocuments(ctx, s.Documents())
 	if err != nil {
-		return k, nil, errors.Join(err, closeAll())
+		return k, nil, errors.Join(err, closeKept(k)())
 	}
-	return k, closeAll, nil
+	k.Catalog = torrents
+	accounts, err := account.OpenDocuments(ctx, s.Documents())
+	if err != nil {
+		return k, nil, errors.Join(err, closeKept(k)())
+	}
+	k.Accounts = accounts
+	return k, closeKept(k), nil
 }
 
 // openFiles opens the files of a tracker that does not run, and makes those that are
@@ -246,9 +249,9 @@ const moveEvery = 5 * time.Second
 // newMoveProgress returns what shows how far a copy or a check is, and what ends that:
 // a bar of peers on a terminal, else lines.
 func newMoveProgress(ctx context.Context, k moving.Kept, what string, w io.Writer) (show func(moving.Result), done func()) {
-	total := int64(-1)
+	total, of := int64(0), ""
 	if t, err := k.Swarms.Totals(ctx); err == nil {
-		total = int64(t.Peers)
+		total, of = int64(t.Peers), fmt.Sprintf(", of %s peers", humanize.Comma(int64(t.Peers)))
 	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		bar := progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
@@ -263,7 +266,7 @@ func newMoveProgress(ctx context.Context, k moving.Kept, what string, w io.Write
 		defer mu.Unlock()
 		if now := time.Now(); now.After(next) {
 			next = now.Add(moveEvery)
-			_, _ = fmt.Fprintf(w, "%s: %s so far, of %s peers\n", what, describeMove(r), humanize.Comma(total))
+			_, _ = fmt.Fprintf(w, "%s: %s so far%s\n", what, describeMove(r), of)
 		}
 	}, func() {}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"waggle/console"
 	"waggle/console/client"
@@ -27,8 +28,8 @@ func level(name, unit, doc string, read func(*figures) int) overTime {
 	return overTime{client.Series{Name: name, Unit: unit, Doc: doc}, timeline.Level, func(f *figures) float64 { return float64(read(f)) }}
 }
 
-// allOverTime are all figures that are kept over time. Those who read the API know them
-// by their names.
+// allOverTime are the figures that are kept over time, whatever the store is. Those who
+// read the API know them by their names.
 var allOverTime = []overTime{
 	rate("announces", "Announces, those that were refused included", func(f *figures) uint64 { return f.Tracker.Announces }),
 	rate("announces_udp", "Announces over UDP", func(f *figures) uint64 { return f.UDP.Announces }),
@@ -42,7 +43,6 @@ var allOverTime = []overTime{
 	rate("completed", "Peers that completed their download", func(f *figures) uint64 { return f.Tracker.Completed }),
 	rate("told", "Peers told to others", func(f *figures) uint64 { return f.Tracker.Told }),
 	rate("scrapes", "Scrapes, of one or many torrents", func(f *figures) uint64 { return f.Tracker.Scrapes }),
-	rate("store_busy", "Announces and scrapes refused because the store on a network could not take them in", func(f *figures) uint64 { return f.Tracker.Busy }),
 	rate("store_failures", "Announces, scrapes and cleanings that the store failed at", func(f *figures) uint64 { return f.Tracker.Failed }),
 	rate("malformed", "Packets over UDP that are none of the protocol", func(f *figures) uint64 { return f.UDP.Malformed }),
 	rate("bad_connection_ids", "Packets over UDP with a connection id that is wrong or too old", func(f *figures) uint64 { return f.UDP.BadConnection }),
@@ -57,11 +57,28 @@ var allOverTime = []overTime{
 	level("goroutines", "", "Tasks within the process", func(f *figures) int { return f.Process.Goroutines }),
 }
 
+// remoteOverTime are figures beside these, of a store on a network.
+var remoteOverTime = []overTime{
+	rate("store_busy", "Announces and scrapes refused because the store could not take them in", func(f *figures) uint64 { return f.Tracker.Busy }),
+	rate("store_requests", "Requests to the store, each attempt counted", (*figures).asked),
+	rate("store_throttled", "Requests that the store's service refused because they were too many", func(f *figures) uint64 { return f.remote().Throttled }),
+	rate("store_unanswered", "Requests that the store did not answer, or with a fault of its own", func(f *figures) uint64 { return f.remote().Unanswered }),
+	rate("store_conflicts", "Writes to the store that were done anew because another tracker was quicker", func(f *figures) uint64 { return f.remote().Conflicts + f.remote().Rosters.Conflicts }),
+}
+
+// overTime returns the figures that are kept over time.
+func (s *service) overTime() []overTime {
+	if s.config.Store.Remote() {
+		return slices.Concat(allOverTime, remoteOverTime)
+	}
+	return allOverTime
+}
+
 // openTimeline opens the figures over time. A file of them that cannot be opened keeps
 // no tracker from answering: then they begin anew, and end with the process.
 func (s *service) openTimeline(ctx context.Context) (err error) {
 	o := timeline.Options{Read: s.readOverTime, Log: s.log}
-	for _, series := range allOverTime {
+	for _, series := range s.overTime() {
 		o.Series = append(o.Series, timeline.Series{Name: series.Name, Kind: series.kind})
 	}
 	if s.config.Store.Path() != "" {
@@ -85,7 +102,7 @@ func (s *service) closeTimeline() error {
 
 func (s *service) readOverTime(readings []float64) {
 	now := s.figures()
-	for i, series := range allOverTime {
+	for i, series := range s.overTime() {
 		readings[i] = series.read(&now)
 	}
 }
@@ -93,7 +110,7 @@ func (s *service) readOverTime(readings []float64) {
 // consoleOverTime is the same for the console.
 func (s *service) consoleOverTime() *console.OverTime {
 	o := &console.OverTime{Timeline: s.timeline}
-	for _, series := range allOverTime {
+	for _, series := range s.overTime() {
 		o.Series = append(o.Series, series.Series)
 	}
 	return o

@@ -13,8 +13,8 @@ import (
 type knownTotals struct {
 	mu     sync.Mutex
 	last   swarm.Totals
-	asked  time.Time // zero: never
-	busy   bool      // somebody asks
+	asked  time.Time     // zero: never
+	busy   chan struct{} // closed when who asks has an answer; nil: nobody asks
 	closed bool
 	asking sync.WaitGroup
 	cancel context.CancelFunc // of who asks
@@ -35,23 +35,45 @@ func (s *service) totals() swarm.Totals {
 		totals, _ := s.store.Totals(context.Background()) // those on this machine never fail
 		return totals
 	}
-	age := totalsAge
-	if s.config.Store.CountsAlways() {
-		age = totalsAgeRedis
+	return s.known.get(remote, time.Now(), s.totalsAge())
+}
+
+// awaitTotals has totals be no older than they are elsewhere, in a process that stands
+// still when it has answered. It waits for the store, for ten seconds at most.
+func (s *service) awaitTotals() {
+	if remote, is := s.store.(swarm.Remote); is {
+		s.known.await(remote, time.Now(), s.totalsAge())
 	}
-	return s.known.get(remote, time.Now(), age)
+}
+
+func (s *service) totalsAge() time.Duration {
+	if s.config.Store.CountsAlways() {
+		return totalsAgeRedis
+	}
+	return totalsAge
 }
 
 // get returns the totals, and has the store asked where they are old.
 func (k *knownTotals) get(store swarm.Store, now time.Time, age time.Duration) swarm.Totals {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.busy && !k.closed && now.Sub(k.asked) >= age {
+	if k.busy == nil && !k.closed && now.Sub(k.asked) >= age {
 		ctx, cancel := context.WithTimeout(context.Background(), totalsPatience)
-		k.busy, k.cancel = true, cancel
+		k.busy, k.cancel = make(chan struct{}), cancel
 		k.asking.Go(func() { k.ask(ctx, store) })
 	}
 	return k.last
+}
+
+// await has the store asked where the totals are old, and waits for its answer.
+func (k *knownTotals) await(store swarm.Store, now time.Time, age time.Duration) {
+	k.get(store, now, age)
+	k.mu.Lock()
+	busy := k.busy
+	k.mu.Unlock()
+	if busy != nil {
+		<-busy
+	}
 }
 
 func (k *knownTotals) ask(ctx context.Context, store swarm.Store) {
@@ -59,7 +81,8 @@ func (k *knownTotals) ask(ctx context.Context, store swarm.Store) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cancel()
-	k.busy, k.asked = false, time.Now()
+	close(k.busy)
+	k.busy, k.asked = nil, time.Now()
 	if err == nil {
 		k.last = totals
 	}
@@ -75,7 +98,7 @@ func (k *knownTotals) set(t swarm.Totals) {
 // close has nobody ask any more.
 func (k *knownTotals) close() {
 	k.mu.Lock()
-	if k.closed = true; k.busy {
+	if k.closed = true; k.busy != nil {
 		k.cancel()
 	}
 	k.mu.Unlock()

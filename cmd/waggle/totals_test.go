@@ -60,3 +60,28 @@ func TestTotalsOfAStoreOnANetworkAreAskedForOnceInAWhileAndWaitedForByNobody(t *
 		}
 	})
 }
+
+func TestWhoAwaitsTotalsHasThoseOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{Store: memory.New(memory.Options{}), let: make(chan swarm.Totals)}
+		var k knownTotals
+		go func() {
+			time.Sleep(3 * time.Second)
+			s.let <- swarm.Totals{Peers: 1}
+		}()
+		began := time.Now()
+		for range 2 { // of which the second need not ask
+			k.await(s, time.Now(), time.Minute)
+			if got := k.get(s, time.Now(), time.Minute); got.Peers != 1 || s.asked != 1 {
+				t.Errorf("%+v, asked %d times; want 1 peer, asked once", got, s.asked)
+			}
+		}
+		time.Sleep(time.Minute)
+		k.await(s, time.Now(), time.Minute) // it does not answer
+		if took := time.Since(began); took != 3*time.Second+time.Minute+totalsPatience {
+			t.Errorf("it took %v", took)
+		}
+		k.close()
+		k.await(s, time.Now().Add(time.Hour), time.Minute) // waits for nobody
+	})
+}

@@ -45,7 +45,8 @@ func (s *Site) logIn(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", "1")
 	case !errors.Is(err, account.ErrWrong) && !errors.Is(err, account.ErrExpired):
-		s.fail(w, r, err)
+		s.options.Log.Error("a log-in could not be checked", "error", err)
+		s.fail(w, r, &refusal{http.StatusServiceUnavailable, "The accounts cannot be read now; the tracker's log tells more. Try again in some seconds."})
 		return
 	}
 	s.showLogIn(w, r, status, p)

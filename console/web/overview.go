@@ -71,7 +71,7 @@ func headline(o *client.Overview) []shown {
 // errorRate adds up what went wrong.
 func errorRate(o *client.Overview) shown {
 	sum, known := 0.0, false
-	for _, name := range []string{"store_failures", "malformed", "bad_connection_ids", "overflowed", "http_failures"} {
+	for _, name := range []string{"store_failures", "store_busy", "malformed", "bad_connection_ids", "overflowed", "http_failures"} {
 		if v, ok := o.Figure(name); ok {
 			sum, known = sum+v, true
 		}
@@ -102,6 +102,11 @@ func answers(o *client.Overview) (all []shown) {
 		{"bad_connection_ids", "Wrong connection ids"},
 		{"overflowed", "Dropped by the system"},
 		{"store_failures", "Failures of the store"},
+		{"store_busy", "Refused, as the store is busy"},
+		{"store_requests", "Requests to the store"},
+		{"store_throttled", "throttled"},
+		{"store_unanswered", "not answered"},
+		{"store_conflicts", "done anew"},
 	} {
 		if _, ok := o.Figure(a.name); ok {
 			all = append(all, figure(o, a.name, a.label))

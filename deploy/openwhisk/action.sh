@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Creates the action, and the trigger that has it forget silent peers. wsk must be set up;
-# what is said of the store and its credentials goes to the action.
+# Creates the action, and the trigger that has it forget silent peers. wsk must be set up.
+# What the environment says of waggle's settings (WAGGLE_...), of the store's credentials
+# and of headers for traces (OTEL_...) goes to the action.
 #
 #   WAGGLE_STORE='s3://waggle/peers?region=us-east-1&endpoint=http://minio.example:9000' \
 #   AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... deploy/openwhisk/action.sh registry.example/waggle-action
@@ -8,8 +9,8 @@ set -euo pipefail
 image=${1:?name the image: see deploy/openwhisk/Containerfile}
 : "${WAGGLE_STORE:?set it to the URL of a store on a network}"
 
-settings=(--env WAGGLE_STORE "$WAGGLE_STORE")
-for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION WAGGLE_TORRENTS_MODE WAGGLE_CONSOLE_PUBLIC WAGGLE_ACCESS_TRUSTED_PROXIES; do
+settings=()
+for name in "${!WAGGLE_@}" AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION "${!OTEL_@}"; do
 	if [ -n "${!name:-}" ]; then settings+=(--env "$name" "${!name}"); fi
 done
 

@@ -2,6 +2,7 @@ package documenttest_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -25,25 +26,28 @@ func TestFaultsComeWhereTheyAreWanted(t *testing.T) {
 	var next documenttest.Fault
 	f := &documenttest.Faulty{Store: m, Fault: func(string, string) documenttest.Fault { return next }}
 	ctx := context.Background()
-	for _, fault := range []documenttest.Fault{documenttest.Refused, documenttest.Lost, documenttest.None} {
+	for fault, putErr := range map[documenttest.Fault]error{
+		documenttest.Refused: documenttest.ErrFault, documenttest.Lost: documenttest.ErrFault, documenttest.Again: document.ErrChanged, documenttest.None: nil,
+	} {
 		next = fault
 		before := m.Copy()
 		_, err := f.Put(ctx, "a", nil, "")
-		if done := m.Len() == 1; done != (fault != documenttest.Refused) || (err == nil) != (fault == documenttest.None) {
+		if done := m.Len() == 1; done != (fault != documenttest.Refused) || !errors.Is(err, putErr) {
 			t.Errorf("put with %v: done %v, %v", fault, done, err)
 		}
+		answers := !errors.Is(putErr, documenttest.ErrFault)
 		d, _ := m.Get(ctx, "a")
 		_, err = f.Get(ctx, "a")
-		if (err == nil) != (fault == documenttest.None) {
+		if (err == nil) != answers {
 			t.Errorf("get with %v: %v", fault, err)
 		}
 		for _, err := range f.List(ctx, "", "", true) {
-			if (err == nil) != (fault == documenttest.None) {
+			if (err == nil) != answers {
 				t.Errorf("list with %v: %v", fault, err)
 			}
 		}
 		err = f.Delete(ctx, "a", d.Version)
-		if m.Len() != 0 || (err == nil) != (fault == documenttest.None) {
+		if m.Len() != 0 || (err == nil) != answers {
 			t.Errorf("delete with %v: %d left, %v", fault, m.Len(), err)
 		}
 		if before.Len() != 0 {

@@ -17,7 +17,11 @@ const (
 	None    Fault = iota // it is done and answered
 	Refused              // it is not done
 	Lost                 // it is done, and its answer is lost
+	Again                // the same, and the store asks again: what is put is document.ErrChanged
 )
+
+// fails reports whether what asks and changes nothing gets no answer.
+func (f Fault) fails() bool { return f == Refused || f == Lost }
 
 // ErrFault is the error of a request that failed.
 var ErrFault = errors.New("the request failed")
@@ -42,7 +46,7 @@ func (f *Faulty) fault(verb, name string) Fault {
 
 // Get gets.
 func (f *Faulty) Get(ctx context.Context, name string) (document.Document, error) {
-	if f.fault("get", name) != None {
+	if f.fault("get", name).fails() {
 		return document.Document{}, ErrFault
 	}
 	return f.Store.Get(ctx, name)
@@ -55,8 +59,11 @@ func (f *Faulty) Put(ctx context.Context, name string, value []byte, version str
 		return "", ErrFault
 	}
 	next, err := f.Store.Put(ctx, name, value, version)
-	if fault == Lost {
+	switch fault {
+	case Lost:
 		return "", ErrFault
+	case Again:
+		return f.Store.Put(ctx, name, value, version)
 	}
 	return next, err
 }
@@ -77,7 +84,7 @@ func (f *Faulty) Delete(ctx context.Context, name, version string) error {
 // List lists.
 func (f *Faulty) List(ctx context.Context, prefix, after string, values bool) iter.Seq2[document.Document, error] {
 	return func(yield func(document.Document, error) bool) {
-		if f.fault("list", prefix) != None {
+		if f.fault("list", prefix).fails() {
 			yield(document.Document{}, ErrFault)
 			return
 		}

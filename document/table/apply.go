@@ -28,7 +28,7 @@ func (t *Table) apply(ctx context.Context, c *change, found map[string]*seen) er
 }
 
 func (t *Table) applyRow(ctx context.Context, number uint64, c *rowChange, s *seen) (err error) {
-	for {
+	for tries := 1; ; tries++ {
 		if s == nil {
 			if s, err = t.readRow(ctx, c.Key); err != nil {
 				return err
@@ -40,7 +40,7 @@ func (t *Table) applyRow(ctx context.Context, number uint64, c *rowChange, s *se
 		if err = t.writeRow(ctx, number, c, s); err == nil {
 			break
 		}
-		if !errors.Is(err, document.ErrChanged) {
+		if !errors.Is(err, document.ErrChanged) || tries == maxTries {
 			return err
 		}
 		s = nil
@@ -74,8 +74,5 @@ func (t *Table) writeRow(ctx context.Context, number uint64, c *rowChange, s *se
 
 func (t *Table) applyLine(ctx context.Context, number int64, line json.RawMessage) error {
 	_, err := t.store.Put(ctx, t.lineName(number), line, "")
-	if errors.Is(err, document.ErrChanged) {
-		return nil // it has been done
-	}
-	return err
+	return unlessDone(err)
 }

@@ -36,7 +36,7 @@ func (t *Table) writeBlob(ctx context.Context, key string, b blob, bytes []byte)
 	for n := range t.chunks(b) {
 		g.Go(func() error {
 			_, err := t.store.Put(ctx, t.chunkName(key, b, n), bytes[n*t.chunk:min(len(bytes), (n+1)*t.chunk)], "")
-			return err
+			return unlessDone(err)
 		})
 	}
 	return g.Wait()

@@ -14,8 +14,8 @@ import (
 // asked for it is gone.
 const applyTime = 10 * time.Second
 
-// maxTries is how many others may be faster, one after the other, before a change is
-// given up.
+// maxTries is how many others may be faster, one after the other, before a change, or what
+// is written of one document, is given up.
 const maxTries = 64
 
 // Commit makes all changes, or none.
@@ -33,6 +33,11 @@ func (t *Table) Commit(ctx context.Context, b Batch) error {
 	}
 	if t.conflicts(p) {
 		return fmt.Errorf("%s: %w", t.o.Prefix, ErrConflict)
+	}
+	if t.follows = t.follows || len(p.rows) > 0; !t.follows {
+		if err := t.skip(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.finish(ctx); err != nil {
 		return err
@@ -89,7 +94,7 @@ func (t *Table) try(ctx context.Context, p *plan) (done bool, err error) {
 	c := t.compose(p)
 	name := t.changeName(c.Number, c.Nonce)
 	written, err := t.put(ctx, name, c, "")
-	if err != nil {
+	if err := unlessDone(err); err != nil {
 		t.abandon(ctx, p)
 		return false, err
 	}

@@ -41,7 +41,8 @@
 //
 // By reading the head, one small document, as often as they like: then the changes that
 // they do not have yet, back from the head by their nonces. The latest 1,024 changes
-// are kept; who is further behind loads all rows.
+// are kept; who is further behind loads all rows. Who has no rows, and adds lines alone,
+// reads the head before each.
 //
 // # The parts
 //

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"waggle/document"
 	"waggle/document/documenttest"
 )
 
@@ -31,7 +33,7 @@ func everything() Batch {
 }
 
 func TestWhoDiesAtAnyStepHasChangedAllOrNothing(t *testing.T) {
-	for _, fault := range []documenttest.Fault{documenttest.Refused, documenttest.Lost} {
+	for _, fault := range []documenttest.Fault{documenttest.Refused, documenttest.Lost, documenttest.Again} {
 		for dies, finished := 1, false; !finished; dies++ {
 			m, before := base(t)
 			after := maps.Clone(before)
@@ -88,7 +90,7 @@ func wantNothingLeft(t *testing.T, m *documenttest.Memory, rows map[string]strin
 }
 
 func TestOneRequestThatFailsLeavesAllOrNothingAndOneGoesOn(t *testing.T) {
-	for _, fault := range []documenttest.Fault{documenttest.Refused, documenttest.Lost} {
+	for _, fault := range []documenttest.Fault{documenttest.Refused, documenttest.Lost, documenttest.Again} {
 		for fails, finished := 1, false; !finished; fails++ {
 			m, before := base(t)
 			requests := -1000 // of opening
@@ -101,6 +103,9 @@ func TestOneRequestThatFailsLeavesAllOrNothingAndOneGoesOn(t *testing.T) {
 			requests = 0
 			err := a.commit(everything())
 			finished, requests = requests < fails, 1000
+			if fault == documenttest.Again && err != nil {
+				t.Fatalf("request %d was done, and asked again: %v", fails, err)
+			}
 			want := maps.Clone(before)
 			if err == nil {
 				note(want, everything())
@@ -289,7 +294,7 @@ func (c *crowd) store() *documenttest.Faulty {
 func (c *crowd) fault(t *rapid.T) {
 	c.in = -1
 	if rapid.IntRange(0, 2).Draw(t, "fails") == 0 {
-		c.fails = rapid.SampledFrom([]documenttest.Fault{documenttest.Refused, documenttest.Lost}).Draw(t, "fault")
+		c.fails = rapid.SampledFrom([]documenttest.Fault{documenttest.Refused, documenttest.Lost, documenttest.Again}).Draw(t, "fault")
 		c.in = rapid.IntRange(1, 20).Draw(t, "in")
 	}
 }
@@ -365,4 +370,39 @@ func (c *crowd) check(t *rapid.T) {
 			t.Fatalf("lines %v, want %v", lines, c.lines)
 		}
 	}
+}
+
+// stubborn is a store that takes no row, as one would whose versions are never the same.
+type stubborn struct {
+	*documenttest.Memory
+	asked int
+}
+
+func (s *stubborn) Put(ctx context.Context, name string, value []byte, version string) (string, error) {
+	if strings.HasPrefix(name, "p/t/row/") {
+		s.asked++
+		return "", document.ErrChanged
+	}
+	return s.Memory.Put(ctx, name, value, version)
+}
+
+func TestStoreThatNeverTakesARowIsNotAskedForEver(t *testing.T) {
+	m := documenttest.NewMemory()
+	must(t, newUser(t, m, Options{}).commit(Batch{Changes: []Change{put("x", "1")}}))
+	s := &stubborn{Memory: m}
+	a := newUser(t, s, Options{})
+	given := func(what string, err error) {
+		t.Helper()
+		if wantError(t, err, document.ErrChanged); s.asked > maxTries {
+			t.Errorf("%s: asked %d times", what, s.asked)
+		}
+		s.asked = 0
+	}
+	_, err := a.table.Merge(background, "x", func(json.RawMessage) json.RawMessage { return value("merged") })
+	given("merging", err)
+	given("making one", a.commit(Batch{Changes: []Change{put("y", "1")}}))
+	must(t, a.commit(Batch{Changes: []Change{{Key: "x", Value: value("2")}}})) // it is made, and cannot be applied
+	s.asked = 0
+	given("applying", a.commit(Batch{Changes: []Change{{Key: "x", Value: value("3")}}}))
+	wantRows(t, "somebody new", newUser(t, m.Copy(), Options{}).rows, map[string]string{"x": `"2"`})
 }

@@ -49,7 +49,7 @@ func (t *Table) Load(ctx context.Context) iter.Seq2[Row, error] {
 func (t *Table) beginLoading(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.behind, t.loading = true, false
+	t.behind, t.loading, t.follows = true, false, true
 	if err := t.begin(ctx); err != nil {
 		return err
 	}

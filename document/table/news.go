@@ -57,13 +57,11 @@ func (t *Table) refresh(ctx context.Context) (found []*change, err error) {
 	if found, err = t.since(ctx, h); err != nil {
 		return nil, err
 	}
-	t.head, t.version = h, version
 	if found == nil {
-		t.behind, t.news, t.last, t.applied = true, nil, nil, 0
-		clear(t.stale) // which may have been used
+		t.adopt(h, version)
 		return nil, nil
 	}
-	t.last = found[len(found)-1]
+	t.head, t.version, t.last = h, version, found[len(found)-1]
 	if t.news = append(t.news, found...); t.behind || len(t.news) > keepChanges {
 		t.behind, t.news = true, nil // all will be loaded
 	}
@@ -73,6 +71,23 @@ func (t *Table) refresh(ctx context.Context) (found []*change, err error) {
 		}
 	}
 	return found, nil
+}
+
+// skip reads the head, and no changes: for who has no rows, and adds lines alone.
+func (t *Table) skip(ctx context.Context) error {
+	h, version, err := t.readHead(ctx)
+	if err != nil || version == t.version {
+		return err
+	}
+	t.adopt(h, version)
+	return nil
+}
+
+// adopt takes a head without the changes that lead to it.
+func (t *Table) adopt(h head, version string) {
+	t.head, t.version = h, version
+	t.behind, t.news, t.last, t.applied = true, nil, nil, 0
+	clear(t.stale) // which may have been used
 }
 
 // since returns the changes after the present head, up to h, in their order; nil where

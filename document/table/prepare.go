@@ -185,7 +185,7 @@ func (t *Table) prepare(ctx context.Context, p *plan) error {
 
 // prepareRow finds the row of a change, or makes it. nil: there is none to delete.
 func (t *Table) prepareRow(ctx context.Context, r *planned) (*seen, error) {
-	for {
+	for tries := 1; ; tries++ {
 		s, err := t.readRow(ctx, r.Key)
 		if err != nil {
 			return nil, err
@@ -204,7 +204,7 @@ func (t *Table) prepareRow(ctx context.Context, r *planned) (*seen, error) {
 			return s, nil
 		}
 		s.row.Blobs = r.Blob != nil
-		if s.version, err = t.put(ctx, t.rowName(r.Key), &s.row, s.version); !errors.Is(err, document.ErrChanged) {
+		if s.version, err = t.put(ctx, t.rowName(r.Key), &s.row, s.version); !errors.Is(err, document.ErrChanged) || tries == maxTries {
 			return s, err
 		}
 	}

@@ -92,6 +92,7 @@ type Table struct {
 	news    []*change  // that were read and not given out
 	behind  bool       // News cannot be told one by one: all must be loaded
 	loading bool       // Load is under way: news are kept until it has ended
+	follows bool       // rows were loaded or changed: what others change matters
 	applied uint64     // the latest change that is in its rows, as far as is known
 
 	// stale are empty rows that were found while loading, with their incarnations.
@@ -207,6 +208,15 @@ func decode(d document.Document, value any) error {
 		return fmt.Errorf("the document %s %w (%w)", d.Name, ErrDamaged, err)
 	}
 	return nil
+}
+
+// unlessDone returns the error of putting a document under a name that nobody else writes
+// anything else to: where it is there, it has been done, and the answer was lost.
+func unlessDone(err error) error {
+	if errors.Is(err, document.ErrChanged) {
+		return nil
+	}
+	return err
 }
 
 func (t *Table) put(ctx context.Context, name string, value any, version string) (next string, err error) {

@@ -68,7 +68,6 @@ func TestWhoDoesNotKnowTheLatestMustLearnItFirst(t *testing.T) {
 	wantRows(t, "a", a.rows, b.rows)
 	wantWhole(t, m, b.rows)
 	if got := names(t, m, "blob/x/"); len(got) != 3 { // of one blob
-
 		t.Errorf("there is %v", got)
 	}
 }
@@ -210,6 +209,36 @@ func TestLinesCanBeAddedByWhoKnowsNoRows(t *testing.T) {
 	lines, more, err := b.table.Lines(background, 0, 1)
 	if want := int64(3*(keepChanges+10) + 6); err != nil || !more || lines[0].Number != want {
 		t.Errorf("%+v, %v, want %d", lines, err, want)
+	}
+}
+
+func TestWhoHasNoRowsAddsLinesWithoutReadingWhatOthersChanged(t *testing.T) {
+	m := documenttest.NewMemory()
+	requests := 0
+	store := &documenttest.Faulty{Store: m, Fault: func(string, string) documenttest.Fault {
+		requests++
+		return documenttest.None
+	}}
+	a := newUser(t, m, Options{})
+	b, err := Open(background, store, withPrefix(Options{}))
+	must(t, err)
+	want := []string{}
+	for n := range 3 {
+		for i := range 300 {
+			line := value(fmt.Sprint(n, " ", i))
+			must(t, a.commit(Batch{Lines: []json.RawMessage{line}}))
+			want = append(want, string(line))
+		}
+		requests = 0
+		must(t, b.Commit(background, Batch{Lines: []json.RawMessage{value(n)}}))
+		if requests > 6 {
+			t.Errorf("it takes %d requests", requests)
+		}
+		want = append(want, fmt.Sprint(n))
+		must(t, a.learn())
+	}
+	if got := wantWhole(t, m, a.rows); !slices.Equal(got, want) {
+		t.Errorf("%d lines, want %d", len(got), len(want))
 	}
 }
 

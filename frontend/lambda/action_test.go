@@ -210,6 +210,17 @@ func TestAnswerIsOfTheShapeThatOpenWhiskTakes(t *testing.T) {
 	}
 }
 
+func TestTextThatJSONMakesLongerThanOpenWhiskTakesIsSaidToBeTooLarge(t *testing.T) {
+	for text, want := range map[string]float64{"<p>&amp;</p>\n": http.StatusOK, "\n": http.StatusInsufficientStorage} {
+		p := startedAction(t, lambda.Options{Handler: &heard{answer: page("text/html", text, 700<<10)}})
+		_, got := p.post(t, "/run", activation("", "", ""))
+		whole := got["body"] == strings.Repeat(text, (700<<10)/len(text))
+		if got["statusCode"] != want || whole != (want == http.StatusOK) {
+			t.Errorf("%q: %v, whole: %t", text, got["statusCode"], whole)
+		}
+	}
+}
+
 func TestTriggerForgetsSilentPeersAndARequestCannot(t *testing.T) {
 	var h heard
 	tidied := 0

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // activation is what the platform sends to /run.
@@ -96,7 +98,7 @@ const replaced = "%EF%BF%BD"
 func isReplaced(query string) bool {
 	for parameter := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(parameter, "=")
-		if (name == "info_hash" || name == "peer_id") && strings.Contains(strings.ToUpper(value), replaced) {
+		if slices.Contains(ids, name) && strings.Contains(strings.ToUpper(value), replaced) {
 			return true
 		}
 	}
@@ -126,23 +128,18 @@ type result struct {
 // result returns the answer for the platform, which takes a body for base64 where the
 // type is one of bytes, and sends it as it is where it is one of text.
 func (a *answer) result() *result {
-	r := &result{StatusCode: a.status, Headers: a.header}
-	if a.isText() {
-		r.Body = string(a.body)
-		return r
+	if isTextType(a.header.Get("Content-Type")) {
+		switch {
+		case utf8.Valid(a.body):
+			if !a.fitsAsText() {
+				a.refuseLarge()
+			}
+			return &result{a.status, a.header, string(a.body)}
+		case len(a.body) > 0: // a bencoded answer
+			a.header.Set("Content-Type", "application/octet-stream")
+		}
 	}
-	if media := a.header.Get("Content-Type"); len(a.body) > 0 && isTextType(media) {
-		a.header.Set("Content-Type", "application/octet-stream") // a bencoded answer
-	}
-	r.Body = base64.StdEncoding.EncodeToString(a.body)
-	return r
-}
-
-// isText reports whether the platform sends the body as it is, and can: as a text in
-// JSON it is UTF-8.
-func (a *answer) isText() bool {
-	_, isBase64 := a.text()
-	return !isBase64 && isTextType(a.header.Get("Content-Type"))
+	return &result{a.status, a.header, base64.StdEncoding.EncodeToString(a.body)}
 }
 
 // isTextType reports whether Akka HTTP takes a media type for one of text: those that

@@ -1,7 +1,9 @@
 package lambda
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -9,9 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bytes of a body that sources let through. Lambda takes 6 MB of JSON from a function,
-// in which bytes become base64; a load balancer and OpenWhisk (as it is set up by
-// default) take 1 MB.
+// Bytes of a body that sources let through as base64. Lambda takes 6 MB of JSON from a
+// function; a load balancer and OpenWhisk (as it is set up by default) take 1 MB.
 const (
 	maxBody         = 4400 << 10
 	maxBalancerBody = 700 << 10
@@ -59,11 +60,16 @@ func (a *answer) replace(status int, text string) {
 	a.status, a.body, a.large = status, []byte(text+"\n"), false
 }
 
+// refuseLarge says that the answer does not get through.
+func (a *answer) refuseLarge() {
+	a.replace(http.StatusInsufficientStorage, "this answer has more than the "+strconv.Itoa(a.limit)+
+		" bytes that get through here: ask for less at a time")
+}
+
 // end settles what a server on a socket would.
 func (a *answer) end(method string) {
 	if a.large {
-		a.replace(http.StatusInsufficientStorage, "this answer has more than the "+strconv.Itoa(a.limit)+
-			" bytes that get through here: ask for less at a time")
+		a.refuseLarge()
 	}
 	a.WriteHeader(http.StatusOK)
 	if a.header.Get("Content-Type") == "" && len(a.body) > 0 {
@@ -77,12 +83,46 @@ func (a *answer) end(method string) {
 	}
 }
 
-// text returns the body as it stands in JSON: as it is where that is text, else as base64.
+// text returns the body as it stands in JSON: as it is where that is text, and gets
+// through as such, else as base64.
 func (a *answer) text() (body string, isBase64 bool) {
-	if utf8.Valid(a.body) {
+	if utf8.Valid(a.body) && a.fitsAsText() {
 		return string(a.body), false
 	}
 	return base64.StdEncoding.EncodeToString(a.body), true
+}
+
+// fitsAsText reports whether the body, a text, takes no more of JSON than the longest
+// one takes as base64: quotes and control characters grow.
+func (a *answer) fitsAsText() bool {
+	return mostInJSON(a.body) <= base64.StdEncoding.EncodedLen(a.limit)
+}
+
+// mostInJSON returns how many bytes a text takes of what marshal makes, at most.
+func mostInJSON(text []byte) (n int) {
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			n += 2
+		case c < ' ':
+			n += 6
+		case c == 0xe2: // begins U+2028 and U+2029, of which three bytes become six
+			n += 4
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// marshal is json.Marshal, but that <, > and & stay what they are. Six bytes for each
+// would take more of what sources let through than a page has.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return out.Bytes(), err
 }
 
 // single returns the headers with one value each. Cookies cannot be joined.

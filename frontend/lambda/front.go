@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +66,7 @@ func (f *Front) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(a.event(k))
+	return marshal(a.event(k))
 }
 
 // Close waits for the events under way, and has all others refused. The error is that

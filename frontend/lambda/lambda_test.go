@@ -176,6 +176,16 @@ func TestQueryThatWasNotDecodedStaysOneQuery(t *testing.T) {
 	}
 }
 
+func TestDecodedTextStaysText(t *testing.T) {
+	const search = "Müller & Söhne: löß?" // 20 characters below 256, as an id might be
+	text, _ := json.Marshal(search)
+	var h heard
+	invoke(t, &h, fmt.Sprintf(`{"httpMethod":"GET","path":"/torrents","queryStringParameters":{"q":%s},"requestContext":{"identity":{}}}`, text))
+	if got := h.request.URL.Query().Get("q"); got != search {
+		t.Errorf("%q became %q, of %s", search, got, h.request.URL.RawQuery)
+	}
+}
+
 func TestAddressThatCannotBeReadIsNobodys(t *testing.T) {
 	for from, want := range map[string]string{
 		"": "", "unknown": "", "1.2.3": "", "::ffff:1.2.3.4": "1.2.3.4:0", "2001:db8::1": "[2001:db8::1]:0", "[2001:db8::1]:80": "[2001:db8::1]:0",
@@ -310,6 +320,45 @@ func TestAnswerThatDoesNotGetThroughIsSaidToBeTooLarge(t *testing.T) {
 	}
 	if got := invoke(t, much(8), `{"httpMethod":"GET","requestContext":{"elb":{}}}`); got["statusCode"] != 507.0 {
 		t.Errorf("a load balancer got 800 KB: %v", got["statusCode"])
+	}
+}
+
+// page answers so many bytes of a text, of a type.
+func page(media, text string, bytes int) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", media)
+		_, _ = io.WriteString(w, strings.Repeat(text, bytes/len(text)))
+	}
+}
+
+func TestTextThatJSONMakesLongerGetsThrough(t *testing.T) {
+	for _, text := range []string{"<p>&amp;</p>", `{"a":""},`, "\n\"", "\x01", "\u2028"} {
+		for source, event := range map[string]struct {
+			text        string
+			bytes, most int
+		}{
+			"Function URL":  {`{"requestContext":{"http":{"method":"GET"}}}`, 4400 << 10, 6 << 20},
+			"load balancer": {`{"httpMethod":"GET","requestContext":{"elb":{}}}`, 700 << 10, 1 << 20},
+		} {
+			answer, err := lambda.New(lambda.Options{Handler: &heard{answer: page("text/html", text, event.bytes)}}).Invoke(t.Context(), []byte(event.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got events.ALBTargetGroupResponse // of which the others have the same fields
+			if err := json.Unmarshal(answer, &got); err != nil {
+				t.Fatal(err)
+			}
+			body := []byte(got.Body)
+			if got.IsBase64Encoded {
+				body, err = base64.StdEncoding.DecodeString(got.Body)
+			}
+			if err != nil || got.StatusCode != http.StatusOK || len(body) < event.bytes-len(text) || !strings.HasPrefix(string(body), text) {
+				t.Errorf("%s, %q: status %d, %d bytes, %v", source, text, got.StatusCode, len(body), err)
+			}
+			if len(answer) > event.most {
+				t.Errorf("%s, %q: the event has %d bytes, and %d get through", source, text, len(answer), event.most)
+			}
+		}
 	}
 }
 

@@ -12,37 +12,47 @@ import (
 var errMangled = errors.New("the gateway before this tracker has damaged info_hash or peer_id, which are bytes and no text: " +
 	"its operator must use a Function URL or an HTTP API with payload 2.0 (docs/serverless.md)")
 
+// ids are the parameters whose values are bytes and no text.
+var ids = []string{"info_hash", "peer_id"}
+
 // joined returns the query of parameters whose names and values are as the client
 // escaped them. What has no place in a query is escaped.
 func joined(lists map[string][]string, single map[string]string) string {
-	return join(lists, single, appendRaw)
+	return join(lists, single, func(query []byte, name, value string) []byte {
+		return appendRaw(append(appendRaw(query, name), '='), value)
+	})
 }
 
 // encoded returns the query of parameters that were unescaped on their way. The error
 // is errMangled.
 func encoded(lists map[string][]string, single map[string]string) (string, error) {
-	for _, name := range []string{"info_hash", "peer_id"} {
+	for _, name := range ids {
 		if isMangled(single[name]) || slices.ContainsFunc(lists[name], isMangled) {
 			return "", errMangled
 		}
 	}
-	return join(lists, single, appendEscaped), nil
+	return join(lists, single, func(query []byte, name, value string) []byte {
+		query = append(appendEscaped(query, name), '=')
+		if slices.Contains(ids, name) && isLatin(value) {
+			return appendLatin(query, value)
+		}
+		return appendEscaped(query, value)
+	}), nil
 }
 
-// isMangled reports whether bytes were replaced that are no UTF-8. A true one is one
-// of eight million info hashes: three bytes of it would be those of U+FFFD.
+// isMangled reports whether bytes were replaced that are no UTF-8. One of 900,000 info
+// hashes has the three bytes of U+FFFD of its own.
 func isMangled(value string) bool { return strings.ContainsRune(value, utf8.RuneError) }
 
 // join puts parameters together in the order of their names; lists have them all, where
 // there are lists.
-func join(lists map[string][]string, single map[string]string, write func([]byte, string) []byte) string {
+func join(lists map[string][]string, single map[string]string, write func(query []byte, name, value string) []byte) string {
 	var query []byte
 	add := func(name, value string) {
 		if len(query) > 0 {
 			query = append(query, '&')
 		}
-		query = append(write(query, name), '=')
-		query = write(query, value)
+		query = write(query, name, value)
 	}
 	if lists != nil {
 		for _, name := range slices.Sorted(maps.Keys(lists)) {
@@ -77,15 +87,16 @@ func appendRaw(query []byte, text string) []byte {
 	return query
 }
 
-// appendEscaped appends text, or the bytes of an id of which each has become a
-// character, and escapes all but what RFC 3986 calls unreserved.
-func appendEscaped(query []byte, text string) []byte {
-	if isLatin(text) {
-		for _, r := range text {
-			query = appendByte(query, byte(r))
-		}
-		return query
+// appendLatin appends bytes of which each has become a character.
+func appendLatin(query []byte, text string) []byte {
+	for _, r := range text {
+		query = appendByte(query, byte(r))
 	}
+	return query
+}
+
+// appendEscaped appends text, and escapes all but what RFC 3986 calls unreserved.
+func appendEscaped(query []byte, text string) []byte {
 	for i := range len(text) {
 		c := text[i]
 		switch {
@@ -98,7 +109,7 @@ func appendEscaped(query []byte, text string) []byte {
 	return query
 }
 
-// idLength is of info_hash and peer_id, in bytes.
+// idLength is of each of ids, in bytes.
 const idLength = 20
 
 // isLatin reports whether a text is 20 bytes, each of which has become the character of

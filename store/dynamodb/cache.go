@@ -56,7 +56,7 @@ func (s *Store) torrent(ctx context.Context, h bittorrent.InfoHash) (*torrent, e
 	if c.age < 0 {
 		return s.ask(ctx, h, guess)
 	}
-	result, err, _ := c.reading.Do(string(h[:]), func() (any, error) { return s.ask(context.WithoutCancel(ctx), h, guess) })
+	result, err, _ := c.reading.Do(string(h[:]), func() (any, error) { return s.ask(ctx, h, guess) })
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +64,8 @@ func (s *Store) torrent(ctx context.Context, h bittorrent.InfoHash) (*torrent, e
 }
 
 func (s *Store) ask(ctx context.Context, h bittorrent.InfoHash, guess int) (*torrent, error) {
+	ctx, cancel := s.bounded(ctx) // others wait for the answer as well
+	defer cancel()
 	t, err := s.readTorrent(ctx, h, guess)
 	if err == nil {
 		s.cache.put(h, t)

@@ -17,7 +17,8 @@
 //   - Expire (expire.go) purges, moves peers that have another shard by now, and compares
 //     peers with counts (recount.go); doubt.go has torrents that must be looked at.
 //   - The server (server.go) makes attempts in a bounded time; failure.go says which errors
-//     pass, and what others mean in words; while the server is away, health.go asks for it.
+//     pass, and what others mean in words; while the server is away, package faraway asks for
+//     it.
 //
 // # What else lies there
 //

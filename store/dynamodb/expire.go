@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -23,30 +24,40 @@ const (
 // Expire is documented at [swarm.Store]. It reads the heads of all torrents, and of those
 // that may have such peers the peers: a head says before which time no peer announced
 // last. A peer is removed only if it is still as old; several trackers may expire at once,
-// and each peer is in the answer of one.
+// and each peer is in the answer of one. A torrent that fails keeps no others from being
+// purged; the error is that of the first one.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
 	s.tellDoubts(ctx)
 	var gone atomic.Int64
+	var purging errgroup.Group
+	purging.SetLimit(purgedAtOnce)
 	for bucket := range s.heads {
-		err := s.headsOf(ctx, bucket, 0, 0xff, func(some []listed) error {
-			purging, ctx := errgroup.WithContext(ctx)
-			purging.SetLimit(purgedAtOnce)
+		failed := s.headsOf(ctx, bucket, 0, 0xff, func(some []listed) error {
 			for i := range some {
 				if l := some[i]; l.shard == 0 {
 					purging.Go(func() error {
 						n, err := s.purgeTorrent(ctx, l, before.Unix())
 						gone.Add(int64(n))
+						if err != nil {
+							err = fmt.Errorf("torrent %v: %w", l.hash, err)
+						}
 						return err
 					})
 				}
 			}
-			return purging.Wait()
+			return ctx.Err()
 		})
-		if err != nil {
-			return int(gone.Load()), err
+		if err == nil {
+			err = failed
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return int(gone.Load()), ctx.Err()
+	if failed := purging.Wait(); err == nil {
+		err = failed
+	}
+	return int(gone.Load()), err
 }
 
 // settleTime is how long after a torrent got more shards a tracker may still write to
@@ -71,7 +82,7 @@ func (s *Store) purgeTorrent(ctx context.Context, l listed, before int64) (gone 
 		err := p.run(ctx)
 		gone, strays = gone+len(p.gone), strays+p.strays
 		if err == nil && t.located() && s.groups && len(p.gone) > 0 {
-			err = s.replicas.Remove(ctx, l.hash, p.gone)
+			err = s.replicas.Remove(ctx, l.hash, p.gone, time.Unix(before, 0))
 		}
 		if err != nil {
 			return gone, err
@@ -83,10 +94,10 @@ func (s *Store) purgeTorrent(ctx context.Context, l listed, before int64) (gone 
 	return gone, err
 }
 
-// due reports whether peers must be looked at: one may be too old, somebody has asked for
-// it, or nothing is left of the torrent, whose head can go then.
+// due reports whether peers must be looked at: one may be too old, or was counted wrongly,
+// somebody has asked for it, or nothing is left of the torrent, whose head can go then.
 func (h *head) due(before int64, shards int) bool {
-	return h.suspected || h.none() && shards == 1 || h.oldest < before && h.all() > 0
+	return h.suspected || h.none() && shards == 1 || h.oldest < before && !h.empty()
 }
 
 // settle says that no peer of a torrent is where fewer shards had it.
@@ -164,7 +175,7 @@ func (p *purge) see(ctx context.Context, removing *errgroup.Group, i item) {
 
 // remove takes out a peer that is too old still.
 func (p *purge) remove(ctx context.Context, w where) error {
-	old, _, err := p.removeIf(ctx, w, "t < :t", p.before)
+	old, _, err := p.removeIf(ctx, w, int(p.key.shard), ref("t < :t"), item{":t": numberValue(p.before)})
 	if !old.there {
 		return err
 	}
@@ -173,22 +184,6 @@ func (p *purge) remove(ctx context.Context, w where) error {
 	p.gone = append(p.gone, w.addr)
 	p.removed.plus(ref(old.to(was{}, w.addr)))
 	return err
-}
-
-// removeIf removes a peer from the shard under a condition on its last announce, and
-// returns what it was, and whether the condition held.
-func (p *purge) removeIf(ctx context.Context, w where, condition string, t int64) (old was, held bool, err error) {
-	i, tried, err := p.server.remove(ctx, &dynamodb.DeleteItemInput{
-		Key: w.in(int(p.key.shard)), ConditionExpression: &condition, ExpressionAttributeValues: item{":t": numberValue(t)},
-	})
-	refused := isCondition(err)
-	if refused {
-		err = nil
-	}
-	if err == nil && i == nil && tried.unknown > 0 { // an attempt before may have done it
-		p.suspect(ctx, w.infoHash)
-	}
-	return wasOf(bytesOf(i, order)), err == nil && !refused, err
 }
 
 // move brings a stray to its shard, unless it is there already.
@@ -203,7 +198,7 @@ func (p *purge) move(ctx context.Context, w where, peer *swarm.Peer) error {
 			return err
 		}
 	}
-	old, _, err := p.removeIf(ctx, w, "t = :t", peer.Last.Unix())
+	old, _, err := p.removeIf(ctx, w, int(p.key.shard), ref("t = :t"), item{":t": numberValue(peer.Last.Unix())})
 	if old.there {
 		p.mu.Lock()
 		defer p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -21,6 +22,9 @@ func code(err error) string {
 	}
 	return ""
 }
+
+// notFound is what the service says of a table that is not there.
+const notFound = "ResourceNotFoundException"
 
 // isThrottle reports whether the service refused a request because there were too many.
 func isThrottle(err error) bool {
@@ -50,7 +54,7 @@ func isPassing(err error) bool {
 // that somebody must see to.
 func isRefusal(err error) bool {
 	switch code(err) {
-	case "ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
+	case notFound, "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
 		"MissingAuthenticationTokenException", "MissingAuthenticationToken", "IncompleteSignatureException", "ExpiredTokenException",
 		"InvalidClientTokenId", "SignatureDoesNotMatch":
 		return true
@@ -79,10 +83,10 @@ func explain(err error) error {
 	}
 	text := ""
 	switch code(err) {
-	case "ResourceNotFoundException":
+	case notFound:
 		text = "there is no such table in this region, or not yet: check the name and the region, or make it with \"waggle dynamodb create-table\""
 	case "AccessDeniedException":
-		text = "the credentials do not allow this: let their role or user do what docs/dynamodb.md lists (" + message(err) + ")"
+		text = "the credentials do not allow this: let their role or user do what docs/dynamodb.md lists" + denied(err)
 	case "UnrecognizedClientException", "InvalidClientTokenId":
 		text = "the service does not know the credentials, or not in this region: check AWS_ACCESS_KEY_ID, the profile or the role, and the region"
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignatureException":
@@ -108,6 +112,17 @@ func explain(err error) error {
 		text = err.Error()
 	}
 	return &problem{text, err}
+}
+
+var action = regexp.MustCompile(`dynamodb:[A-Za-z]+`)
+
+// denied says what the credentials do not allow. The message itself names accounts and
+// roles, and what is wrong with the store is shown to whoever asks.
+func denied(err error) string {
+	if what := action.FindString(message(err)); what != "" {
+		return " (" + what + ")"
+	}
+	return ""
 }
 
 // isOwnError reports whether the server answered that it failed.

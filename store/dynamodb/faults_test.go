@@ -2,11 +2,15 @@ package dynamodb_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waggle/store/dynamodb"
 	"waggle/swarm"
@@ -57,12 +61,7 @@ func TestServerThatThrottlesForATimeIsBusyAndCountsAreMadeUp(t *testing.T) {
 	o.Patience = 2 * time.Second
 	s := open(t, p.through(o))
 	do(t, direct, leecher(hash(1), 999))
-	p.do(func(operation, body string) fault { // the heads alone: peers are written, and not counted
-		if operation == "UpdateItem" && strings.Contains(body, "ADD ") {
-			return throttle
-		}
-		return none
-	})
+	p.do(countsAre(throttle)) // peers are written, and not counted
 	if busy := lives(t, s, 8); busy == 0 {
 		t.Error("no announce was refused")
 	}
@@ -120,12 +119,7 @@ func TestTrackerThatDiesBeforeItCountsLeavesNothingWrong(t *testing.T) {
 	o.Patience = 400 * time.Millisecond
 	do(t, s, leecher(hash(1), 0))
 	do(t, s, leecher(hash(1), 1))
-	p.do(func(operation, body string) fault {
-		if operation == "UpdateItem" && strings.Contains(body, "ADD ") {
-			return throttle
-		}
-		return none
-	})
+	p.do(countsAre(throttle))
 	dying, err := dynamodb.Open(t.Context(), p.through(o))
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +186,43 @@ func TestServerThatDoesNotAnswerIsBusyAtOnceUntilItAnswers(t *testing.T) {
 	}
 }
 
+// TestBatchThatIsNeverAnsweredWholeEnds has a server that leaves all of a batch out.
+func TestBatchThatIsNeverAnsweredWholeEnds(t *testing.T) {
+	o := newTable(t)
+	o.Patience = time.Second
+	o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		if operationOf(r) != "BatchGetItem" {
+			return http.DefaultTransport.RoundTrip(r)
+		}
+		asked := struct{ RequestItems json.RawMessage }{}
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			return nil, err
+		}
+		return answer(r, http.StatusOK, `{"Responses":{},"UnprocessedKeys":`+string(asked.RequestItems)+`}`), nil
+	})
+	s := open(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, _, err := s.Counts(ctx, hash(1)); !errors.Is(err, swarm.ErrBusy) || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
+	}
+	if s.Figures().Throttled == 0 {
+		t.Error("it does not count as throttled")
+	}
+}
+
+// TestTableThatWasReplacedIsNotUsed has the table made anew while the server is away.
+func TestTableThatWasReplacedIsNotUsed(t *testing.T) {
+	o, p := newTable(t), newProxy(t)
+	o.Attempt, o.Patience = 200*time.Millisecond, 500*time.Millisecond
+	s := open(t, p.through(o))
+	p.all(broken)
+	lives(t, s, 24)
+	setMark(t, o, "key", &types.AttributeValueMemberB{Value: []byte("another key of16")})
+	p.do(nil)
+	waitUntil(t, func() bool { err := s.Healthy(); return err != nil && strings.Contains(err.Error(), "replaced") })
+}
+
 func TestAnnouncesBeyondTheBoundAreRefusedAtOnce(t *testing.T) {
 	o, p := newTable(t), newProxy(t)
 	o.Waiting = 2
@@ -224,13 +255,13 @@ func TestAnnouncesBeyondTheBoundAreRefusedAtOnce(t *testing.T) {
 
 func TestNewcomersAboveTheLimitAreAnsweredAndNotRecorded(t *testing.T) {
 	o := newTable(t)
-	o.MaxPeers = 3
+	o.MaxPeers, o.Now = 3, newClock().Now
 	s := open(t, o)
+	if _, err := s.Totals(t.Context()); err != nil { // nobody counts meanwhile
+		t.Fatal(err)
+	}
 	for n := range 3 {
 		do(t, s, leecher(hash(1), n))
-	}
-	if _, err := s.Totals(t.Context()); err != nil { // counts
-		t.Fatal(err)
 	}
 	if r := do(t, s, leecher(hash(1), 9)); r.Warning == "" || r.Peers.Len() != 3 || r.Incomplete != 3 {
 		t.Errorf("a newcomer: %+v", r)

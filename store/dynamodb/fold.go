@@ -2,9 +2,11 @@ package dynamodb
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
 )
@@ -12,36 +14,43 @@ import (
 // foldEvery is after how many steps somebody looks whether the log is to be folded. It is
 // then, if what follows the snapshot is as long as the snapshot itself, or more than some:
 // so each byte that was announced is written about twice more, however large the swarm is.
+// foldTime bounds how long that takes: a partition takes about 1 MB a second.
 const (
 	foldEvery = 64
 	foldBytes = 32 << 10 // less is not worth it
-	foldSteps = 1024     // more are too many to read
+	stepBytes = 100      // of a step beside its payload
+	foldTime  = 30 * time.Second
 )
 
-// fold writes a snapshot of a log, if it is time for it. It does no harm where it fails,
-// or several trackers do it at once: only one of them succeeds.
-func (m *sharedMap) fold(ctx context.Context, h bittorrent.InfoHash, at position) {
-	ctx, cancel := context.WithTimeout(ctx, m.server.patience)
+// fold writes a snapshot of a log, if it is time for it, and deletes some of what nobody
+// needs any more. It does no harm where it fails, or several trackers do it at once: only
+// one of them succeeds.
+func (m *sharedMap) fold(h bittorrent.InfoHash, at position) {
+	ctx, cancel := context.WithTimeout(m.life, foldTime)
 	defer cancel()
 	i, err := m.server.get(ctx, mapHeadKey(h))
 	if err == nil && timeToFold(i, at) {
-		err = m.foldFrom(ctx, h, i)
+		i, err = m.foldFrom(ctx, h, i)
 	}
-	if err != nil {
+	if err == nil {
+		err = m.clear(ctx, h, i)
+	}
+	if err != nil && m.life.Err() == nil {
 		m.log.Warn("what located peers of a torrent share could not be folded into a snapshot", "torrent", h, "error", err)
 	}
 }
 
 func timeToFold(i item, at position) bool {
 	steps := at.number - min(uint64(numberOf(i, foldedName)), at.number)
-	bytes := int64(at.size) - numberOf(i, sizeName)
-	return steps >= foldSteps || bytes >= max(foldBytes, numberOf(i, foldedSize))
+	bytes := int64(at.size) - numberOf(i, sizeName) + stepBytes*int64(steps)
+	return bytes >= max(foldBytes, numberOf(i, foldedSize))
 }
 
-func (m *sharedMap) foldFrom(ctx context.Context, h bittorrent.InfoHash, old item) error {
+// foldFrom replaces a snapshot, and returns the new one; nil: somebody else did.
+func (m *sharedMap) foldFrom(ctx context.Context, h bittorrent.InfoHash, old item) (item, error) {
 	all, at, err := m.loadFrom(ctx, h, old)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := all.payload()
 	value := p.encode()
@@ -55,48 +64,76 @@ func (m *sharedMap) foldFrom(ctx context.Context, h bittorrent.InfoHash, old ite
 		}
 	}
 	if err := m.attach(ctx, h, made, value); err != nil {
-		return err
+		return nil, err
 	}
 	in := &dynamodb.PutItemInput{Item: made, ConditionExpression: ref("attribute_not_exists(p)")}
 	if len(old) > 0 {
 		in.ConditionExpression, in.ExpressionAttributeValues = ref("u = :u"), item{":u": old[foldedName]}
 	}
-	if _, err := m.server.put(ctx, in); err != nil {
-		m.dropBlob(ctx, h, bytesOf(made, blobName), partsOf(made, partsName))
-		if isCondition(err) {
-			return nil
+	if tried, err := m.server.put(ctx, in); err != nil {
+		if tried.unknown == 0 { // else it may be there
+			m.dropBlob(ctx, h, bytesOf(made, blobName), partsOf(made, partsName))
 		}
-		return err
+		if isCondition(err) {
+			err = nil
+		}
+		return nil, err
 	}
-	return m.clear(ctx, h, old)
+	m.dropBlob(ctx, h, bytesOf(old, earlier), partsOf(old, earlierLen)) // nobody has read it since it was replaced who is reading still
+	return made, nil
 }
 
-// clear deletes what the snapshot before this one had replaced: nobody has read it since
-// then who is reading still.
-func (m *sharedMap) clear(ctx context.Context, h bittorrent.InfoHash, old item) error {
-	m.dropBlob(ctx, h, bytesOf(old, earlier), partsOf(old, earlierLen))
-	end := numberOf(old, earlierEnd)
+// clearedAtOnce is how many steps are deleted at a time: more than come meanwhile.
+const clearedAtOnce = 2 * foldEvery
+
+// clear deletes some of the steps that the snapshot before the last one had, and that
+// nobody can rely on.
+func (m *sharedMap) clear(ctx context.Context, h bittorrent.InfoHash, snapshot item) error {
+	end := numberOf(snapshot, earlierEnd)
 	if end == 0 {
 		return nil
 	}
+	old, _, err := m.server.page(ctx, &dynamodb.QueryInput{
+		KeyConditionExpression:    ref("p = :p AND s BETWEEN :from AND :to"),
+		ProjectionExpression:      ref("p, s, t, i, a"),
+		ExpressionAttributeValues: item{":p": binaryValue(mapOf(h)), ":from": binaryValue(logPlace(0)), ":to": binaryValue(logPlace(uint64(end)))},
+		Limit:                     ref(int32(clearedAtOnce)),
+	})
+	if err != nil {
+		return err
+	}
 	before := m.now().Add(-keptFor).Unix()
-	_, err := wholeUnless(m.between(ctx, h, logPlace(0), logPlace(uint64(end)), func(some []item) error {
-		for _, i := range some {
-			if numberOf(i, latestName) >= before {
-				return stopped{}
-			}
-			m.dropBlob(ctx, h, bytesOf(i, blobName), partsOf(i, partsName))
-			if _, _, err := m.server.remove(ctx, &dynamodb.DeleteItemInput{Key: item{partition: i[partition], place: i[place]}}); err != nil {
-				return err
-			}
+	for n := range old {
+		if numberOf(old[n], latestName) >= before {
+			old = old[:n]
+			break
 		}
-		return nil
-	}))
-	return err
+	}
+	return m.deleteSteps(ctx, h, old)
 }
 
-// dropBlob deletes the parts of a payload. What it leaves is garbage, and nothing else.
+// deleteSteps deletes items of a log, and the parts that they name.
+func (m *sharedMap) deleteSteps(ctx context.Context, h bittorrent.InfoHash, some []item) error {
+	deleting, ctx := errgroup.WithContext(ctx)
+	deleting.SetLimit(removedAtOnce)
+	for _, i := range some {
+		deleting.Go(func() error {
+			m.dropBlob(ctx, h, bytesOf(i, blobName), partsOf(i, partsName))
+			_, _, err := m.server.remove(ctx, &dynamodb.DeleteItemInput{Key: item{partition: i[partition], place: i[place]}})
+			return err
+		})
+	}
+	return deleting.Wait()
+}
+
+// dropBlob deletes the parts of a payload, also where ctx has ended. What it leaves is
+// garbage, and nothing else, until the log is forgotten.
 func (m *sharedMap) dropBlob(ctx context.Context, h bittorrent.InfoHash, id []byte, parts int) {
+	if parts == 0 {
+		return
+	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
 	for part := range parts {
 		if _, _, err := m.server.remove(ctx, &dynamodb.DeleteItemInput{Key: key(mapOf(h), blobPlace(id, part))}); err != nil {
 			m.log.Warn("a part of a snapshot could not be deleted", "torrent", h, "error", err)
@@ -144,14 +181,7 @@ func (m *sharedMap) forgetLog(ctx context.Context, h bittorrent.InfoHash) (forgo
 		return false, err
 	}
 	return true, m.between(ctx, h, []byte{0}, logPlace(at.number), func(some []item) error {
-		for _, i := range some {
-			if s := bytesOf(i, place); len(s) == 1 {
-				continue // the head
-			}
-			if _, _, err := m.server.remove(ctx, &dynamodb.DeleteItemInput{Key: item{partition: i[partition], place: i[place]}}); err != nil {
-				return err
-			}
-		}
-		return nil
+		some = slices.DeleteFunc(some, func(i item) bool { return len(bytesOf(i, place)) == 1 }) // the head
+		return m.deleteSteps(ctx, h, some)
 	})
 }

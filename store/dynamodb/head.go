@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"context"
 	"crypto/rand"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -70,6 +69,10 @@ func (c *counts) group(g group) int64 {
 	return max(c.peers[swarm.Seeder][family]+c.peers[swarm.PartialSeed][family], 0)
 }
 
+// empty reports whether no peers are counted. A torrent that is not may still have none,
+// or less than none, where a tracker died before it counted.
+func (c *counts) empty() bool { return c.peers == counts{}.peers }
+
 // none reports whether a torrent of such counts is unknown.
 func (c *counts) none() bool { return *c == counts{} }
 
@@ -100,6 +103,7 @@ type head struct {
 	located bool
 	look    []byte
 
+	bounded   bool // oldest is known
 	suspected bool // somebody wants the peers to be looked at
 }
 
@@ -115,7 +119,8 @@ func headOf(i item) head {
 		}
 	}
 	h.completed = numberOf(i, completedName)
-	h.suspected = i[oldestName] != nil && h.oldest == 0
+	h.bounded = i[oldestName] != nil
+	h.suspected = h.bounded && h.oldest == 0
 	if !isPower(h.shards, mostShards) {
 		h.shards = 1
 	}
@@ -155,19 +160,27 @@ type change struct {
 	delta  counts
 	oldest int64 // of the peers that it is about
 	nonce  []byte
+	unsure bool // an attempt that failed may have made it
 }
 
 // notDone holds until an item has the nonce :n of an update.
 const notDone = "(attribute_not_exists(n) OR n <> :n)"
 
 // write changes a head by counts, once however often it is called with the same nonce,
-// and returns it as it is then.
+// and returns it as it is then. Only where an attempt was made although it did not look
+// so, and another change comes before the next one, it is made twice: then the shard is
+// looked at later. The version of a head begins with the time, so that one which is made
+// again after it was forgotten is not taken for the one before.
 func (s *Store) write(ctx context.Context, k headKey, c *change) (head, error) {
-	values := item{":one": numberValue(1), ":n": binaryValue(c.nonce), ":t": numberValue(c.oldest)}
-	adding := []string{versionName + " :one"}
+	values := item{
+		":one": numberValue(1), ":now": numberValue(s.now().UnixNano()), ":n": binaryValue(c.nonce), ":t": numberValue(c.oldest),
+	}
+	expression := "SET n = :n, t = if_not_exists(t, :t), w = if_not_exists(w, :now) + :one"
+	separator := " ADD "
 	add := func(name string, n int64) {
 		if n != 0 {
-			adding = append(adding, name+" :"+name)
+			expression += separator + name + " :" + name
+			separator = ", "
 			values[":"+name] = numberValue(n)
 		}
 	}
@@ -179,7 +192,7 @@ func (s *Store) write(ctx context.Context, k headKey, c *change) (head, error) {
 	add(completedName, c.delta.completed)
 	attributes, tried, err := s.server.update(ctx, &dynamodb.UpdateItemInput{
 		Key:                       s.headItem(k),
-		UpdateExpression:          ref("ADD " + strings.Join(adding, ", ") + " SET n = :n, t = if_not_exists(t, :t)"),
+		UpdateExpression:          &expression,
 		ConditionExpression:       ref(notDone),
 		ExpressionAttributeValues: values,
 		ReturnValues:              types.ReturnValueAllNew,
@@ -188,8 +201,10 @@ func (s *Store) write(ctx context.Context, k headKey, c *change) (head, error) {
 	case isCondition(err): // an attempt before did it
 		i, err := s.server.get(ctx, s.headItem(k))
 		return headOf(i), err
-	case err == nil && tried.unknown > 0: // so may have one before, of which another's change has taken the nonce
-		s.suspect(ctx, k.hash)
+	case err != nil:
+		c.unsure = c.unsure || tried.unknown > 0
+	case c.unsure || tried.unknown > 0: // so may have one before, of which another's change has taken the nonce
+		s.suspect(ctx, k)
 	}
 	return headOf(attributes), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	"waggle/store/faraway"
 	"waggle/swarm"
@@ -41,6 +43,25 @@ func TestAttemptsAreRepeatedWithPausesForAsLongAsPatienceLasts(t *testing.T) {
 	})
 }
 
+// TestLogIsFoldedWhenItIsAsLongAsTheSnapshot whatever its steps are.
+func TestLogIsFoldedWhenItIsAsLongAsTheSnapshot(t *testing.T) {
+	const snapshot = 5 << 20
+	head := item{foldedName: numberValue(1000), sizeName: numberValue(9 << 20), foldedSize: numberValue(snapshot)}
+	for want, ats := range map[bool][]position{
+		false: {{number: 1064, size: 9<<20 + 64*1000}, {number: 1000 + 5000, size: 9<<20 + 5000*100}, {number: 999, size: 9 << 20}},
+		true:  {{number: 1064, size: 9<<20 + snapshot}, {number: 1000 + 30_000, size: 9<<20 + 30_000*100}},
+	} {
+		for _, at := range ats {
+			if timeToFold(head, at) != want {
+				t.Errorf("%+v: want %v", at, want)
+			}
+		}
+	}
+	if timeToFold(nil, position{number: 64, size: 64 * 100}) || !timeToFold(nil, position{number: 320, size: 320 * 10}) {
+		t.Error("the first snapshot comes too early, or too late")
+	}
+}
+
 func TestWhatIsWrongWithARequestIsNotRepeated(t *testing.T) {
 	attempts := 0
 	s := newTestServer(nil)
@@ -52,6 +73,16 @@ func TestWhatIsWrongWithARequestIsNotRepeated(t *testing.T) {
 	_, err = s.try(ctx, putItem, func(context.Context) error { cancel(); return io.EOF })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("one who is gone is told %v", err)
+	}
+}
+
+func TestWhatCredentialsDoNotAllowIsSaidWithoutWhoseTheyAre(t *testing.T) {
+	err := explain(&smithy.GenericAPIError{
+		Code:    "AccessDeniedException",
+		Message: "User: arn:aws:sts::123456789012:assumed-role/tracker/i-1 is not authorized to perform: dynamodb:DeleteItem on resource: arn:aws:dynamodb:us-east-1:123456789012:table/waggle",
+	})
+	if text := err.Error(); !strings.Contains(text, "dynamodb:DeleteItem") || strings.Contains(text, "123456789012") {
+		t.Error(text)
 	}
 }
 

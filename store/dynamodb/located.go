@@ -68,11 +68,11 @@ func (s *Store) Drop(ctx context.Context, h bittorrent.InfoHash, gone []shared.G
 // drop removes one peer that did not announce later; true: it is not there now.
 func (s *Store) drop(ctx context.Context, h bittorrent.InfoHash, shards int, g shared.Gone) (bool, error) {
 	w := s.where(h, g.Addr)
-	p := purge{Store: s, key: headKey{h, uint8(shardOf(w.hash, shards))}}
-	old, is, err := p.removeIf(ctx, w, "attribute_not_exists(p) OR t <= :t", g.Last.Unix())
+	shard := shardOf(w.hash, shards)
+	old, is, err := s.removeIf(ctx, w, shard, ref("attribute_not_exists(p) OR t <= :t"), item{":t": numberValue(g.Last.Unix())})
 	if err != nil || !old.there {
 		return is, err
 	}
-	_, err = s.tally.add(ctx, p.key, ref(old.to(was{}, g.Addr)), g.Last.Unix())
+	_, err = s.tally.add(ctx, headKey{h, uint8(shard)}, ref(old.to(was{}, g.Addr)), g.Last.Unix())
 	return true, err
 }

@@ -52,7 +52,8 @@ func blobPlace(id []byte, part int) []byte {
 // 400 KB. Parts of longer ones have as many.
 const mostInline = 300 << 10
 
-// attach gives an item its payload, or writes it beside and says where.
+// attach gives an item its payload, or writes it beside and says where. With an error
+// nothing is left beside.
 func (m *sharedMap) attach(ctx context.Context, h bittorrent.InfoHash, i item, value []byte) error {
 	if len(value) <= mostInline {
 		i[valueName] = binaryValue(value)
@@ -65,6 +66,7 @@ func (m *sharedMap) attach(ctx context.Context, h bittorrent.InfoHash, i item, v
 		part := key(mapOf(h), blobPlace(id, parts))
 		part[valueName] = binaryValue(value[:n])
 		if _, err := m.server.put(ctx, &dynamodb.PutItemInput{Item: part}); err != nil {
+			m.dropBlob(ctx, h, id, parts+1) // this one may have been written
 			return err
 		}
 		value = value[n:]
@@ -112,10 +114,11 @@ func (m *sharedMap) between(ctx context.Context, h bittorrent.InfoHash, from, to
 	}, see)
 }
 
-// follow shows the steps after a position, which it moves on.
+// follow shows the steps after a position, which it moves on. Where there are none it is
+// the position of now: one that came after the last look would be there still.
 func (m *sharedMap) follow(ctx context.Context, h bittorrent.InfoHash, at *position, see func(*payload)) error {
 	began := m.now().Unix()
-	return m.between(ctx, h, logPlace(at.number+1), logPlace(1<<63), func(some []item) error {
+	err := m.between(ctx, h, logPlace(at.number+1), logPlace(1<<63), func(some []item) error {
 		for _, i := range some {
 			number, ok := numberOfPlace(bytesOf(i, place))
 			if !ok || number != at.number+1 {
@@ -124,10 +127,14 @@ func (m *sharedMap) follow(ctx context.Context, h bittorrent.InfoHash, at *posit
 			if err := m.take(ctx, h, i, at, see); err != nil {
 				return err
 			}
-			at.number, at.at = number, began
+			at.number = number
 		}
 		return nil
 	})
+	if err == nil {
+		at.at = began
+	}
+	return err
 }
 
 // take shows a step, and adds it to a position.
@@ -218,20 +225,20 @@ func (m *sharedMap) loadFrom(ctx context.Context, h bittorrent.InfoHash, i item)
 }
 
 // beginning returns the number before the first item of a log.
-func (m *sharedMap) beginning(ctx context.Context, h bittorrent.InfoHash) (uint64, error) {
-	items, _, err := m.server.page(ctx, &dynamodb.QueryInput{
+func (m *sharedMap) beginning(ctx context.Context, h bittorrent.InfoHash) (number uint64, err error) {
+	_, err = wholeUnless(m.server.pages(ctx, &dynamodb.QueryInput{
 		KeyConditionExpression:    ref("p = :p AND s >= :from"),
 		ProjectionExpression:      ref("s"),
 		ExpressionAttributeValues: item{":p": binaryValue(mapOf(h)), ":from": binaryValue(logPlace(0))},
 		ConsistentRead:            ref(true),
 		Limit:                     ref(int32(1)),
-	})
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	number, ok := numberOfPlace(bytesOf(items[0], place))
-	if !ok {
-		return 0, errPayload
-	}
-	return number - 1, nil
+	}, func(first []item) error {
+		n, ok := numberOfPlace(bytesOf(first[0], place))
+		if !ok || n == 0 {
+			return errPayload
+		}
+		number = n - 1
+		return stopped{}
+	}))
+	return number, err
 }

@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 }
 
 func runWithServer(m *testing.M) int {
+	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
+		return m.Run() // what is fuzzed needs none
+	}
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
@@ -51,10 +54,8 @@ func runWithServer(m *testing.M) int {
 		defer stop()
 		endpoints[i] = url
 	}
-	// dynalite answers some hundred requests a second: a history of a hundred is as good
-	// as it can be had here. -rapid.checks on the command line is left as it is.
-	if set("rapid.checks") == nil {
-		if err := flag.Set("rapid.checks", "15"); err != nil {
+	if !isSet("rapid.checks") { // on the command line
+		if err := flag.Set("rapid.checks", histories); err != nil {
 			panic(err)
 		}
 	}
@@ -68,13 +69,9 @@ func runWithServer(m *testing.M) int {
 	return code
 }
 
-func set(name string) (found *flag.Flag) {
-	flag.Visit(func(f *flag.Flag) {
-		if f.Name == name {
-			found = f
-		}
-	})
-	return found
+func isSet(name string) (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
 }
 
 // startDynalite starts a server in memory, on a port that is free.

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -19,18 +20,7 @@ import (
 //
 // A step that finds its number taken reads what others wrote, which may refuse its commit,
 // and takes the next one. Where nobody else writes, a step is one write and no read.
-type sharedMap struct {
-	*Store
-	turns [256]chan struct{} // the steps of one torrent in this process go one by one
-}
-
-func newSharedMap(s *Store) *sharedMap {
-	m := &sharedMap{Store: s}
-	for i := range m.turns {
-		m.turns[i] = make(chan struct{}, 1)
-	}
-	return m
-}
+type sharedMap struct{ *Store }
 
 // knownFor is how long what a tracker knows of a log is good for: after that it is told
 // all. Items of the log are kept for longer, so that whoever takes the number after the
@@ -72,17 +62,10 @@ func positionOf(v shared.Version, now time.Time) (p position, ok bool) {
 func (m *sharedMap) Update(ctx context.Context, u *shared.Update, answer *shared.Answer) error {
 	ctx, cancel := context.WithTimeout(ctx, m.server.patience)
 	defer cancel()
-	turn := m.turns[u.InfoHash[0]]
-	select {
-	case turn <- struct{}{}:
-	case <-ctx.Done():
-		return ended(ctx)
-	}
 	s := &step{sharedMap: m, update: u, answer: answer}
 	err := s.run(ctx)
-	<-turn
 	if err == nil && s.wrote && s.at.number%foldEvery == 0 {
-		m.fold(context.WithoutCancel(ctx), u.InfoHash, s.at)
+		m.fold(u.InfoHash, s.at)
 	}
 	return err
 }
@@ -152,7 +135,7 @@ func (s *step) write(ctx context.Context) error {
 			return err
 		}
 		if s.at.number == before {
-			return s.lost() // the number is taken, and nobody has it
+			return errLost // the number is taken, and nobody has it
 		}
 		if !sleep(ctx, rand.N(pause)) {
 			return swarm.ErrBusy
@@ -160,11 +143,8 @@ func (s *step) write(ctx context.Context) error {
 	}
 }
 
-// lost has a tracker that knows a log which is not there any more begin anew.
-func (s *step) lost() error {
-	s.log.Warn("what located peers of a torrent share was lost or restored from a backup: it is read anew", "torrent", s.update.InfoHash)
-	return swarm.ErrBusy
-}
+// errLost has a tracker that knows a log which is not there any more begin anew.
+var errLost = errors.New("what located peers of a torrent share was lost, or restored from a backup: it is read anew")
 
 // tell adds what was written to an answer that would have older values otherwise.
 func (s *step) tell(entry *payload) {
@@ -188,12 +168,15 @@ func (s *step) append(ctx context.Context, entry *payload, mine []byte) (bool, e
 	}
 	tried, err := s.server.put(ctx, &dynamodb.PutItemInput{Item: i, ConditionExpression: ref("attribute_not_exists(p)")})
 	if isCondition(err) {
-		if tried.unknown == 0 {
-			return false, nil
+		there := item{}
+		if tried.unknown > 0 { // did an attempt before do it?
+			if there, err = s.server.get(ctx, s.logKey(s.update.InfoHash, s.at.number+1)); err != nil {
+				return false, err
+			}
 		}
-		there, err := s.server.get(ctx, s.logKey(s.update.InfoHash, s.at.number+1))
-		if err != nil || string(bytesOf(there, nonceName)) != string(mine) {
-			return false, err
+		if string(bytesOf(there, nonceName)) != string(mine) {
+			s.dropBlob(ctx, s.update.InfoHash, bytesOf(i, blobName), partsOf(i, partsName))
+			return false, nil
 		}
 	} else if err != nil {
 		return false, err

@@ -2,6 +2,7 @@ package dynamodb_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -169,6 +170,49 @@ func TestTrackersThatFoldAtOnceLoseNothing(t *testing.T) {
 		t.Errorf("%v: nothing was folded", items)
 	}
 	wantSame(t, want, append(followers[:], &follower{m: open(t, o).Map()})...)
+}
+
+func TestTrackerThatOnlyListensIsNotToldAllAgain(t *testing.T) {
+	o, c := newTable(t), newClock()
+	o.Now = c.Now
+	writer, idle := &follower{m: open(t, o).Map()}, &follower{m: open(t, o).Map()}
+	writer.step(t, entry(1, "a"))
+	for range 4 {
+		idle.step(t)
+		c.pass(6 * time.Minute)
+	}
+	writer.step(t, entry(2, "b"))
+	wantSame(t, map[netip.AddrPort]string{entry(1, "").Peer: "a", entry(2, "").Peer: "b"}, idle)
+	if idle.whole != 1 {
+		t.Errorf("it was told all %d times", idle.whole)
+	}
+}
+
+func TestStepThatCannotBeWrittenLeavesNothingBehind(t *testing.T) {
+	o, p := newTable(t), newProxy(t)
+	o.Patience = 2 * time.Second
+	m := open(t, p.through(o)).Map()
+	var all []shared.Entry
+	for n := range shared.MaxCommit {
+		all = append(all, entry(n, string(bytes.Repeat([]byte("x"), shared.MaxValue))))
+	}
+	puts := 0
+	p.do(func(operation, _ string) fault {
+		if operation != "PutItem" {
+			return none
+		}
+		if puts++; puts > 1 { // the second part
+			return throttle
+		}
+		return none
+	})
+	var answer shared.Answer
+	if err := m.Update(t.Context(), &shared.Update{InfoHash: hash(1), Announced: all}, &answer); !errors.Is(err, swarm.ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	if items := logItems(t, o); len(items) != 0 || puts < 2 {
+		t.Errorf("%v is left, after %d attempts", items, puts)
+	}
 }
 
 func TestLargestStepIsWrittenWhole(t *testing.T) {

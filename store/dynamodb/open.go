@@ -18,11 +18,8 @@ const openTime = 10 * time.Second
 // cannot be reached, refuses the credentials, or has no such table in its region; the
 // table has another shape, is another program's or a newer waggle's.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	o = o.withDefaults()
-	if err := o.checkPowers(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTime)

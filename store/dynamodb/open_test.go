@@ -2,11 +2,13 @@ package dynamodb_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +50,7 @@ func TestTableThatIsNotThereIsRefused(t *testing.T) {
 
 func TestTableOfAnotherShapeIsRefusedAndLeftAsItIs(t *testing.T) {
 	for name, keys := range map[string][]string{"other-keys": {"id", "when"}, "no-index": {"p", "s"}} {
+		name = fmt.Sprintf("%s%04d", name, tables.Add(1))
 		o := dynamodb.Options{Table: name, Region: "us-east-1", Endpoint: endpoints[0]}
 		_, err := client(o).CreateTable(t.Context(), &sdk.CreateTableInput{
 			TableName: &name, BillingMode: types.BillingModePayPerRequest,
@@ -74,6 +77,33 @@ func TestTableOfAnotherShapeIsRefusedAndLeftAsItIs(t *testing.T) {
 			t.Errorf("%v, %v was written", all.Items, err)
 		}
 	}
+}
+
+func TestTableIsOfAnotherShapeWithoutPeerIDsInItsIndex(t *testing.T) {
+	o := newTable(t)
+	o.Table += "-keys-only"
+	attribute := func(name string) types.AttributeDefinition {
+		return types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeTypeB}
+	}
+	keys := func(sort string) []types.KeySchemaElement {
+		return []types.KeySchemaElement{
+			{AttributeName: aws.String("p"), KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
+		}
+	}
+	_, err := client(o).CreateTable(t.Context(), &sdk.CreateTableInput{
+		TableName: &o.Table, BillingMode: types.BillingModePayPerRequest, KeySchema: keys("s"),
+		AttributeDefinitions: []types.AttributeDefinition{attribute("p"), attribute("s"), attribute("o")},
+		LocalSecondaryIndexes: []types.LocalSecondaryIndex{{
+			IndexName: aws.String("order"), KeySchema: keys("o"), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dynamodb.CreateTable(t.Context(), o, func(string) {}); err == nil || !strings.Contains(err.Error(), "other keys") {
+		t.Errorf("create-table: %v", err)
+	}
+	wantRefused(t, o, "create-table")
 }
 
 // setMark changes an attribute of a table's mark.
@@ -126,6 +156,70 @@ func TestWrongCredentialsAreRefusedInWords(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	wantRefused(t, dynamodb.Options{Table: "table", Region: "us-east-1", Endpoint: endpoints[0]}, "no credentials")
+}
+
+// TestServerThatIsNoDynamoDBIsRefused has one that answers all requests alike.
+func TestServerThatIsNoDynamoDBIsRefused(t *testing.T) {
+	o := dynamodb.Options{Table: "table", Region: "us-east-1", Endpoint: answering(t, 200, "")}
+	wantRefused(t, o, "endpoint")
+	if err := dynamodb.CreateTable(t.Context(), o, func(string) {}); err == nil || !strings.Contains(err.Error(), "endpoint") {
+		t.Errorf("create-table: %v", err)
+	}
+}
+
+// firstAnswers has the first requests of a kind answered with errors of the service.
+func firstAnswers(operation string, kinds ...string) http.RoundTripper {
+	var mu sync.Mutex
+	return transport(func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if operationOf(r) == operation && len(kinds) > 0 {
+			kind := kinds[0]
+			kinds = kinds[1:]
+			return failure(r, kind), nil
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+}
+
+func TestTableThatIsNotKnownYetOrCannotBeDescribedNowIsWaitedFor(t *testing.T) {
+	o := newTable(t)
+	o.Transport = firstAnswers("DescribeTable", "ThrottlingException", "ResourceNotFoundException", "ResourceNotFoundException")
+	if err := dynamodb.CreateTable(t.Context(), o, func(string) {}); err != nil {
+		t.Error(err)
+	}
+	o.Transport = firstAnswers("DescribeTable", "ThrottlingException", "ThrottlingException")
+	open(t, o)
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
+func TestCreateTableRefusesATableThatTheServiceDeletesFrom(t *testing.T) {
+	o := newTable(t)
+	o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		if operationOf(r) == "DescribeTimeToLive" {
+			return answer(r, http.StatusOK, `{"TimeToLiveDescription":{"TimeToLiveStatus":"ENABLED","AttributeName":"t"}}`), nil
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	if err := dynamodb.CreateTable(t.Context(), o, func(string) {}); err == nil || !strings.Contains(err.Error(), `"t"`) {
+		t.Error(err)
+	}
+}
+
+func TestCreateTableLeavesTheTableOfAnotherProgramAsItIs(t *testing.T) {
+	o := newTable(t)
+	setMark(t, o, "program", &types.AttributeValueMemberS{Value: "shop"})
+	o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		switch operation := operationOf(r); operation {
+		case "CreateTable", "DescribeTable", "GetItem":
+		default:
+			t.Errorf("%s was asked for", operation)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	if err := dynamodb.CreateTable(t.Context(), o, func(string) {}); err == nil || !strings.Contains(err.Error(), "another program") {
+		t.Error(err)
+	}
 }
 
 func TestServerThatCannotBeReachedIsRefusedInWords(t *testing.T) {

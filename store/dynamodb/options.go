@@ -31,7 +31,9 @@ type Options struct {
 	Budget *roster.Budget
 
 	// MaxPeers is about how many peers the table is to hold: beyond them a new one is
-	// answered, and not recorded. They are counted every TotalsAge. 0: no limit.
+	// answered, and not recorded. While there are announces they are counted every ten
+	// seconds, which reads all torrents' heads, and every ten minutes where there are less
+	// than half as many yet; those that this tracker records are added. 0: no limit.
 	MaxPeers int
 
 	// Waiting is the most announces and scrapes that are under way at once: one more is
@@ -48,8 +50,7 @@ type Options struct {
 	HeadAge time.Duration
 
 	// TotalsAge is how old the answer of Totals may be. 0: Totals counts every time,
-	// which reads all torrents' heads, and MaxPeers is checked against what was counted
-	// ten seconds ago.
+	// which reads all torrents' heads.
 	TotalsAge time.Duration
 
 	// Whole is up to how many peers a swarm, or what a kind of peers has of it, is read
@@ -107,8 +108,6 @@ func ParseURL(text string) (Options, error) {
 			"such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
 	case strings.Trim(u.Path, "/") != "" || u.Fragment != "":
 		return Options{}, errors.New("it has something after the table: write dynamodb://TABLE?region=REGION")
-	case !tableName.MatchString(u.Host):
-		return Options{}, fmt.Errorf("%q is no name of a table: it has 3 to 255 letters, digits, dots, dashes and underlines", u.Host)
 	}
 	o := Options{Table: u.Host}
 	values, err := url.ParseQuery(u.RawQuery)
@@ -128,13 +127,16 @@ func ParseURL(text string) (Options, error) {
 			return Options{}, fmt.Errorf("it has no option %q: there are region and endpoint", key)
 		}
 	}
-	return o, o.check()
+	return o, o.checkPlace()
 }
 
 var regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
-// check refuses what cannot be meant.
-func (o *Options) check() error {
+// checkPlace refuses what can be no table on a server.
+func (o *Options) checkPlace() error {
+	if !tableName.MatchString(o.Table) {
+		return fmt.Errorf("%q is no name of a table: it has 3 to 255 letters, digits, dots, dashes and underlines", o.Table)
+	}
 	if o.Region != "" && !regionName.MatchString(o.Region) {
 		return fmt.Errorf("region %q is none: write it as eu-central-1", o.Region)
 	}
@@ -153,8 +155,8 @@ func (o *Options) check() error {
 
 // hideUser is what of a URL may be shown.
 func hideUser(text string) string {
-	if _, after, has := strings.Cut(text, "@"); has {
-		return "...@" + after
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return "..." + text[at:]
 	}
 	return text
 }
@@ -204,8 +206,11 @@ func orDefault[N int | time.Duration](value *N, otherwise N) {
 	}
 }
 
-// checkPowers refuses numbers that halves are made of, and are none.
-func (o *Options) checkPowers() error {
+// check refuses what cannot be meant, defaults filled in.
+func (o *Options) check() error {
+	if err := o.checkPlace(); err != nil {
+		return err
+	}
 	if !isPower(o.MaxShards, mostShards) {
 		return fmt.Errorf("a swarm can have 1, 2, 4 ... %d shards at most, not %d", mostShards, o.MaxShards)
 	}

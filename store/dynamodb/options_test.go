@@ -48,8 +48,13 @@ func TestURLThatIsWrongIsRefusedInWords(t *testing.T) {
 }
 
 func TestOptionsHideWhoIsInAnEndpoint(t *testing.T) {
-	o := dynamodb.Options{Table: "table", Endpoint: "http://me:secret@host"}
-	if text := o.String(); strings.Contains(text, "secret") {
-		t.Error(text)
+	for _, endpoint := range []string{"http://me:secret@host", "http://me:old@secret@host"} {
+		o := dynamodb.Options{Table: "table", Endpoint: endpoint}
+		if text := o.String(); strings.Contains(text, "secret") {
+			t.Error(text)
+		}
+		if _, err := dynamodb.Open(t.Context(), o); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Error(err)
+		}
 	}
 }

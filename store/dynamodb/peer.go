@@ -105,7 +105,9 @@ const (
 )
 
 // putPeer writes a peer into a shard under a condition, and returns what it was. written
-// is false where the condition does not hold.
+// is false where the condition does not hold. Where the answer to an attempt was lost, and
+// another announce of the peer came before the next one, what it was is not known: then
+// the shard is looked at later.
 func (s *Store) putPeer(ctx context.Context, w where, shard int, p *swarm.Peer, condition string) (old was, written bool, t tried, err error) {
 	mine := nonce()
 	in := &dynamodb.UpdateItemInput{
@@ -120,26 +122,42 @@ func (s *Store) putPeer(ctx context.Context, w where, shard int, p *swarm.Peer, 
 		ReturnValues: types.ReturnValueUpdatedOld,
 	}
 	attributes, t, err := s.server.update(ctx, in)
-	s.doubtIf(w.infoHash, t, err)
-	if !isCondition(err) {
-		return wasOf(bytesOf(attributes, order)), err == nil, t, err
+	refused := isCondition(err)
+	if refused && t.unknown > 0 { // did an attempt before do it?
+		var now item
+		if now, err = s.server.get(ctx, in.Key); err == nil && string(bytesOf(now, nonceName)) == string(mine) {
+			return wasOf(bytesOf(now, previousName)), true, t, nil
+		}
+		refused = err == nil
 	}
-	if t.unknown == 0 {
-		return was{}, false, t, nil
+	s.doubts.addIf(headKey{w.infoHash, uint8(shard)}, t)
+	if refused {
+		done := condition == always // it is refused only where it was done
+		return was{done, p.Kind}, done, t, nil
 	}
-	now, err := s.server.get(ctx, in.Key) // did an attempt before do it?
-	if err == nil && string(bytesOf(now, nonceName)) == string(mine) {
-		return wasOf(bytesOf(now, previousName)), true, t, nil
-	}
-	return was{}, false, t, err
+	return wasOf(bytesOf(attributes, order)), err == nil, t, err
 }
 
 // removePeer takes a peer out of a shard, and returns what it was.
 func (s *Store) removePeer(ctx context.Context, w where, shard int) (was, error) {
-	i, t, err := s.server.remove(ctx, &dynamodb.DeleteItemInput{Key: w.in(shard)})
-	s.doubtIf(w.infoHash, t, err)
-	if err == nil && i == nil && t.unknown > 0 { // an attempt before may have done it, and cannot say what it was
-		s.suspect(ctx, w.infoHash)
+	old, _, err := s.removeIf(ctx, w, shard, nil, nil)
+	return old, err
+}
+
+// removeIf takes a peer out of a shard under a condition, if there is one, and returns what
+// it was, and whether the condition held.
+func (s *Store) removeIf(ctx context.Context, w where, shard int, condition *string, values item) (old was, held bool, err error) {
+	i, t, err := s.server.remove(ctx, &dynamodb.DeleteItemInput{
+		Key: w.in(shard), ConditionExpression: condition, ExpressionAttributeValues: values,
+	})
+	held = err == nil
+	if isCondition(err) {
+		err = nil
 	}
-	return wasOf(bytesOf(i, order)), err
+	if k := (headKey{w.infoHash, uint8(shard)}); err == nil && i == nil && t.unknown > 0 {
+		s.suspect(ctx, k) // an attempt before may have done it, and cannot say what it was
+	} else {
+		s.doubts.addIf(k, t)
+	}
+	return wasOf(bytesOf(i, order)), held, err
 }

@@ -62,6 +62,16 @@ func (p *proxy) share(share float64, f fault) {
 	})
 }
 
+// countsAre has a fault befall all changes of counts.
+func countsAre(f fault) func(operation, body string) fault {
+	return func(operation, body string) fault {
+		if operation == "UpdateItem" && strings.Contains(body, "ADD ") {
+			return f
+		}
+		return none
+	}
+}
+
 func (p *proxy) decide(operation, body string) fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,8 +86,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	f := p.decide(operation, string(body))
+	f := p.decide(operationOf(r), string(body))
 	switch f {
 	case throttle:
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
@@ -117,6 +126,31 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, body []byte, los
 	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(content)
+}
+
+// transport does what a function says in place of the network.
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip is of [http.RoundTripper].
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// operationOf returns what a request asks for.
+func operationOf(r *http.Request) string {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return operation
+}
+
+// answer is one of the service.
+func answer(r *http.Request, status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Request: r, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+	}
+}
+
+// failure is the answer of an error that the service calls so.
+func failure(r *http.Request, kind string) *http.Response {
+	return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#`+kind+`","message":"no"}`)
 }
 
 // through returns options by which a store reaches its table through a proxy.

@@ -14,7 +14,7 @@ type recording struct {
 	*Store
 	where
 	is        was        // what the peer is from now on
-	peer      swarm.Peer // where it is there
+	peer      swarm.Peer // as it says
 	condition string     // under which it is written
 	completed bool       // it says that it has completed
 	refused   bool       // the condition did not hold
@@ -22,11 +22,11 @@ type recording struct {
 }
 
 func (s *Store) recording(a *swarm.Announce) *recording {
-	r := &recording{Store: s, where: s.where(a.InfoHash, a.Addr()), condition: always}
+	r := &recording{Store: s, where: s.where(a.InfoHash, a.Addr()), peer: peerOfAnnounce(a), condition: always}
 	if a.Event == bittorrent.EventStopped {
 		return r
 	}
-	r.is, r.peer = was{true, a.Kind()}, peerOfAnnounce(a)
+	r.is = was{true, a.Kind()}
 	r.completed = a.Event == bittorrent.EventCompleted && a.Left == 0
 	if s.full() {
 		r.condition = ifThere
@@ -38,6 +38,9 @@ func (s *Store) recording(a *swarm.Announce) *recording {
 // Where it turns out that the torrent has got more shards since t was read, the peer moves.
 func (r *recording) record(ctx context.Context, t *torrent) error {
 	shards, stray := t.shards(), -1
+	if r.condition == ifThere && !t.settled() {
+		r.condition = always // it may be there in another shard, and the limit is no exact one
+	}
 	for settled := t.settled(); ; settled = false {
 		more, err := r.place(ctx, shards, stray, settled)
 		if err != nil || more <= shards {
@@ -50,7 +53,8 @@ func (r *recording) record(ctx context.Context, t *torrent) error {
 
 // place puts the peer into its shard of so many, and out of the one where it is a stray,
 // or out of those that had it while there were fewer. It returns how many shards there
-// are now, as far as the heads know that it changed.
+// are now, as far as the heads know that it changed. With an error, what was done is
+// counted all the same.
 func (r *recording) place(ctx context.Context, shards, stray int, settled bool) (more int, err error) {
 	shard := shardOf(r.hash, shards)
 	changes := map[int]*counts{}
@@ -59,14 +63,17 @@ func (r *recording) place(ctx context.Context, shards, stray int, settled bool) 
 		return 0, err
 	}
 	for _, before := range r.before(shards, shard, stray, !settled && !old.there) {
-		there, err := r.removePeer(ctx, r.where, before)
-		if err != nil {
-			return 0, err
+		var there was
+		if there, err = r.removePeer(ctx, r.where, before); err != nil {
+			break
 		}
 		if there.there {
 			changes[before] = ref(there.to(was{}, r.addr))
 			old = there
 		}
+	}
+	if r.is.there && !old.there && stray < 0 {
+		r.totals.came.Add(1)
 	}
 	if r.completed && (!old.there || old.kind != swarm.Seeder) {
 		if changes[shard] == nil {
@@ -75,7 +82,11 @@ func (r *recording) place(ctx context.Context, shards, stray int, settled bool) 
 		changes[shard].completed++
 		r.completed = false // it moves perhaps, and is counted no second time
 	}
-	return r.count(ctx, changes)
+	more, failed := r.count(ctx, changes)
+	if err == nil {
+		err = failed
+	}
+	return more, err
 }
 
 // change does what is to be done in the shard of the peer.

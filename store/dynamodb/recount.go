@@ -80,18 +80,18 @@ func (h *head) ifVersion(values item) string {
 	return "w = :w"
 }
 
-// change changes the head if the condition holds, and does nothing else.
-func (p *purge) change(ctx context.Context, expression, condition string, values item) error {
+// change changes the head if the condition holds, and reports whether it did.
+func (p *purge) change(ctx context.Context, expression, condition string, values item) (done bool, err error) {
 	if len(values) == 0 {
 		values = nil
 	}
-	_, _, err := p.server.update(ctx, &dynamodb.UpdateItemInput{
+	_, _, err = p.server.update(ctx, &dynamodb.UpdateItemInput{
 		Key: p.headItem(p.key), UpdateExpression: &expression, ConditionExpression: &condition, ExpressionAttributeValues: values,
 	})
 	if isCondition(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // next writes down before which time no peer of the shard announced last.
@@ -99,27 +99,36 @@ func (p *purge) next(ctx context.Context, now *head) error {
 	if p.left.oldest == now.oldest && !now.suspected {
 		return nil
 	}
-	values := item{":seen": numberValue(now.oldest)}
-	if p.left.oldest == 0 {
-		return p.change(ctx, "REMOVE t, k", "t = :seen", values)
+	condition, values := "attribute_not_exists(t)", item{}
+	if now.bounded {
+		condition, values[":seen"] = "t = :seen", numberValue(now.oldest)
 	}
-	values[":t"] = numberValue(p.left.oldest)
-	return p.change(ctx, "SET t = :t REMOVE k", "t = :seen", values)
+	expression := "REMOVE t, k"
+	if p.left.oldest != 0 {
+		expression, values[":t"] = "SET t = :t REMOVE k", numberValue(p.left.oldest)
+	}
+	_, err := p.change(ctx, expression, condition, values)
+	return err
 }
 
-// remember writes down what was seen, to be compared next time.
+// remember writes down what was seen, to be compared next time, unless the counts have
+// changed meanwhile: then there is nothing to compare.
 func (p *purge) remember(ctx context.Context, now *head) error {
 	values := item{":t": numberValue(0), ":k": binaryValue(p.left.look(now.version, p.now()))}
 	if len(now.look) == lookLen && string(now.look[:16]) == string(p.left.look(now.version, p.now())[:16]) {
 		return nil // it was seen already, not long enough ago
 	}
-	return p.change(ctx, "SET t = :t, k = :k", now.ifVersion(values), values)
+	done, err := p.change(ctx, "SET t = :t, k = :k", now.ifVersion(values), values)
+	if err != nil || done {
+		return err
+	}
+	return p.next(ctx, now)
 }
 
 // repair makes the counts those of the peers.
 func (p *purge) repair(ctx context.Context, now *head) error {
-	values := item{":t": numberValue(p.left.oldest), ":next": numberValue(now.version + 1)}
-	expression := "SET w = :next, t = :t"
+	values := item{":t": numberValue(p.left.oldest), ":one": numberValue(1), ":now": numberValue(p.now().UnixNano())}
+	expression := "SET w = if_not_exists(w, :now) + :one, t = :t"
 	for kind := range countNames {
 		for family, name := range countNames[kind] {
 			values[":"+name] = numberValue(p.left.counts.peers[kind][family])
@@ -128,7 +137,7 @@ func (p *purge) repair(ctx context.Context, now *head) error {
 	}
 	p.log.Warn("the counts of a torrent are put right: a tracker had died, or not heard an answer, between writing a peer and counting it",
 		"torrent", p.key.hash, "shard", p.key.shard, "counted", now.all(), "peers", p.left.counts.all())
-	err := p.change(ctx, expression+" REMOVE k", now.ifVersion(values), values)
+	_, err := p.change(ctx, expression+" REMOVE k", now.ifVersion(values), values)
 	p.cache.forget(p.key.hash)
 	return err
 }

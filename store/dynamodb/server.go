@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,13 +71,14 @@ func newServer(ctx context.Context, o *Options) (*server, error) {
 	return s, nil
 }
 
-// longFailing is for how long attempts must fail until the server is taken to be away.
-const longFailing = 400 * time.Millisecond
+// longFailing is for what part of the time of an attempt attempts must fail, until the
+// server is taken to be away: 400 ms of two seconds.
+const longFailing = 5
 
 // watch has the server's health known.
 func (s *server) watch(log *slog.Logger, probe func(context.Context) error) {
 	h := &s.health
-	h.What, h.Log, h.Probe, h.Explain, h.Patience = "DynamoDB table", log, probe, explain, longFailing
+	h.What, h.Log, h.Probe, h.Explain, h.Patience = "DynamoDB table", log, probe, explain, s.attempt/longFailing
 	h.IsAnswer = func(err error) bool { return err == nil || isThrottle(err) }
 }
 
@@ -225,25 +227,33 @@ const mostBatch = 100
 
 // getAll returns those of some items that are there, in no order, each as it is now.
 func (s *server) getAll(ctx context.Context, keys []item) (found []item, err error) {
-	for len(keys) > 0 {
-		n := min(len(keys), mostBatch)
-		ask := map[string]types.KeysAndAttributes{*s.table: {Keys: keys[:n], ConsistentRead: aws.Bool(true)}}
-		keys = keys[n:]
-		for pause := firstPause; len(ask) > 0; pause = min(2*pause, longestPause) {
-			some, rest, err := s.batchGet(ctx, ask)
-			if err != nil {
-				return nil, err
-			}
-			found, ask = append(found, some...), rest
-			if len(rest) > 0 { // what a batch leaves out is throttled
-				s.counters.throttled.Add(1)
-				if !sleep(ctx, rand.N(pause)) {
-					return nil, swarm.ErrBusy
-				}
-			}
+	for some := range slices.Chunk(keys, mostBatch) {
+		if found, err = s.getBatch(ctx, some, found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// getBatch appends those of some items that are there. What a batch leaves out is asked
+// for again, for as long as patience lasts: it was throttled.
+func (s *server) getBatch(ctx context.Context, keys, found []item) ([]item, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	ask := map[string]types.KeysAndAttributes{*s.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		some, rest, err := s.batchGet(ctx, ask)
+		if err != nil {
+			return nil, err
+		}
+		if found, ask = append(found, some...), rest; len(ask) == 0 {
+			return found, nil
+		}
+		s.counters.throttled.Add(1)
+		if !sleep(ctx, rand.N(pause)) {
+			return nil, ended(ctx)
+		}
+	}
 }
 
 func (s *server) batchGet(ctx context.Context, ask map[string]types.KeysAndAttributes) ([]item, map[string]types.KeysAndAttributes, error) {

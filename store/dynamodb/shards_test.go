@@ -75,6 +75,30 @@ func TestTrackerThatDoesNotKnowOfTheGrowth(t *testing.T) {
 	}
 }
 
+func TestSwarmOfManyAnnouncesGetsShards(t *testing.T) {
+	for name, test := range map[string]struct {
+		rate      int // of announces a second, of which the store takes ten for a shard
+		throttled bool
+		want      int
+	}{"many": {11, false, 2}, "few": {10, false, 1}, "few, refused": {3, true, 2}, "two, refused": {2, true, 1}} {
+		t.Run(name, func(t *testing.T) {
+			o, p := newTable(t), newProxy(t)
+			o.ShardRate = 10
+			s := open(t, p.through(o))
+			a := leecher(hash(1), 1)
+			for range test.rate {
+				do(t, s, a)
+			}
+			if test.throttled {
+				p.do(once(writesPeer, func() fault { return throttle }))
+			}
+			a.Now = start.Add(time.Second)
+			do(t, s, a)
+			wantShards(t, s, test.want)
+		})
+	}
+}
+
 func TestPurgeMovesPeersThatAreWhereFewerShardsHadThem(t *testing.T) {
 	t.Parallel()
 	o, c := newTable(t), newClock()

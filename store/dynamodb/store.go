@@ -2,9 +2,9 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,8 +39,9 @@ type Store struct {
 	shared   *sharedMap
 	replicas *shared.Replicas
 
-	growing sync.Map // info hashes of torrents that this tracker gives shards
-	closing atomic.Bool
+	growing sync.Map        // info hashes of torrents that this tracker gives shards
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 }
 
 var (
@@ -53,10 +54,11 @@ func newStore(o *Options, s *server, m mark) *Store {
 		server: s, log: o.Log, now: o.Now, heads: m.heads, hasher: newHasher(m.key), groups: o.Group != nil,
 		whole: o.Whole, shardPeers: o.ShardPeers, shardRate: o.ShardRate, maxShards: o.MaxShards,
 		waiting: make(chan struct{}, o.Waiting), cache: newCache(o.HeadAge), chance: newChance(o.Seed),
-		totals: totals{age: o.TotalsAge, most: o.MaxPeers},
+		totals: totals{age: o.TotalsAge, most: o.MaxPeers, turn: make(chan struct{}, 1)},
 	}
+	store.life, store.end = context.WithCancel(context.Background())
 	store.tally = newTally(store)
-	store.shared = newSharedMap(store)
+	store.shared = &sharedMap{store}
 	store.replicas = shared.New(store.shared, store, shared.Options{
 		Budget: o.Budget, Group: o.Group, Seed: [2]uint64{store.hasher.k0, store.hasher.k1}, MaxWaiting: o.Waiting, Now: o.Now, Log: o.Log,
 	})
@@ -69,11 +71,9 @@ func (s *Store) Healthy() error { return s.server.health.Healthy() }
 
 // Close waits for what is being written, for as long as a request may take.
 func (s *Store) Close() error {
-	if s.closing.Swap(true) {
-		return nil
-	}
+	s.end()
 	err := s.replicas.Close()
-	s.tally.close()
+	s.tally.going.Wait()
 	s.totals.going.Wait()
 	s.server.close()
 	return err
@@ -91,6 +91,12 @@ func (s *Store) enter() error {
 }
 
 func (s *Store) leave() { <-s.waiting }
+
+func (s *Store) countRefused(err error) {
+	if errors.Is(err, swarm.ErrBusy) {
+		s.server.counters.refused.Add(1)
+	}
+}
 
 // bounded is a context that ends when the store's patience does, and not with ctx: what
 // was begun is brought to its end, so that counts stay right where an asker goes away.
@@ -114,9 +120,7 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err := s.announce(ctx, a, r)
-	if err != nil {
-		s.server.counters.refused.Add(1)
-	}
+	s.countRefused(err)
 	return err
 }
 
@@ -168,7 +172,8 @@ func (s *Store) after(ctx context.Context, a *swarm.Announce, done *recording) (
 		}
 	}
 	if c := now.counts(); done.is.there && !done.refused && c.all() == 0 {
-		s.suspect(ctx, a.InfoHash) // a tracker died between the peer's first announce and its count
+		// A tracker died between the peer's first announce and its count.
+		s.suspect(ctx, headKey{a.InfoHash, uint8(shardOf(done.hash, now.shards()))})
 	}
 	if shard := shardOf(done.hash, now.shards()); done.is.there && a.Now.Unix() < now.heads[shard].oldest {
 		if err := s.lower(ctx, headKey{a.InfoHash, uint8(shard)}, a.Now.Unix()); err != nil {
@@ -215,7 +220,7 @@ func (s *Store) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts
 	defer cancel()
 	all, err := s.countsOf(ctx, hashes)
 	if err != nil {
-		s.server.counters.refused.Add(1)
+		s.countRefused(err)
 		return err
 	}
 	for i := range hashes {

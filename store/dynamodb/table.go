@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
@@ -87,20 +90,32 @@ func (s *server) checkTable(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case table.TableStatus != types.TableStatusActive && table.TableStatus != types.TableStatusUpdating:
+	case !usable(table):
 		return fmt.Errorf("the table is %s: wait until it is ACTIVE", table.TableStatus)
 	}
 	return checkShape(table)
 }
 
+// describe asks what the table is like, again where the server answers that it cannot say
+// now: many trackers may start at once.
 func (s *server) describe(ctx context.Context) (*types.TableDescription, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	out, err := s.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: s.table})
-	if err != nil {
-		return nil, explain(err)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		out, err := s.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: s.table})
+		switch {
+		case err == nil && out.Table == nil:
+			return nil, errors.New("the server does not say what the table is like: check that the endpoint is a server that speaks DynamoDB")
+		case err == nil:
+			return out.Table, nil
+		case !isThrottle(err) && !isOwnError(err) || !sleep(ctx, mathrand.N(pause)):
+			return nil, explain(err)
+		}
 	}
-	return out.Table, nil
+}
+
+func usable(t *types.TableDescription) bool {
+	return t.TableStatus == types.TableStatusActive || t.TableStatus == types.TableStatusUpdating
 }
 
 var errShape = errors.New("the table has other keys or indexes than waggle's: name another table, or make one with \"waggle dynamodb create-table\"")
@@ -110,7 +125,8 @@ func checkShape(t *types.TableDescription) error {
 		return errShape
 	}
 	for _, a := range t.AttributeDefinitions {
-		if *a.AttributeName == partition || *a.AttributeName == place || *a.AttributeName == order {
+		switch aws.ToString(a.AttributeName) {
+		case partition, place, order:
 			if a.AttributeType != types.ScalarAttributeTypeB {
 				return errShape
 			}
@@ -118,7 +134,7 @@ func checkShape(t *types.TableDescription) error {
 	}
 	for _, index := range t.LocalSecondaryIndexes {
 		untold := len(index.KeySchema) == 0 // not all servers say
-		if *index.IndexName == indexName && (untold || hasKeys(index.KeySchema, partition, order)) {
+		if aws.ToString(index.IndexName) == indexName && (untold || hasKeys(index.KeySchema, partition, order)) && projects(index.Projection) {
 			return nil
 		}
 	}
@@ -126,8 +142,22 @@ func checkShape(t *types.TableDescription) error {
 }
 
 func hasKeys(keys []types.KeySchemaElement, hash, sort string) bool {
-	return len(keys) == 2 && *keys[0].AttributeName == hash && keys[0].KeyType == types.KeyTypeHash &&
-		*keys[1].AttributeName == sort && keys[1].KeyType == types.KeyTypeRange
+	return len(keys) == 2 && aws.ToString(keys[0].AttributeName) == hash && keys[0].KeyType == types.KeyTypeHash &&
+		aws.ToString(keys[1].AttributeName) == sort && keys[1].KeyType == types.KeyTypeRange
+}
+
+// projects reports whether an index has what answers are made of, as far as is told.
+func projects(p *types.Projection) bool {
+	if p == nil {
+		return true
+	}
+	switch p.ProjectionType {
+	case types.ProjectionTypeKeysOnly:
+		return false
+	case types.ProjectionTypeInclude:
+		return slices.Contains(p.NonKeyAttributes, shown)
+	}
+	return true
 }
 
 func keySchema(hash, sort string) []types.KeySchemaElement {
@@ -143,7 +173,7 @@ func keySchema(hash, sort string) []types.KeySchemaElement {
 // done. A table of another shape, or of another program, is an error, and is left as it is.
 func CreateTable(ctx context.Context, o Options, say func(string)) error {
 	o = o.withDefaults()
-	if err := o.checkPowers(); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	s, err := newServer(ctx, &o)
@@ -157,12 +187,12 @@ func CreateTable(ctx context.Context, o Options, say func(string)) error {
 	if err := s.waitActive(ctx, say); err != nil {
 		return err
 	}
-	if err := s.switchExpiryOn(ctx, say); err != nil {
-		return err
-	}
-	m, err := s.readMark(ctx, o.Heads)
+	m, err := s.readMark(ctx, o.Heads) // before anything is changed: it may be another program's
 	if err != nil {
 		return fmt.Errorf("marking the table: %w", s.why(err))
+	}
+	if err := s.switchExpiryOn(ctx, say); err != nil {
+		return err
 	}
 	say(fmt.Sprintf("the table is marked as waggle's (schema %d, torrents over %d partitions)", schema, m.heads))
 	return nil
@@ -193,11 +223,13 @@ func (s *server) create(ctx context.Context, say func(string)) error {
 	return nil
 }
 
-// How often a table that is being made is looked at, and told of.
+// How often a table that is being made is looked at, and told of; and for how long after
+// it was made it may not be known yet (DescribeTable, API reference).
 const (
-	firstLook  = 50 * time.Millisecond
-	laterLooks = 2 * time.Second
-	tellEvery  = 5 * time.Second
+	firstLook   = 50 * time.Millisecond
+	laterLooks  = 2 * time.Second
+	tellEvery   = 5 * time.Second
+	longUnknown = 30 * time.Second
 )
 
 func (s *server) waitActive(ctx context.Context, say func(string)) error {
@@ -205,19 +237,19 @@ func (s *server) waitActive(ctx context.Context, say func(string)) error {
 	told := began
 	for wait := firstLook; ; wait = min(2*wait, laterLooks) {
 		table, err := s.describe(ctx)
-		if err != nil {
+		switch {
+		case err == nil && table.TableStatus == types.TableStatusCreating:
+		case code(err) == notFound && time.Since(began) < longUnknown:
+		case err != nil:
 			return err
-		}
-		switch table.TableStatus {
-		case types.TableStatusActive, types.TableStatusUpdating:
+		case !usable(table):
+			return fmt.Errorf("the table is %s: wait until that is over", table.TableStatus)
+		default:
 			if err := checkShape(table); err != nil {
 				return err
 			}
 			say("the table can be used")
 			return nil
-		case types.TableStatusCreating:
-		default:
-			return fmt.Errorf("the table is %s: wait until that is over", table.TableStatus)
 		}
 		if time.Since(told) >= tellEvery {
 			told = time.Now()
@@ -240,6 +272,9 @@ func (s *server) switchExpiryOn(ctx context.Context, say func(string)) error {
 	if err == nil && out.TimeToLiveDescription != nil {
 		switch out.TimeToLiveDescription.TimeToLiveStatus {
 		case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
+			if of := aws.ToString(out.TimeToLiveDescription.AttributeName); of != expiry {
+				return fmt.Errorf("the service deletes items by attribute %q, which takes what is still wanted: let time to live be on %q, or off", of, expiry)
+			}
 			say("the service deletes what nobody expired for a day")
 			return nil
 		}

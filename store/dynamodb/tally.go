@@ -18,9 +18,7 @@ type tally struct {
 	store *Store
 	mu    sync.Mutex
 	lines map[headKey]*line
-	going sync.WaitGroup
-	ctx   context.Context // ends with the store
-	end   context.CancelFunc
+	going sync.WaitGroup // until the server has all that it takes
 }
 
 // line is what waits for one head, while something is on its way to it.
@@ -41,9 +39,7 @@ type batch struct {
 const mostLines = 1 << 14
 
 func newTally(s *Store) *tally {
-	t := &tally{store: s, lines: map[headKey]*line{}}
-	t.ctx, t.end = context.WithCancel(context.Background())
-	return t
+	return &tally{store: s, lines: map[headKey]*line{}}
 }
 
 // full reports whether no further head can be changed.
@@ -101,12 +97,16 @@ func (t *tally) run(k headKey, l *line) {
 
 // send makes the change of a batch. Whoever waits for it hears of the first outcome.
 func (t *tally) send(k headKey, b *batch) {
-	closing := t.ctx.Err() != nil
+	closing := t.store.life.Err() != nil
 	b.head, b.err = t.write(k, b)
 	close(b.done)
-	for err := b.err; errors.Is(err, swarm.ErrBusy) && !closing; {
-		closing = !sleep(t.ctx, time.Second/2+rand.N(time.Second)) // one more attempt at the end
+	err := b.err
+	for errors.Is(err, swarm.ErrBusy) && !closing {
+		closing = !sleep(t.store.life, time.Second/2+rand.N(time.Second)) // one more attempt at the end
 		_, err = t.write(k, b)
+	}
+	if err != nil {
+		t.store.log.Warn("a change of a torrent could not be counted: its counts are put right when its peers are read", "torrent", k.hash, "error", err)
 	}
 }
 
@@ -116,10 +116,4 @@ func (t *tally) write(k headKey, b *batch) (head, error) {
 		t.store.cache.learn(k, h)
 	}
 	return h, err
-}
-
-// close waits until the server has all that it takes.
-func (t *tally) close() {
-	t.end()
-	t.going.Wait()
 }

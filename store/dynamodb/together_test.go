@@ -1,8 +1,12 @@
 package dynamodb_test
 
 import (
+	"bytes"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -152,12 +156,37 @@ func TestPeerThatIsOnTimeIsNotPurged(t *testing.T) {
 	agree(t, s, hash(1), 0)
 }
 
+// TestShortPagesAreReadOn has a server that answers with fewer peers than there are.
+func TestShortPagesAreReadOn(t *testing.T) {
+	limit := regexp.MustCompile(`"Limit":\d+`)
+	o := newTable(t)
+	o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		short := limit.ReplaceAll(body, []byte(`"Limit":3`))
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(short)), int64(len(short))
+		r.Header.Del("Content-Length")
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	s := open(t, o)
+	for n := range 20 {
+		do(t, s, leecher(hash(1), n))
+	}
+	if n := do(t, s, leecher(hash(1), 0)).Peers.Len(); n != 19 {
+		t.Errorf("told of %d peers, want 19", n)
+	}
+}
+
 // TestLargeSwarmsAreToldOfEverybody has a swarm that is not read whole. Whom an answer
-// has is then less even than in small ones, as docs/dynamodb.md says.
+// has is then less even than in small ones, and what that costs is the same in swarms of
+// any size, as docs/dynamodb.md says.
 func TestLargeSwarmsAreToldOfEverybody(t *testing.T) {
 	t.Parallel()
 	o := newTable(t)
-	o.Whole = 100
+	o.Whole, o.HeadAge = 100, time.Hour
 	s := open(t, o)
 	const leechers, seeders, rounds = 400, 3, 200
 	writers(8, func(w int) {
@@ -171,6 +200,11 @@ func TestLargeSwarmsAreToldOfEverybody(t *testing.T) {
 			}
 		}
 	})
+	cost := costOf(s, func() { do(t, s, leecher(hash(1), 0)) })
+	const least, most = 1 + 1 + 2, 1 + 1 + 2*2 // the write, the seeders, and two windows, of which each may come to the end
+	if cost.requests < least || cost.requests > most || cost.read > float64(cost.requests-1)/2 {
+		t.Errorf("%+v for 50 of %d peers", cost, leechers+seeders)
+	}
 	told := map[netip.AddrPort]int{}
 	for range rounds {
 		r := do(t, s, leecher(hash(1), 0))

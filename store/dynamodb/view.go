@@ -206,23 +206,34 @@ func (r *reading) window(ctx context.Context, g group, shard int, point uint64, 
 	return err
 }
 
-// query reads a run of the index, at most so many peers, and returns how many.
+// query reads a run of the index, at most so many peers, and returns how many. A page may
+// have fewer than there are.
 func (r *reading) query(ctx context.Context, of span, most int) (n int, err error) {
-	items, _, err := r.server.page(ctx, &dynamodb.QueryInput{
+	in := &dynamodb.QueryInput{
 		IndexName:              ref(indexName),
 		KeyConditionExpression: ref("p = :p AND o BETWEEN :from AND :to"),
 		ProjectionExpression:   ref(projected),
 		ExpressionAttributeValues: item{
 			":p": binaryValue(peersOf(r.infoHash, of.shard)), ":from": binaryValue(of.from), ":to": binaryValue(of.to),
 		},
-		Limit: ref(int32(min(most, math.MaxInt32))),
-	})
+	}
+	for {
+		in.Limit = ref(int32(min(most-n, math.MaxInt32)))
+		items, next, err := r.server.page(ctx, in)
+		r.addAll(items)
+		if n += len(items); err != nil || len(next) == 0 || n >= most {
+			return n, err
+		}
+		in.ExclusiveStartKey = next
+	}
+}
+
+func (r *reading) addAll(items []item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range items {
 		r.add(i)
 	}
-	return len(items), err
 }
 
 // add takes in a peer of the index.

@@ -25,10 +25,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	limit := seconds(before)
-	due, err := s.due(ctx, limit)
+	due, err := s.due(ctx, seconds(before))
 	for _, tag := range due {
-		n, fault := s.expireTag(ctx, tag, limit)
+		n, fault := s.expireTag(ctx, tag, before)
 		if peers += n; fault != nil {
 			err = fault
 		}
@@ -60,9 +59,9 @@ func (s *Store) due(ctx context.Context, limit string) (list []byte, err error) 
 	return list, err
 }
 
-func (s *Store) expireTag(ctx context.Context, tag byte, limit string) (peers int, err error) {
+func (s *Store) expireTag(ctx context.Context, tag byte, before time.Time) (peers int, err error) {
 	for more := true; more; {
-		answer, err := s.server.run(ctx, expireScript, place{tag, s.keys.seen(tag)}, limit, decimal(expireStep))
+		answer, err := s.server.run(ctx, expireScript, place{tag, s.keys.seen(tag)}, seconds(before), decimal(expireStep))
 		if err != nil {
 			return peers, err
 		}
@@ -76,7 +75,7 @@ func (s *Store) expireTag(ctx context.Context, tag byte, limit string) (peers in
 			return peers, fmt.Errorf("%w: an expiry's", errAnswer)
 		}
 		peers += int(gone)
-		if err := s.expired(ctx, fields[2:]); err != nil {
+		if err := s.expired(ctx, fields[2:], before); err != nil {
 			return peers, err
 		}
 		more = looked == expireStep
@@ -85,7 +84,7 @@ func (s *Store) expireTag(ctx context.Context, tag byte, limit string) (peers in
 }
 
 // expired follows up on what expire.lua says.
-func (s *Store) expired(ctx context.Context, news []rueidis.RedisMessage) error {
+func (s *Store) expired(ctx context.Context, news []rueidis.RedisMessage, before time.Time) error {
 	gone := map[bittorrent.InfoHash][]netip.AddrPort{}
 	for i := range news {
 		text, err := news[i].ToString()
@@ -114,7 +113,7 @@ func (s *Store) expired(ctx context.Context, news []rueidis.RedisMessage) error 
 		return nil
 	}
 	for h, peers := range gone {
-		if err := s.replicas.Remove(ctx, h, peers); err != nil {
+		if err := s.replicas.Remove(ctx, h, peers, before); err != nil {
 			return err
 		}
 	}

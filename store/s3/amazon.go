@@ -105,12 +105,15 @@ func (b *amazon) get(ctx context.Context, key, unless string) (object, error) {
 		return object{}, answerOf(err)
 	}
 	defer func() { _ = out.Body.Close() }() // it was read to its end, or is not wanted
-	body, err := io.ReadAll(io.LimitReader(out.Body, maxBody+1))
-	if err != nil {
-		return object{}, fmt.Errorf("reading %s: %w", key, err)
+	var body []byte
+	if aws.ToInt64(out.ContentLength) <= maxBody {
+		body, err = io.ReadAll(io.LimitReader(out.Body, maxBody+1))
 	}
-	if len(body) > maxBody {
-		return object{}, fmt.Errorf("%s has more than %d bytes: no waggle wrote it", key, maxBody)
+	switch {
+	case err != nil:
+		return object{}, fmt.Errorf("reading %s: %w", key, err)
+	case len(body) > maxBody || aws.ToInt64(out.ContentLength) > maxBody:
+		return object{}, fmt.Errorf("object %s has more than %d bytes: %w", key, maxBody, errDamaged)
 	}
 	return object{body, unquoted(out.ETag)}, nil
 }

@@ -256,5 +256,5 @@ func (n *node) hasTwice() bool {
 	return false
 }
 
-// seconds is a time as it is kept.
+// seconds is a time as it is kept, which can be read again.
 func seconds(t time.Time) int64 { return min(max(t.Unix(), 0), maxTime) }

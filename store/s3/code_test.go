@@ -164,13 +164,15 @@ func TestObjectOfLocatedPeersIsReadAsItWasWritten(t *testing.T) {
 
 func TestRemovedValuesAreForgottenAfterAWhile(t *testing.T) {
 	m := &members{}
-	for i := range 10 * keptGone {
-		peer := netip.AddrPortFrom(ip4(i), 1)
-		for _, value := range [][]byte{{1}, nil} {
-			(&step{u: &shared.Update{Announced: []shared.Entry{{Peer: peer, Value: value}}}, id: 1}).apply(m)
-		}
+	update := func(n int, value []byte) {
+		(&step{u: &shared.Update{Announced: []shared.Entry{{Peer: netip.AddrPortFrom(ip4(n), 1), Value: value}}}, id: 1}).apply(m)
 	}
-	if len(m.values) > 2*keptGone+2 || m.since == 0 {
+	update(-1, []byte{1})
+	for i := range 10 * keptGone {
+		update(i, []byte{1})
+		update(i, nil)
+	}
+	if len(m.values) > 2*(keptGone+1)+1 || m.since == 0 {
 		t.Errorf("%d values are kept, since %d", len(m.values), m.since)
 	}
 	var answer shared.Answer
@@ -181,6 +183,12 @@ func TestRemovedValuesAreForgottenAfterAWhile(t *testing.T) {
 	st.known.seq = m.seq - 10
 	if st.fill(m, &answer); answer.Whole || len(answer.Announced) != 5 {
 		t.Errorf("who was not is told of %d, whole %v", len(answer.Announced), answer.Whole)
+	}
+	if update(-1, nil); len(m.values) != 0 {
+		t.Errorf("%d removed values are kept of a torrent that has no others", len(m.values))
+	}
+	if st.fill(m, &answer); !answer.Whole || len(answer.Announced) != 0 {
+		t.Errorf("then all are told that nothing is left, and not %+v", answer)
 	}
 }
 

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,13 +23,16 @@ import (
 // where another test has them on a real server.
 func but(open func(t *testing.T) *Store, memory Options, long ...string) storetest.Open {
 	return func(t *testing.T) swarm.Store {
-		for _, name := range long {
-			if strings.HasSuffix(t.Name(), "/"+name) {
-				return openFake(t, memory)
-			}
+		if inMemory && isOne(t, long...) {
+			return openFake(t, memory)
 		}
 		return open(t)
 	}
+}
+
+// isOne reports whether a test is of one of some behaviours.
+func isOne(t *testing.T, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(t.Name(), "/"+name) })
 }
 
 const (
@@ -50,10 +54,10 @@ func TestStoreConformsOnMinio(t *testing.T) {
 // split has swarms split at a dozen peers, and those of many peers at some hundred.
 func split(t *testing.T, o Options) Options {
 	o.SplitBytes = 700
-	if strings.HasSuffix(t.Name(), many) {
+	if isOne(t, many) {
 		o.SplitBytes = 8 << 10
 	}
-	if strings.HasSuffix(t.Name(), big) {
+	if isOne(t, big) {
 		o.SplitBytes, o.PartAge = 8<<10, 0
 	}
 	return o
@@ -75,7 +79,7 @@ func TestTwoStoresAreOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) swarm.Store {
-				if strings.HasSuffix(t.Name(), big) || strings.HasSuffix(t.Name(), uniform) {
+				if inMemory && isOne(t, big, uniform) {
 					b, memory := newFake(), Options{SplitBytes: 8 << 10}
 					return &inTurn{Store: b.store(memory), other: b.store(memory)}
 				}
@@ -156,7 +160,7 @@ func TestMapConforms(t *testing.T) {
 func TestMapConformsOnMinio(t *testing.T) {
 	t.Parallel()
 	o := minio.newPrefix()
-	maptest.RunMembers(t, func(t *testing.T) shared.Map { return open(t, o).Map() }, 2000)
+	maptest.RunMembers(t, func(t *testing.T) shared.Map { return open(t, o).Map() }, membersOnMinio)
 }
 
 func TestDocumentsConform(t *testing.T) {

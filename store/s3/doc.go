@@ -7,7 +7,7 @@
 //   - [ParseURL], [Options] and [Open]: what is said of the bucket, and whether it will
 //     do. An endpoint that ignores conditions is refused.
 //   - bucket.go is all that is needed of S3, amazon.go that by Amazon's library;
-//     server.go asks again where it helps, health.go knows when it does not.
+//     server.go asks again where it helps, failure.go says where it does not.
 //   - node.go, code.go: a swarm is an object, and the bytes of it.
 //   - keeper.go: an object changes by compare and swap. What waits in a process for the
 //     same object is written together.
@@ -15,7 +15,7 @@
 //     into parts by the hash of peers' addresses, and put together when it is small.
 //   - view.go shows the parts to swarm.Selector as one swarm.
 //   - members.go: shared.Map for located peers; documents.go: document.Store.
-//   - list.go, walk.go, expire.go, restore.go: the rest of a store.
+//   - list.go, totals.go, walk.go, expire.go, restore.go: the rest of a store.
 //
 // docs/s3.md names every key, and says what an announce costs.
 //

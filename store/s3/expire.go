@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +22,8 @@ const purgedAtOnce = 8
 // with the listed ETag says when the peer that was silent longest was seen, others are
 // read. Each object is purged by compare and swap, so that nobody is who has announced
 // meanwhile; several trackers may expire at once, and each peer is in the answer of one.
-// It also removes what is left of swarms that nobody needs any more.
+// It also removes what is left of swarms that nobody needs any more. An object that cannot
+// be read keeps no others from being purged; the error tells of it.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
 	e := &expiry{Store: s, before: before.Unix()}
 	err = s.server.all(ctx, swarmPrefix, "", func(some []listed) error { return e.swarms(ctx, some) })
@@ -31,6 +33,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil {
+		err = e.wrong
+	}
 	return int(e.gone.Load()), err
 }
 
@@ -38,6 +43,23 @@ type expiry struct {
 	*Store
 	before int64
 	gone   atomic.Int64
+
+	mu    sync.Mutex
+	wrong error // with the first object that could not be read
+}
+
+// passOver takes note of an object that cannot be read, so that the others are purged; any
+// other error is returned.
+func (e *expiry) passOver(err error) error {
+	if _, newer := errors.AsType[newerError](err); !newer && !errors.Is(err, errDamaged) && !errors.Is(err, errForeign) {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wrong == nil {
+		e.wrong = err
+	}
+	return nil
 }
 
 // swarms purges those of a page that are not split.
@@ -46,13 +68,15 @@ func (e *expiry) swarms(ctx context.Context, some []listed) error {
 	purging.SetLimit(purgedAtOnce)
 	for _, l := range some {
 		purging.Go(func() error {
-			if l.size > int64(blankSize) {
-				return e.object(ctx, l.key, l.etag)
+			_, err := hashOf(l.key)
+			switch {
+			case err != nil:
+			case l.size != int64(blankSize):
+				err = e.object(ctx, l.key, l.etag)
+			case e.options.trustsRemovals():
+				err = unlessChanged(e.server.remove(ctx, l.key, l.etag))
 			}
-			if e.options.trustsRemovals() {
-				return unlessChanged(e.server.remove(ctx, l.key, l.etag))
-			}
-			return nil
+			return e.passOver(err)
 		})
 	}
 	return purging.Wait()
@@ -69,7 +93,7 @@ func unlessChanged(err error) error {
 func (e *expiry) object(ctx context.Context, key, etag string) error {
 	limited, cancel := e.server.bounded(ctx)
 	defer cancel()
-	k, err := e.ask(limited, key, e.asListed(map[string]string{key: etag}))
+	k, err := e.ask(limited, key, asListed(map[string]string{key: etag}))
 	if err != nil || k.closed || k.branches != nil || k.oldest >= e.before || k.peers() == 0 {
 		return gone(err)
 	}
@@ -92,7 +116,7 @@ func (e *expiry) object(ctx context.Context, key, etag string) error {
 	if err != nil {
 		return err
 	}
-	return e.replicas.Remove(ctx, h, out)
+	return e.replicas.Remove(ctx, h, out, time.Unix(e.before, 0))
 }
 
 // parts purges the parts of swarms that are split.
@@ -103,7 +127,8 @@ func (e *expiry) parts(ctx context.Context) error {
 		for _, l := range page {
 			h, err := hashOf(l.key)
 			if err != nil {
-				return err
+				_ = e.passOver(err) // it is no other
+				continue
 			}
 			if h != of && len(some) > 0 {
 				if err := e.split(ctx, of, some); err != nil {
@@ -130,20 +155,19 @@ const leftFor = time.Hour
 func (e *expiry) split(ctx context.Context, h bittorrent.InfoHash, some []listed) error {
 	purging, inPurging := errgroup.WithContext(ctx)
 	purging.SetLimit(purgedAtOnce)
-	etags := make(map[string]string, len(some))
+	t := &tidying{e, h, make(map[string]string, len(some)), map[string]bool{}}
 	for _, l := range some {
-		etags[l.key] = l.etag
-		purging.Go(func() error { return e.object(inPurging, l.key, l.etag) })
+		t.listed[l.key] = l.etag
+		purging.Go(func() error { return e.passOver(e.object(inPurging, l.key, l.etag)) })
 	}
 	if err := purging.Wait(); err != nil {
 		return err
 	}
-	belongs := map[string]bool{}
-	if _, err := e.tidy(ctx, h, swarmKey(h), belongs); err != nil {
-		return gone(err) // it is being changed: the next time will do
+	if _, err := t.tidy(ctx, swarmKey(h), asItIs); err != nil {
+		return e.passOver(gone(err)) // it is being changed: the next time will do
 	}
 	for _, l := range some {
-		if !belongs[l.key] && e.now().Sub(l.modified) > leftFor {
+		if !t.belongs[l.key] && e.now().Sub(l.modified) > leftFor {
 			if err := e.server.remove(ctx, l.key, ""); err != nil {
 				return err
 			}
@@ -159,14 +183,22 @@ const (
 	joinedAfter = time.Hour
 )
 
+// tidying goes through the objects of a swarm that is split.
+type tidying struct {
+	*expiry
+	hash    bittorrent.InfoHash
+	listed  map[string]string // ETags of the parts; what was split since then has others
+	belongs map[string]bool   // to the swarm
+}
+
 // tidy notes the objects below one, and puts those together that have become small. It
 // returns about how many bytes they have; many: they must stay as they are.
-func (e *expiry) tidy(ctx context.Context, h bittorrent.InfoHash, key string, belongs map[string]bool) (bytes int, err error) {
+func (t *tidying) tidy(ctx context.Context, key string, how look) (bytes int, err error) {
 	const many = math.MaxInt32
-	belongs[key] = true
-	limited, cancel := e.server.bounded(ctx)
+	t.belongs[key] = true
+	limited, cancel := t.server.bounded(ctx)
 	defer cancel()
-	k, err := e.ask(limited, key, asItIs)
+	k, err := t.ask(limited, key, how)
 	switch {
 	case err != nil:
 		return 0, err
@@ -180,23 +212,23 @@ func (e *expiry) tidy(ctx context.Context, h bittorrent.InfoHash, key string, be
 	}
 	begun := false // somebody began to put them together, and died perhaps
 	for _, name := range k.branches {
-		n, err := e.tidy(ctx, h, partsOf(h)+name, belongs)
+		n, err := t.tidy(ctx, partsOf(t.hash)+name, asListed(t.listed))
 		if err != nil {
 			return 0, err
 		}
 		bytes = min(bytes+n, many)
-		below := e.sums.get(partsOf(h) + name)
-		begun = begun || below != nil && below.closed
+		part := t.sums.get(partsOf(t.hash) + name)
+		begun = begun || part != nil && part.closed
 	}
-	young := e.now().Unix()-k.split < int64(joinedAfter/time.Second)
-	if !begun && (bytes > e.options.SplitBytes/joinedAt || young) {
+	young := t.now().Unix()-k.split < int64(joinedAfter/time.Second)
+	if !begun && (bytes > t.options.SplitBytes/joinedAt || young) {
 		return many, nil
 	}
-	if err := e.join(ctx, key); err != nil {
+	if err := t.join(ctx, key); err != nil {
 		return 0, err
 	}
 	for _, name := range k.branches {
-		e.sums.drop(partsOf(h) + name)
+		t.sums.drop(partsOf(t.hash) + name)
 	}
 	return bytes, nil
 }

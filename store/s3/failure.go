@@ -41,7 +41,7 @@ func answerOf(err error) error {
 			return errChanged
 		}
 	case http.StatusNotFound:
-		if code(err) == "NoSuchKey" || code(err) == "NotFound" {
+		if code(err) == "NoSuchKey" {
 			return errNone
 		}
 	}
@@ -49,12 +49,13 @@ func answerOf(err error) error {
 }
 
 // isThrottle reports whether the service refused a request because there were too many.
+// ServiceUnavailable is also what the library calls any 503 of a proxy with nothing behind it.
 func isThrottle(err error) bool {
 	switch code(err) {
-	case "SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests":
+	case "SlowDown", "SlowDownRead", "SlowDownWrite", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests":
 		return true
 	}
-	return status(err) == http.StatusServiceUnavailable || status(err) == http.StatusTooManyRequests
+	return status(err) == http.StatusTooManyRequests
 }
 
 // isPassing reports whether the same request may well be answered in a moment: nothing
@@ -66,7 +67,7 @@ func isPassing(err error) bool {
 	case status(err) != 0:
 		return status(err) >= http.StatusInternalServerError || code(err) == "RequestTimeout" || code(err) == "OperationAborted"
 	}
-	return code(err) == "" && !isCredentials(err)
+	return code(err) == "" && !isCredentials(err) && !errors.Is(err, errDamaged)
 }
 
 // isRefusal reports whether the server refuses all that this tracker asks, for a reason
@@ -98,7 +99,7 @@ type problem struct {
 func (p *problem) Error() string { return p.text }
 func (p *problem) Unwrap() error { return p.cause }
 
-const howToGiveCredentials = "give them as AWS programs take them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
+const howToGiveCredentials = "give credentials as AWS programs take them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
 
 // versitygwNobody is what versitygw says of an access key that it does not know.
 const versitygwNobody = "XAdminUserNotFound"

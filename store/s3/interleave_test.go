@@ -191,9 +191,6 @@ func (tr *trial) close(stores ...*Store) {
 	}
 }
 
-// trials is how many orders of requests are tried. 1,000 of each take a minute.
-const trials = 40
-
 func eachTrial(t *testing.T, f fault, run func(t *testing.T, tr *trial)) {
 	for seed := range uint64(trials) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

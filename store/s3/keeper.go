@@ -32,8 +32,11 @@ type keeper[C content[C]] struct {
 
 	removes func(key string) bool // a blank object is removed, which the server does in one step with looking at the ETag
 
+	most int // changes at once, those included for which nobody waits any more
+
 	mu     sync.Mutex
 	lines  map[string]*line[C]
+	inside int // changes that wait, or are under way
 	closed bool
 	going  sync.WaitGroup
 }
@@ -93,9 +96,10 @@ func (k *keeper[C]) change(ctx context.Context, key string, apply func(C) bool) 
 func (k *keeper[C]) enqueue(key string, c *change[C]) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed {
+	if k.closed || k.inside >= k.most {
 		return swarm.ErrBusy
 	}
+	k.inside++
 	l := k.lines[key]
 	if l == nil {
 		l = &line[C]{}
@@ -116,6 +120,7 @@ func (k *keeper[C]) take(key string, l *line[C], batch []*change[C]) []*change[C
 		l.waiting = l.waiting[1:]
 		select {
 		case <-c.gone:
+			k.inside--
 		default:
 			batch = append(batch, c)
 		}
@@ -142,6 +147,9 @@ func (k *keeper[C]) run(key string, l *line[C]) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = swarm.ErrBusy
 		}
+		k.mu.Lock()
+		k.inside -= len(batch)
+		k.mu.Unlock()
 		for _, c := range batch {
 			c.value, c.err = value, err
 			close(c.done)
@@ -161,23 +169,22 @@ const (
 
 // commit writes a batch, and what comes to it meanwhile, and returns all that it is.
 func (k *keeper[C]) commit(ctx context.Context, key string, l *line[C], batch []*change[C]) (_ []*change[C], value C, err error) {
-	sure := false // that it is as it is remembered
+	ask := false // although it may be trusted
 	for lost, held := 0, 0; ; {
-		now, err := k.current(ctx, key, &sure)
+		now, sure, err := k.current(ctx, key, ask)
 		if err != nil {
 			return batch, value, err
 		}
+		ask = true
 		if err := k.refuse(now.value); err != nil {
 			switch {
-			case !sure:
-				k.cache.disturb(key)
+			case !sure: // it is asked for then
 			case !errors.Is(err, errHeld):
 				return batch, now.value, err
 			case pause(ctx, conflictWait, mostConflictWait, held) != nil:
 				return batch, value, swarm.ErrBusy
 			default:
-				held, sure = held+1, false
-				k.cache.disturb(key)
+				held++
 			}
 			continue
 		}
@@ -189,7 +196,6 @@ func (k *keeper[C]) commit(ctx context.Context, key string, l *line[C], batch []
 			return batch, now.value, nil
 		}
 		if !changed {
-			k.cache.disturb(key)
 			continue
 		}
 		value, err = k.write(ctx, key, now, next, lost)
@@ -204,19 +210,18 @@ func (k *keeper[C]) commit(ctx context.Context, key string, l *line[C], batch []
 			return batch, value, swarm.ErrBusy
 		}
 		lost++
-		sure = false
 		batch = k.take(key, l, batch)
 	}
 }
 
-// current returns an object as it is, or as it is remembered where that may be trusted;
-// then sure is false.
-func (k *keeper[C]) current(ctx context.Context, key string, sure *bool) (*kept[C], error) {
-	if had := k.cache.get(key); had != nil && had.calm >= trusted && !*sure {
-		return had, nil
+// current returns an object as it is, which is sure where it was asked for; or else as it
+// is remembered, where that may be trusted.
+func (k *keeper[C]) current(ctx context.Context, key string, ask bool) (now *kept[C], sure bool, err error) {
+	if had := k.cache.get(key); had != nil && had.calm >= trusted && !ask {
+		return had, false, nil
 	}
-	*sure = true
-	return k.read(ctx, key)
+	now, err = k.read(ctx, key)
+	return now, true, err
 }
 
 // read returns an object as it is.

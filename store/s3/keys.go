@@ -3,6 +3,7 @@ package s3
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -56,13 +57,18 @@ func depthOf(key string) int {
 	return n
 }
 
-// hashOf returns whose swarm an object belongs to.
+var errForeign = errors.New("an object in the store's prefix is none of waggle's: keep others out of it")
+
+// hashOf returns whose swarm an object belongs to, else [errForeign].
 func hashOf(key string) (h bittorrent.InfoHash, err error) {
 	_, rest, _ := strings.Cut(key, "/")
-	name, _, _ := strings.Cut(rest, "/")
-	raw, err := hex.DecodeString(name)
-	if err != nil || len(raw) != len(h) {
-		return h, fmt.Errorf("object %.80q is none of waggle's: keep other objects out of the store's prefix", key)
+	text, name, _ := strings.Cut(rest, "/")
+	raw, err := hex.DecodeString(text)
+	if err == nil && len(raw) == len(h) {
+		h = bittorrent.InfoHash(raw)
+		if key == swarmKey(h) || key == partsOf(h)+name && isName(name) {
+			return h, nil
+		}
 	}
-	return bittorrent.InfoHash(raw), nil
+	return h, fmt.Errorf("%w (%.80q)", errForeign, key)
 }

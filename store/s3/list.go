@@ -2,17 +2,11 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
-	"waggle/swarm"
 )
 
 // total is what a torrent has, as it was listed.
@@ -74,12 +68,12 @@ func (s *Store) totalsOf(ctx context.Context, some []listed) ([]total, error) {
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(scrapedAtOnce)
 	for i, l := range some {
-		if l.size <= int64(blankSize) {
+		if l.size == int64(blankSize) {
 			continue
 		}
 		h, err := hashOf(l.key)
-		if err != nil || l.key != swarmKey(h) {
-			return nil, fmt.Errorf("%w (%.80q)", errForeign, l.key)
+		if err != nil {
+			return nil, err
 		}
 		asking.Go(func() error {
 			all, err := s.totalOf(ctx, h, &l)
@@ -99,8 +93,6 @@ func (s *Store) totalsOf(ctx context.Context, some []listed) ([]total, error) {
 	return known, nil
 }
 
-var errForeign = errors.New("an object in the store's prefix is none of waggle's: keep others out of it")
-
 // listedParts is from how many parts of a swarm on they are listed, and not asked for
 // one by one: a list costs as much as a dozen reads.
 const listedParts = 16
@@ -109,14 +101,14 @@ const listedParts = 16
 func (s *Store) totalOf(ctx context.Context, h bittorrent.InfoHash, l *listed) (all sum, err error) {
 	ctx, cancel := s.server.bounded(ctx)
 	defer cancel()
-	top, err := s.ask(ctx, l.key, s.asListed(map[string]string{l.key: l.etag}))
+	top, err := s.ask(ctx, l.key, asListed(map[string]string{l.key: l.etag}))
 	if err != nil {
 		return all, err
 	}
 	if top.branches == nil {
 		return top.sum, nil
 	}
-	how := look(asItIs)
+	how := asItIs
 	if s.remembered(l.key, h) >= listedParts {
 		etags := map[string]string{}
 		err := s.server.all(ctx, partsOf(h), "", func(some []listed) error {
@@ -128,7 +120,7 @@ func (s *Store) totalOf(ctx context.Context, h bittorrent.InfoHash, l *listed) (
 		if err != nil {
 			return all, err
 		}
-		how = s.asListed(etags)
+		how = asListed(etags)
 	}
 	return s.whole(ctx, h, how)
 }
@@ -164,86 +156,4 @@ func (s *Store) AllCounts(ctx context.Context, first, last byte, see func([]bitt
 		return nil
 	})
 	return whole && err == nil, err
-}
-
-// totals is what the store has as a whole, counted now and then.
-type totals struct {
-	age  time.Duration // of an answer
-	most int           // of peers; 0: no limit
-	came atomic.Int64  // peers that this tracker has recorded since they were counted
-
-	mu       sync.Mutex
-	counted  swarm.Totals
-	at       time.Time // zero: never
-	counting bool      // for the limit
-	going    sync.WaitGroup
-}
-
-// limitAge is how old the number of peers is that is held against the limit.
-const limitAge = 10 * time.Second
-
-// Totals is documented at [swarm.Store]. It lists all torrents, and reads those that were
-// changed since this tracker did, unless it did within Options.TotalsAge.
-func (s *Store) Totals(ctx context.Context) (swarm.Totals, error) {
-	t := &s.totals
-	t.mu.Lock()
-	if t.age > 0 && !t.at.IsZero() && s.now().Sub(t.at) < t.age {
-		defer t.mu.Unlock()
-		return t.counted, nil
-	}
-	t.mu.Unlock()
-	return s.countAll(ctx)
-}
-
-func (s *Store) countAll(ctx context.Context) (n swarm.Totals, err error) {
-	began := s.now()
-	s.totals.came.Store(0)
-	err = s.eachPage(ctx, 0, math.MaxUint8, func(some []total) error {
-		for i := range some {
-			n.Torrents++
-			n.Peers += int(some[i].peers())
-			n.Seeders += int(some[i].kind(swarm.Seeder))
-		}
-		return nil
-	})
-	if err != nil {
-		return n, err
-	}
-	s.totals.mu.Lock()
-	defer s.totals.mu.Unlock()
-	s.totals.counted, s.totals.at = n, began
-	return n, nil
-}
-
-// full reports whether the store has as many peers as it may, as far as was counted some
-// seconds ago, and has them counted again where that is long ago.
-func (s *Store) full() bool {
-	t := &s.totals
-	if t.most == 0 {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.counting && (t.at.IsZero() || s.now().Sub(t.at) >= limitAge) {
-		t.counting = true
-		t.going.Go(s.countForLimit)
-	}
-	return int64(t.counted.Peers)+t.came.Load() >= int64(t.most)
-}
-
-// mostCounting is how long it may take to count what the store has.
-const mostCounting = 10 * time.Minute
-
-func (s *Store) countForLimit() {
-	ctx, cancel := context.WithTimeout(s.life, mostCounting)
-	defer cancel()
-	_, err := s.countAll(ctx)
-	t := &s.totals
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counting = false
-	if err != nil {
-		t.at = s.now() // the next attempt is not at once
-		s.log.Warn("peers could not be counted, for the limit of peers", "error", err)
-	}
 }

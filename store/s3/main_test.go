@@ -62,10 +62,9 @@ func runWithServers(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// A history of a hundred announces is some five hundred requests. -rapid.checks on the
-	// command line is left as it is.
+	// -rapid.checks on the command line is left as it is.
 	if !isSet("rapid.checks") {
-		if err := flag.Set("rapid.checks", "10"); err != nil {
+		if err := flag.Set("rapid.checks", histories); err != nil {
 			panic(err)
 		}
 	}

@@ -92,10 +92,14 @@ func (m *members) put(record bool, entries []shared.Entry) {
 const keptGone = 1024
 
 // trim forgets the removed values that have been so for longest, where there are too
-// many.
+// many, or nothing else is left.
 func (m *members) trim() {
 	live := m.live()
 	gone := len(m.values) - live
+	if live == 0 {
+		m.since, m.values = m.seq, nil
+		return
+	}
 	if gone <= 2*(keptGone+live) {
 		return
 	}

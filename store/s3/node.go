@@ -80,7 +80,7 @@ type peer struct {
 func peerOf(p *swarm.Peer) peer {
 	return peer{
 		at: placeOf(p.Addr), id: p.ID, key: p.Key, uploaded: p.Uploaded, downloaded: p.Downloaded, left: p.Left,
-		first: p.First.Unix(), last: p.Last.Unix(),
+		first: seconds(p.First), last: seconds(p.Last),
 	}
 }
 
@@ -211,34 +211,33 @@ type sum struct {
 	completed uint32
 	located   bool
 	closed    bool
-	oldest    int64 // of the peers, when the one that was silent longest was seen last
+	oldest    int64 // when the peer that was silent longest was seen last; of no peers: 0
 	branches  []string
 	split     int64
 }
 
 func (n *node) sum() (s sum) {
 	s = sum{completed: n.completed, located: n.located, closed: n.closed, branches: n.branches, split: n.split}
+	oldest := maxTime
 	for g := range n.peers {
 		s.counts[g] = uint32(len(n.peers[g]))
 		for i := range n.peers[g] {
-			if last := n.peers[g][i].last; s.oldest == 0 || last < s.oldest {
-				s.oldest = last
-			}
+			oldest = min(oldest, n.peers[g][i].last)
 		}
+	}
+	if s.peers() > 0 {
+		s.oldest = oldest
 	}
 	return s
 }
 
-// add adds up the parts of a swarm.
+// add adds up what parts of a swarm have. The oldest is each part's own.
 func (s *sum) add(part *sum) {
 	for g := range s.counts {
 		s.counts[g] += part.counts[g]
 	}
 	s.completed += part.completed
 	s.located = s.located || part.located
-	if part.oldest != 0 && (s.oldest == 0 || part.oldest < s.oldest) {
-		s.oldest = part.oldest
-	}
 }
 
 func (s *sum) kind(k swarm.Kind) uint32 { return s.counts[2*k] + s.counts[2*k+1] }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"waggle/swarm"
@@ -93,7 +94,10 @@ func (s *server) prove(ctx context.Context, o *Options) (mark, error) {
 	}
 	if etag == "" {
 		if err := s.unused(ctx); err != nil {
-			return m, err
+			if _, etag, again := s.mark(ctx); again == nil && etag == "" {
+				return m, err
+			}
+			return s.prove(ctx, o) // another tracker made the mark just now
 		}
 	}
 	removes, err := s.probeConditions(ctx)
@@ -156,7 +160,7 @@ func (s *server) unused(ctx context.Context) error {
 		return err
 	}
 	for i := range some {
-		if key := some[i].key; len(key) < len(probePrefix) || key[:len(probePrefix)] != probePrefix {
+		if key := some[i].key; !strings.HasPrefix(key, probePrefix) {
 			return fmt.Errorf("the prefix is not empty and has no mark of waggle's (there is %.80q): choose another prefix, s3://BUCKET/PREFIX", key)
 		}
 	}

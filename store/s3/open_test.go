@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"waggle/swarm"
 )
 
 // serveFake is a server of S3 on a bucket in memory. It does not look at signatures, and
@@ -156,6 +160,27 @@ func TestEndpointIsNotProvedAgainTheSameDay(t *testing.T) {
 	}
 }
 
+// TestTrackersThatStartAtOnceShareANewPrefix has one begin between two requests of another.
+func TestTrackersThatStartAtOnceShareANewPrefix(t *testing.T) {
+	for _, between := range []string{"list", "put", "delete"} {
+		t.Run(between, func(t *testing.T) {
+			b := newFake()
+			o := versitygw.options("prefix")
+			o.Endpoint = serveFake(t, b, func(*http.Request) bool { return true }).URL
+			var began atomic.Bool
+			b.turn = func(_ context.Context, verb, _ string) error {
+				if verb == between && began.CompareAndSwap(false, true) {
+					do(t, open(t, o), announced(1, 1))
+				}
+				return nil
+			}
+			if r := do(t, open(t, o), announced(1, 2)); r.Incomplete != 2 {
+				t.Errorf("%+v, want both peers", r)
+			}
+		})
+	}
+}
+
 func TestWhatIsWrongIsSaidAndNothingIsOverwritten(t *testing.T) {
 	putMark := func(text string) func(*testing.T, *Options) {
 		return func(t *testing.T, o *Options) {
@@ -209,6 +234,46 @@ func TestRegionOfTheBucketIsSaid(t *testing.T) {
 	o.Endpoint = server.URL
 	if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "say ?region=eu-north-1") {
 		t.Error(err)
+	}
+}
+
+// TestAnswersAreUnderstoodWhateverServersCallThem has answers of servers to a PUT on
+// condition, and what becomes of it.
+func TestAnswersAreUnderstoodWhateverServersCallThem(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		code    string
+		want    error
+		asked   int64 // requests
+		healthy bool
+	}{
+		{http.StatusPreconditionFailed, "PreconditionFailed", errChanged, 1, true},
+		{http.StatusConflict, "ConditionalRequestConflict", errChanged, 1, true},
+		{http.StatusNotFound, "NoSuchKey", errChanged, 1, true},
+		{http.StatusConflict, "OperationAborted", swarm.ErrBusy, attempts, true},
+		{http.StatusServiceUnavailable, "SlowDown", swarm.ErrBusy, attempts, true},
+		{http.StatusServiceUnavailable, "XMinioServerNotInitialized", swarm.ErrBusy, attempts, true},
+		{http.StatusTooManyRequests, "Whatever", swarm.ErrBusy, attempts, true},
+		{http.StatusInternalServerError, "InternalError", swarm.ErrBusy, attempts, true},
+		{http.StatusForbidden, "AccessDenied", swarm.ErrBusy, 1, false},
+		{http.StatusNotFound, "NoSuchBucket", swarm.ErrBusy, 1, false},
+		{http.StatusBadRequest, "EntityTooLarge", nil, 1, true},
+	} {
+		t.Run(fmt.Sprint(test.status, test.code), func(t *testing.T) {
+			var asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				refuse(w, test.status, test.code)
+			}))
+			defer server.Close()
+			o := versitygw.options("prefix")
+			o.Endpoint = server.URL
+			s := openAnyhow(t, o)
+			_, err := s.server.put(t.Context(), "key", []byte("value"), wrongETag)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) || asked.Load() != test.asked || (s.Healthy() == nil) != test.healthy {
+				t.Errorf("%v after %d requests; healthy: %v", err, asked.Load(), s.Healthy())
+			}
+		})
 	}
 }
 

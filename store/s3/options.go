@@ -36,19 +36,21 @@ type Options struct {
 	Budget *roster.Budget
 
 	// MaxPeers is about how many peers the store is to hold: beyond them a new one is
-	// answered, and not recorded. They are counted every ten seconds while there are
-	// announces, which lists all torrents. 0: no limit.
+	// answered, and not recorded. While there are announces they are counted every ten
+	// seconds, which lists all torrents, and every ten minutes where they are far from so
+	// many; those that this tracker records are added. 0: no limit.
 	MaxPeers int
 
 	// Waiting is the most announces and scrapes that are under way at once: one more is
-	// refused with swarm.ErrBusy. 0: 4,096. Requests is the most requests. 0: 256.
+	// refused with swarm.ErrBusy. 0: 4,096. As many changes again may be under way for
+	// those who did not wait for an answer. Requests is the most requests. 0: 256.
 	Waiting, Requests int
 
 	// Attempt bounds how long one request may take, Patience all attempts together, in
 	// which time an announce is answered or refused. 0: two and five seconds.
 	Attempt, Patience time.Duration
 
-	// SplitBytes is beyond which size an object of a swarm is split in 8: about 4,500
+	// SplitBytes is beyond which size an object of a swarm is split in 8: about 5,500
 	// peers. 0: 256 KiB. SplitConflicts is after how many writes in a row that were lost
 	// to others it is split though it is smaller. 0: 10.
 	SplitBytes, SplitConflicts int
@@ -115,13 +117,12 @@ const usage = "write s3://BUCKET/PREFIX?region=REGION"
 func ParseURL(text string) (Options, error) {
 	u, err := url.Parse(text)
 	switch {
+	case strings.Contains(text, "@"): // nothing else has one; a password may be cut up by its characters
+		return Options{}, errors.New("it has a user or a password: take them out, and " + howToGiveCredentials)
 	case err != nil:
 		return Options{}, errors.New("it is no URL: " + usage)
 	case u.Scheme != "s3":
 		return Options{}, fmt.Errorf("its scheme is %q: %s", u.Scheme, usage)
-	case u.User != nil:
-		return Options{}, errors.New("it has a user or a password: take them out, and give credentials as AWS programs take them, " +
-			"such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
 	case u.Fragment != "":
 		return Options{}, errors.New("it has a #: " + usage)
 	}
@@ -167,7 +168,7 @@ func (o *Options) check() error {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("endpoint %q is no URL of a server: write it as http://127.0.0.1:7070", hideUser(o.Endpoint))
 	case u.User != nil:
-		return errors.New("the endpoint has a user or a password: take them out, and give credentials as AWS programs take them")
+		return errors.New("the endpoint has a user or a password: take them out, and " + howToGiveCredentials)
 	}
 	return nil
 }
@@ -193,10 +194,13 @@ func (o Options) String() string {
 		text += "/" + o.Prefix
 	}
 	if len(values) > 0 {
-		text += "?" + values.Encode()
+		text += "?" + readable.Replace(values.Encode())
 	}
 	return text
 }
+
+// readable takes back what need not be escaped in the options of a URL.
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/")
 
 // withDefaults fills in what is not said.
 func (o Options) withDefaults() Options {

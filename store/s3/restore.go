@@ -17,24 +17,24 @@ const restoreStep = 2048
 
 // Restore is documented at [swarm.Restorer].
 func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
-	if len(snapshot.Peers) > 0 && s.full() {
-		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
-	}
 	if err := s.restoreCompleted(ctx, snapshot.InfoHash, snapshot.Downloaded); err != nil {
 		return err
 	}
+	if len(snapshot.Peers) > 0 && s.full() {
+		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
+	}
 	for some := range slices.Chunk(snapshot.Peers, restoreStep) {
-		some = slices.Clone(some) // it may be written after ctx ended
-		at := make([]place, len(some))
+		peers, at := make([]peer, len(some)), make([]place, len(some)) // our own: they may be written after ctx ended
+		kinds, isNew := make([]swarm.Kind, len(some)), make([]bool, len(some))
 		for i := range some {
-			at[i] = placeOf(some[i].Addr)
+			peers[i], kinds[i] = peerOf(&some[i]), some[i].Kind
+			at[i] = peers[i].at
 		}
 		err := s.changeMany(ctx, snapshot.InfoHash, at, func(n *node, which []int) (changed bool) {
 			for _, i := range which {
 				group, at, known := n.find(&at[i])
-				if !known || n.peers[group][at].last < some[i].Last.Unix() {
-					p := peerOf(&some[i])
-					n.put(&p, some[i].Kind)
+				if isNew[i] = !known; !known || n.peers[group][at].last < peers[i].last {
+					n.put(&peers[i], kinds[i])
 					changed = true
 				}
 			}
@@ -43,27 +43,36 @@ func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
 		if err != nil {
 			return err
 		}
+		for i := range isNew {
+			if isNew[i] {
+				s.totals.came.Add(1)
+			}
+		}
 	}
 	return nil
 }
 
-// restoreCompleted makes the completed count of a torrent at least as large as it was.
+// restoreCompleted makes the completed count of a torrent at least as large as it was, by
+// that of its first part.
 func (s *Store) restoreCompleted(ctx context.Context, h bittorrent.InfoHash, completed uint32) error {
 	if completed == 0 {
 		return nil
 	}
 	ctx, cancel := s.server.bounded(ctx)
 	defer cancel()
-	for range moves {
+	for c := (chase{Store: s}); c.goesOn(); {
 		parts, err := s.parts(ctx, h, asItIs)
 		if err != nil {
 			return err
+		}
+		key, above := s.find(&h, 0)
+		if key != parts[0].key {
+			continue
 		}
 		var others uint32
 		for i := range parts[1:] {
 			others += parts[1+i].completed
 		}
-		key := parts[0].key
 		_, err = s.swarms.change(ctx, key, func(n *node) bool {
 			if n.completed >= completed-min(others, completed) {
 				return false
@@ -71,20 +80,11 @@ func (s *Store) restoreCompleted(ctx context.Context, h bittorrent.InfoHash, com
 			n.completed = completed - others
 			return true
 		})
-		if again, err := s.follow(ctx, key, s.aboveOf(h, key), err); !again {
+		if again, err := c.follow(ctx, key, above, err); !again {
 			return err
 		}
 	}
 	return swarm.ErrBusy
-}
-
-// aboveOf returns the objects above one, as far as is remembered.
-func (s *Store) aboveOf(h bittorrent.InfoHash, key string) []string {
-	_, above := s.find(&h, 0) // of the first part, which is asked for
-	if len(above) > depthOf(key) {
-		above = above[:depthOf(key)]
-	}
-	return above
 }
 
 // changeMany changes the objects that peers belong to, each with those that are in it.
@@ -93,9 +93,9 @@ func (s *Store) changeMany(ctx context.Context, h bittorrent.InfoHash, at []plac
 	for i := range left {
 		left[i] = i
 	}
-	for range moves {
-		if len(left) == 0 {
-			return nil
+	for c := (chase{Store: s}); len(left) > 0; {
+		if !c.goesOn() {
+			return swarm.ErrBusy
 		}
 		key, above := s.find(&h, at[left[0]].hash(&h))
 		var here, elsewhere []int
@@ -108,30 +108,16 @@ func (s *Store) changeMany(ctx context.Context, h bittorrent.InfoHash, at []plac
 		}
 		limited, cancel := s.server.bounded(ctx)
 		_, err := s.swarms.change(limited, key, func(n *node) bool { return apply(n, here) })
-		again, err := s.follow(limited, key, above, err)
+		again, err := c.follow(limited, key, above, err)
 		cancel()
-		switch {
-		case again:
-			continue
-		case err != nil:
+		if err != nil {
 			return err
 		}
-		if left = elsewhere; len(left) > 0 {
-			return s.changeMany(ctx, h, pick(at, left), func(n *node, which []int) bool { return apply(n, pick(left, which)) })
+		if !again {
+			left, c = elsewhere, chase{Store: s}
 		}
 	}
-	if len(left) > 0 {
-		return swarm.ErrBusy
-	}
 	return nil
-}
-
-func pick[V any](all []V, which []int) []V {
-	some := make([]V, len(which))
-	for i, n := range which {
-		some[i] = all[n]
-	}
-	return some
 }
 
 // Drop is documented at [shared.Host].

@@ -26,7 +26,7 @@ var _ bucket = (*server)(nil)
 
 func newServer(b bucket, o *Options) *server {
 	s := &server{bucket: b, attempt: o.Attempt, patience: o.Patience, places: make(chan struct{}, o.Requests)}
-	s.health.What, s.health.Log, s.health.Explain = "S3 bucket", o.Log, explain
+	s.health.What, s.health.Log, s.health.Explain, s.health.Patience = "S3 bucket", o.Log, explain, longFailing
 	s.health.IsAnswer = func(err error) bool { return isAnswer(err) || isThrottle(err) }
 	s.health.Probe = func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.attempt)
@@ -37,6 +37,9 @@ func newServer(b bucket, o *Options) *server {
 	}
 	return s
 }
+
+// longFailing is for how long attempts must fail until the server is taken to be away.
+const longFailing = 400 * time.Millisecond
 
 func (s *server) close() {
 	s.health.Close()
@@ -84,8 +87,8 @@ func (s *server) do(ctx context.Context, count *atomic.Uint64, ask func(context.
 			return unsure, err
 		case errors.Is(err, swarm.ErrBusy):
 			return unsure, err
-		case errors.Is(ctx.Err(), context.Canceled):
-			return true, ctx.Err()
+		case ctx.Err() != nil: // the attempt was cut short, which says nothing of the server
+			return true, ended(ctx)
 		case isThrottle(err):
 			s.counters.throttled.Add(1)
 			s.health.Answered()
@@ -101,10 +104,15 @@ func (s *server) do(ctx context.Context, count *atomic.Uint64, ask func(context.
 			return unsure, explain(err)
 		}
 	}
+	return unsure, ended(ctx)
+}
+
+// ended is the error of what had no answer until its context ended, or too often.
+func ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return unsure, ctx.Err()
+		return ctx.Err()
 	}
-	return unsure, swarm.ErrBusy
+	return swarm.ErrBusy
 }
 
 // once asks once, when a place is free.

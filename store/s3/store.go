@@ -8,6 +8,7 @@ import (
 
 	"github.com/dchest/siphash"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"waggle/bittorrent"
 	"waggle/roster"
@@ -24,6 +25,7 @@ type Store struct {
 	swarms  keeper[*node]
 	places  keeper[*members]
 	sums    *sums
+	asking  singleflight.Group // for what objects of swarms hold
 	options Options
 	log     *slog.Logger
 	now     func() time.Time
@@ -31,7 +33,7 @@ type Store struct {
 	replicas *shared.Replicas // nil: no peer has a location
 	waiting  chan struct{}    // a place for each announce and scrape under way
 	chance   *chance
-	totals   totals
+	totals   *totals
 	life     context.Context // ends with Close
 	end      context.CancelFunc
 }
@@ -45,19 +47,20 @@ var (
 func newStore(s *server, o *Options) *Store {
 	const kinds = 3 // of what is kept
 	cache := o.CacheBytes / kinds
+	changes := 2 * o.Waiting // as many again may be of those who did not wait for an answer
 	store := &Store{
 		Store: shared.None{}, server: s, options: *o, log: o.Log, now: o.Now,
 		sums: newSums(cache), waiting: make(chan struct{}, o.Waiting), chance: newChance(o.Seed),
-		totals: totals{age: o.TotalsAge, most: o.MaxPeers},
+		totals: newTotals(o),
 	}
 	store.life, store.end = context.WithCancel(context.Background())
 	store.swarms = keeper[*node]{
-		server: s, cache: newCache[*node](cache),
+		server: s, cache: newCache[*node](cache), most: changes,
 		decode: decode, absent: absentNode, refuse: refuseNode, store: store.storeNode,
 		saw: store.sums.saw, removes: func(key string) bool { return o.trustsRemovals() && depthOf(key) == 0 }, lines: map[string]*line[*node]{},
 	}
 	store.places = keeper[*members]{
-		server: s, cache: newCache[*members](cache),
+		server: s, cache: newCache[*members](cache), most: changes,
 		decode: decodeMembers, absent: noMembers, refuse: func(*members) error { return nil }, store: store.storeMembers,
 		saw: func(string, *kept[*members]) {}, removes: func(string) bool { return o.trustsRemovals() }, lines: map[string]*line[*members]{},
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"waggle/bittorrent"
@@ -130,75 +131,44 @@ func TestWhatADeadTrackerBeganToPutTogetherIsFinished(t *testing.T) {
 	}
 }
 
-func TestNewcomersAreNotRecordedAtTheLimit(t *testing.T) {
-	now := time.Now()
-	b := newFake()
-	s := b.store(Options{MaxPeers: 3, Now: func() time.Time { return now }})
-	defer func() { _ = s.Close() }()
-	s.full() // has nothing counted; what comes while that goes on may be counted twice
-	s.totals.going.Wait()
-	for n := range 3 {
-		do(t, s, announced(1, n))
-	}
-	now = now.Add(time.Minute)
-	do(t, s, announced(1, 0)) // has them counted
-	s.totals.going.Wait()
-	if r := do(t, s, announced(1, 9)); r.Warning == "" || r.Incomplete != 3 || r.Peers.Len() != 3 {
-		t.Errorf("%+v, want the 3 others and a warning", r)
-	}
-	if r := do(t, s, announced(1, 1)); r.Warning != "" || r.Peers.Len() != 2 {
-		t.Errorf("one that is there: %+v", r)
-	}
-	if err := s.Restore(t.Context(), swarm.Snapshot{InfoHash: bittorrent.InfoHash{7}, Peers: make([]swarm.Peer, 1)}); !errors.Is(err, swarm.ErrFull) {
-		t.Errorf("restored: %v", err)
-	}
-	do(t, s, stopped1(announced(1, 1)))
-	now = now.Add(time.Minute)
-	do(t, s, announced(1, 0))
-	s.totals.going.Wait()
-	if r := do(t, s, announced(1, 9)); r.Warning != "" {
-		t.Errorf("when there is room: %q", r.Warning)
-	}
-}
-
 func TestOneAnnounceTooManyIsRefusedAtOnce(t *testing.T) {
-	b := newFake()
-	release := make(chan struct{})
-	var asked atomic.Int64
-	b.turn = func(ctx context.Context, _, _ string) error {
-		asked.Add(1)
-		select {
-		case <-release:
-		case <-ctx.Done():
+	synctest.Test(t, func(t *testing.T) {
+		b := newFake()
+		release := make(chan struct{})
+		var asked atomic.Int64
+		b.turn = func(ctx context.Context, _, _ string) error {
+			asked.Add(1)
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
 		}
-		return ctx.Err()
-	}
-	s := b.store(Options{Waiting: 4, Requests: 2})
-	results := make(chan error)
-	for n := range 4 {
-		go func() { results <- s.Announce(t.Context(), announced(byte(n), 1), new(swarm.Reply)) }()
-	}
-	for len(s.waiting) < 4 {
-		time.Sleep(time.Millisecond)
-	}
-	if err := s.Announce(t.Context(), announced(9, 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
-		t.Error(err)
-	}
-	if n := asked.Load(); n > 2 {
-		t.Errorf("%d requests are under way, want 2", n)
-	}
-	close(release)
-	for range 4 {
-		if err := <-results; err != nil {
+		s := b.store(Options{Waiting: 4, Requests: 2})
+		results := make(chan error)
+		for n := range 4 {
+			go func() { results <- s.Announce(t.Context(), announced(byte(n), 1), new(swarm.Reply)) }()
+		}
+		synctest.Wait()
+		if err := s.Announce(t.Context(), announced(9, 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
 			t.Error(err)
 		}
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := s.Announce(t.Context(), announced(9, 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
-		t.Errorf("when it is closed: %v", err)
-	}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("%d requests are under way, want 2", n)
+		}
+		close(release)
+		for range 4 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Announce(t.Context(), announced(9, 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
+			t.Errorf("when it is closed: %v", err)
+		}
+	})
 }
 
 func TestAskerWhoGoesAwayDoesNotWait(t *testing.T) {

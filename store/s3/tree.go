@@ -19,15 +19,21 @@ import (
 var (
 	errSplit = errors.New("the object was split")
 	errShut  = errors.New("the object is being put together with others")
-	errGone  = errors.New("the object was put together with others")
+	errGone  = errors.New("the object was put together with others") // see goneError
 	errHeld  = errors.New("the object is being split")
 )
+
+// goneError is errGone of an object.
+type goneError string
+
+func (e goneError) Error() string      { return errGone.Error() + ": " + string(e) }
+func (goneError) Is(target error) bool { return target == errGone }
 
 // absentNode is what a key without an object holds: nothing, where it is the one of a
 // swarm. A part is never written anew.
 func absentNode(key string) (*node, error) {
 	if depthOf(key) > 0 {
-		return nil, errGone
+		return nil, goneError(key)
 	}
 	return &node{}, nil
 }
@@ -115,16 +121,46 @@ func (s *Store) find(h *bittorrent.InfoHash, hash uint64) (key string, above []s
 	return key, above
 }
 
-// moves is how often a change follows a swarm that is split or put together.
-const moves = 64
+// chase follows a swarm that is split or put together while something is asked of it.
+type chase struct {
+	*Store
+	moves int
+	gone  map[goneError]int // how often objects were not there
+}
+
+// Bounds of a chase: of all that may come between, and of how often an object may not be
+// there that others name. Names go before objects do, so once more is a slow answer of
+// another goroutine's.
+const (
+	moves    = 64
+	mostGone = 4
+)
+
+// goesOn counts moves, and reports whether there may be one more.
+func (c *chase) goesOn() bool {
+	c.moves++
+	return c.moves <= moves
+}
+
+// lost is told of an object that was not there; the error says that it should be.
+func (c *chase) lost(err error) error {
+	key, _ := errors.AsType[goneError](err)
+	if c.gone == nil {
+		c.gone = map[goneError]int{}
+	}
+	if c.gone[key]++; c.gone[key] >= mostGone {
+		return fmt.Errorf("object %s is missing, which another one names: %w", string(key), errDamaged)
+	}
+	return nil
+}
 
 // changeOne changes the object that a peer belongs to, and returns it.
 func (s *Store) changeOne(ctx context.Context, h bittorrent.InfoHash, at *place, apply func(*node) bool) (key string, n *node, err error) {
 	hash := at.hash(&h)
-	for range moves {
+	for c := (chase{Store: s}); c.goesOn(); {
 		key, above := s.find(&h, hash)
 		n, err := s.swarms.change(ctx, key, apply)
-		if again, err := s.follow(ctx, key, above, err); !again {
+		if again, err := c.follow(ctx, key, above, err); !again {
 			return key, n, err
 		}
 	}
@@ -132,21 +168,22 @@ func (s *Store) changeOne(ctx context.Context, h bittorrent.InfoHash, at *place,
 }
 
 // follow does what must be done before a change that was refused is tried again.
-func (s *Store) follow(ctx context.Context, key string, above []string, err error) (again bool, _ error) {
+func (c *chase) follow(ctx context.Context, key string, above []string, err error) (again bool, _ error) {
 	switch {
 	case errors.Is(err, errSplit):
 		return true, nil // where to is remembered now
 	case errors.Is(err, errGone):
-		s.sums.drop(append(above, key)...)
-		return true, nil
+		c.sums.drop(append(above, key)...)
+		err = c.lost(err)
+		return err == nil, err
 	case errors.Is(err, errShut):
 		if len(above) == 0 {
 			return false, errDamaged
 		}
-		if err := s.join(ctx, above[len(above)-1]); err != nil {
+		if err := c.join(ctx, above[len(above)-1]); err != nil {
 			return false, err
 		}
-		s.sums.drop(append(above, key)...)
+		c.sums.drop(append(above, key)...)
 		return true, nil
 	}
 	return false, err
@@ -158,44 +195,62 @@ type part struct {
 	summed
 }
 
-// look returns what is remembered of an object, if that will do; nil: the server must be
-// asked.
-type look func(key string) *summed
+// look is what of what is remembered of objects will do.
+type look struct {
+	will   func(key string, k *summed) bool
+	shared bool // so will what somebody else is asking for already
+}
 
 // asItIs is a [look] for which the server is asked each time.
-func asItIs(string) *summed { return nil }
+var asItIs = look{will: func(string, *summed) bool { return false }}
 
 // noOlder is a [look] for which the server is asked where what is remembered is older.
-func (s *Store) noOlder(age time.Duration) look {
-	return func(key string) *summed {
-		if k := s.sums.get(key); k != nil && time.Since(k.asked) < age {
-			return k
-		}
-		return nil
-	}
+func noOlder(age time.Duration) look {
+	return look{func(_ string, k *summed) bool { return time.Since(k.asked) < age }, age > 0}
 }
 
 // asListed is a [look] for which the server is asked where it listed another ETag than
 // that of what is remembered, or did not list the object.
-func (s *Store) asListed(etags map[string]string) look {
-	return func(key string) *summed {
-		if k := s.sums.get(key); k != nil && k.etag == etags[key] {
-			return k
-		}
-		return nil
+func asListed(etags map[string]string) look {
+	return look{will: func(key string, k *summed) bool { return k.etag == etags[key] }}
+}
+
+// recall returns what is remembered of an object, if that will do; nil: the server must be
+// asked.
+func (s *Store) recall(key string, how look) *summed {
+	if k := s.sums.get(key); k != nil && how.will(key, k) {
+		return k
 	}
+	return nil
 }
 
 // ask returns what an object holds, from the server where what is remembered will not do.
 func (s *Store) ask(ctx context.Context, key string, how look) (*summed, error) {
-	if k := how(key); k != nil {
+	if k := s.recall(key, how); k != nil {
 		return k, nil
 	}
-	k, err := s.swarms.read(ctx, key)
+	read := func(ctx context.Context) (*summed, error) {
+		k, err := s.swarms.read(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return &summed{k.value.sum(), k.etag, k.asked}, nil
+	}
+	if !how.shared {
+		return read(ctx)
+	}
+	k, err, _ := s.asking.Do(key, func() (any, error) {
+		if k := s.recall(key, how); k != nil { // somebody had asked just now
+			return k, nil
+		}
+		ctx, cancel := s.server.bounded(context.WithoutCancel(ctx)) // others wait for it, too
+		defer cancel()
+		return read(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &summed{k.value.sum(), k.etag, k.asked}, nil
+	return k.(*summed), nil
 }
 
 // readAtOnce is how many parts of a swarm are asked for at once.
@@ -204,10 +259,14 @@ const readAtOnce = 16
 // parts returns the parts of a swarm, in the order of what they have. What says where
 // they are is taken as it is remembered, unless it turns out to be wrong.
 func (s *Store) parts(ctx context.Context, h bittorrent.InfoHash, how look) ([]part, error) {
-	for n := range moves {
-		parts, err := s.below(ctx, h, swarmKey(h), how, n > 0)
+	for c := (chase{Store: s}); c.goesOn(); {
+		parts, err := s.below(ctx, h, swarmKey(h), how, c.moves > 1)
 		switch {
-		case errors.Is(err, errGone), errors.Is(err, errShut):
+		case errors.Is(err, errGone):
+			if err := c.lost(err); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, errShut):
 		default:
 			return parts, err
 		}
@@ -242,7 +301,7 @@ func (s *Store) below(ctx context.Context, h bittorrent.InfoHash, key string, ho
 	asking.SetLimit(readAtOnce)
 	for i, name := range k.branches {
 		key := partsOf(h) + name
-		if k := how(key); !sure && k != nil && k.branches == nil && !k.closed {
+		if k := s.recall(key, how); !sure && k != nil && k.branches == nil && !k.closed {
 			lists[i] = []part{{key, *k}}
 			continue
 		}
@@ -286,7 +345,7 @@ func (s *Store) view(ctx context.Context, h bittorrent.InfoHash, key string, n *
 		return newView(ctx, s, []part{{key, summed{sum: n.sum()}}}, key, n), nil
 	}
 	age := s.ageOf(s.remembered(swarmKey(h), h))
-	parts, err := s.parts(ctx, h, s.noOlder(age))
+	parts, err := s.parts(ctx, h, noOlder(age))
 	if err != nil {
 		return nil, err
 	}

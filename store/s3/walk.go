@@ -78,13 +78,19 @@ func (s *Store) walk(ctx context.Context, h bittorrent.InfoHash, see func(n *nod
 // at returns the part of a swarm that a hash belongs to, as it is, and how deep it lies.
 func (s *Store) at(ctx context.Context, h bittorrent.InfoHash, hash uint64) (n *node, depth int, err error) {
 	sure := false
-	for range moves {
+	for c := (chase{Store: s}); c.goesOn(); {
 		key, above := s.find(&h, hash)
 		k, err := s.swarms.read(ctx, key)
 		switch {
-		case errors.Is(err, errGone), err == nil && k.value.closed && !sure:
+		case errors.Is(err, errGone):
+			if err := c.lost(err); err != nil {
+				return nil, 0, err
+			}
 			s.sums.drop(append(above, key)...)
 			sure = true // what is above has been asked for when it is found again
+		case err == nil && k.value.closed && !sure:
+			s.sums.drop(append(above, key)...)
+			sure = true
 		case err != nil:
 			return nil, 0, err
 		case k.value.branches == nil:

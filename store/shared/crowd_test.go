@@ -94,7 +94,7 @@ func TestImportersOfManyGroupsThatLeaveAreAllReplaced(t *testing.T) {
 			}
 		}
 	}
-	if err := c.trackers[0].Remove(t.Context(), torrent, gone); err != nil {
+	if err := c.trackers[0].Remove(t.Context(), torrent, gone, c.clock().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	all := c.truthOf(t)

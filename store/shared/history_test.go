@@ -260,7 +260,7 @@ func (h *history) expire(t *rapid.T) {
 	a := h.announceOf(c)
 	a.Event = bittorrent.EventStopped
 	h.host.record(a)
-	if err := h.trackers[h.draw(t)].Remove(context.Background(), torrent, []netip.AddrPort{c.addr}); err != nil && !h.disturbed {
+	if err := h.trackers[h.draw(t)].Remove(context.Background(), torrent, []netip.AddrPort{c.addr}, h.clock().Add(time.Second)); err != nil && !h.disturbed {
 		t.Fatalf("%v", err)
 	}
 }

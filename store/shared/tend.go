@@ -207,18 +207,15 @@ func (r *replica) removeSome(gone []Gone) (done, members int, entries []Entry) {
 
 // Remove forgets peers of a torrent that the store has forgotten by itself, when they
 // expired, and finds others for what they did. It is to be called for torrents that
-// have values in the Map.
-func (s *Replicas) Remove(ctx context.Context, h bittorrent.InfoHash, addrs []netip.AddrPort) error {
+// have values in the Map. Who announced at a time or later has come back, and stays.
+func (s *Replicas) Remove(ctx context.Context, h bittorrent.InfoHash, addrs []netip.AddrPort, before time.Time) error {
 	for some := range slices.Chunk(addrs, removed) {
 		r := s.replica(h)
 		err := r.doTask(ctx, func(ctx context.Context) error {
 			if err := r.refresh(ctx); err != nil {
 				return err
 			}
-			r.state.Lock()
-			gone := r.gone(some)
-			r.state.Unlock()
-			_, err := r.remove(ctx, gone)
+			_, err := r.remove(ctx, r.expired(some, before))
 			return err
 		})
 		if err != nil {
@@ -226,6 +223,12 @@ func (s *Replicas) Remove(ctx context.Context, h bittorrent.InfoHash, addrs []ne
 		}
 	}
 	return nil
+}
+
+func (r *replica) expired(addrs []netip.AddrPort, before time.Time) []Gone {
+	r.state.Lock()
+	defer r.state.Unlock()
+	return slices.DeleteFunc(r.gone(addrs), func(g Gone) bool { return !g.Last.Before(before) })
 }
 
 // Probable is documented at [roster.Store]. It returns the peers of the torrents to

@@ -171,11 +171,29 @@ func TestPeersThatTheStoreForgotAreReplaced(t *testing.T) {
 	gone := c.announceOf(one)
 	gone.Event = bittorrent.EventStopped
 	c.host.record(gone)
-	if err := c.trackers[1].Remove(t.Context(), torrent, []netip.AddrPort{one.addr, leecher(9, "r1").addr}); err != nil {
+	if err := c.trackers[1].Remove(t.Context(), torrent, []netip.AddrPort{one.addr, leecher(9, "r1").addr}, c.clock().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	c.do(1, two)
 	if all := c.truthOf(t); len(all) != 2 || all[two.addr].Reach != 1 {
+		t.Errorf("the members are%s", dump(all))
+	}
+}
+
+// TestPeerThatComesBackWhileItExpiresKeepsItsRole lets a peer announce between the store's
+// forgetting it and what follows.
+func TestPeerThatComesBackWhileItExpiresKeepsItsRole(t *testing.T) {
+	c := newCluster(t, 2, "strict", "rack")
+	c.do(0, seeder(100, "r0"))
+	back := leecher(1, "r1")
+	c.do(0, back)
+	before := c.clock().Add(time.Second)
+	c.pass(time.Hour)
+	c.do(1, back)
+	if err := c.trackers[0].Remove(t.Context(), torrent, []netip.AddrPort{back.addr, leecher(9, "r1").addr}, before); err != nil {
+		t.Fatal(err)
+	}
+	if all := c.truthOf(t); len(all) != 2 || all[back.addr].Reach != 1 {
 		t.Errorf("the members are%s", dump(all))
 	}
 }
@@ -197,7 +215,7 @@ func TestPolicyOfATorrentIsItsOwn(t *testing.T) {
 	}
 	gone := leecher(0, "").addr
 	c.host.forget(gone)
-	if err := c.trackers[0].Remove(t.Context(), torrent, []netip.AddrPort{gone}); err != nil {
+	if err := c.trackers[0].Remove(t.Context(), torrent, []netip.AddrPort{gone}, c.clock().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if all := c.truthOf(t); len(summarise(all, c.at("a/r1").Up()).importers) != 1 {
