@@ -79,20 +79,30 @@ func (s *Server) bencoded(what action) http.HandlerFunc {
 // health answers 200 as long as announces are answered, and 503 while the store cannot
 // be reached, so that clients are sent to another tracker. What is wrong beside that is
 // said in the text, and leaves the status alone: a supervisor that restarted the tracker
-// for it would make it worse.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+// for it would make it worse. This machine is told what it is; others, who may be anybody,
+// that it is.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if s.options.Health != nil {
 		err := s.options.Health()
 		if errors.Is(err, swarm.ErrBusy) {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = fmt.Fprintf(w, "unavailable: %v\n", err)
+			_, _ = fmt.Fprintf(w, "unavailable: %s\n", toldTo(r, err))
 			return
 		}
 		if err != nil {
-			_, _ = fmt.Fprintf(w, "degraded: %v\n", err)
+			_, _ = fmt.Fprintf(w, "degraded: %s\n", toldTo(r, err))
 			return
 		}
 	}
 	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// toldTo returns the words of a fault, which may name servers within, for who asks.
+func toldTo(r *http.Request, fault error) string {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() || r.Header.Get("X-Forwarded-For") != "" {
+		return "the tracker's log and console say why"
+	}
+	return fault.Error()
 }

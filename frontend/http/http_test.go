@@ -256,6 +256,26 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestHealthTellsOthersThatSomethingIsWrongAndNotWhat asks as a proxy on this machine does
+// for somebody else.
+func TestHealthTellsOthersThatSomethingIsWrongAndNotWhat(t *testing.T) {
+	s := listen(t, func(o *frontend.Options) { o.Health = func() error { return errors.New("redis at 10.1.2.3 is away") } })
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.v4()+"/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Forwarded-For", "203.0.113.7")
+	answer, err := s.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if want := "degraded: the tracker's log and console say why\n"; string(body) != want || err != nil {
+		t.Errorf("%q, %v; want %q", body, err, want)
+	}
+}
+
 func TestOtherPathsAndMethodsAreRefused(t *testing.T) {
 	s := listen(t, nil)
 	for path, want := range map[string]int{"/": 404, "/announce/x": 404, "/stats": 404} {

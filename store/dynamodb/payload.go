@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"waggle/store/octets"
 	"waggle/store/shared"
 )
 
@@ -63,45 +64,36 @@ func decodePayload(b []byte) (p payload, err error) {
 	case b[0] != payloadVersion:
 		return p, errPayload
 	}
-	b = b[1:]
+	r := octets.Reader{B: b[1:]}
 	for _, entries := range [...]*[]shared.Entry{&p.announced, &p.records} {
-		n, used := binary.Uvarint(b)
-		if used <= 0 || n > uint64(len(b)/shortestEntry) {
+		n := r.Number()
+		if n > int64(len(r.B)/shortestEntry) {
 			return payload{}, errPayload
 		}
-		b = b[used:]
 		*entries = make([]shared.Entry, n)
 		for i := range *entries {
-			if (*entries)[i], b, err = decodeEntry(b); err != nil {
-				return payload{}, err
-			}
+			(*entries)[i] = readEntry(&r)
 		}
 	}
-	if len(b) > 0 {
+	if r.Failed || len(r.B) > 0 {
 		return payload{}, errPayload
 	}
 	return p, nil
 }
 
-func decodeEntry(b []byte) (e shared.Entry, rest []byte, err error) {
-	if len(b) == 0 || len(b) < 1+int(b[0]) {
-		return e, nil, errPayload
-	}
-	end := 1 + int(b[0])
+func readEntry(r *octets.Reader) (e shared.Entry) {
 	var ok bool
-	if e.Peer, ok = addrOf(b[1:end]); !ok {
-		return e, nil, errPayload
+	if e.Peer, ok = addrOf(r.Bytes(int(r.One()))); !ok {
+		r.Failed = true
 	}
-	b = b[end:]
-	n, used := binary.Uvarint(b)
-	if used <= 0 || n > shared.MaxValue+1 || n > uint64(len(b)-used)+1 {
-		return e, nil, errPayload
+	n := r.Number()
+	if n > shared.MaxValue+1 {
+		r.Failed = true
+	} else if n > 0 {
+		value := r.Bytes(int(n) - 1)
+		e.Value = value[:len(value):len(value)]
 	}
-	if b = b[used:]; n == 0 {
-		return e, b, nil
-	}
-	e.Value = b[: n-1 : n-1]
-	return e, b[n-1:], nil
+	return e
 }
 
 // state is what steps amount to: the last value of each kind of each peer.

@@ -28,7 +28,7 @@ func (s *Store) recording(a *swarm.Announce) *recording {
 	}
 	r.is = was{true, a.Kind()}
 	r.completed = a.Event == bittorrent.EventCompleted && a.Left == 0
-	if s.full() {
+	if s.totals.Full() {
 		r.condition = ifThere
 	}
 	return r
@@ -73,7 +73,7 @@ func (r *recording) place(ctx context.Context, shards, stray int, settled bool) 
 		}
 	}
 	if r.is.there && !old.there && stray < 0 {
-		r.totals.came.Add(1)
+		r.totals.Came()
 	}
 	if r.completed && (!old.there || old.kind != swarm.Seeder) {
 		if changes[shard] == nil {

@@ -16,7 +16,7 @@ const restoredAtOnce = 32
 
 // Restore is documented at [swarm.Restorer].
 func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
-	if len(snapshot.Peers) > 0 && s.full() {
+	if len(snapshot.Peers) > 0 && s.totals.Full() {
 		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
 	}
 	if err := s.restoreCompleted(ctx, snapshot.InfoHash, int64(snapshot.Downloaded)); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/roster"
+	"waggle/store/faraway"
 	"waggle/store/shared"
 	"waggle/swarm"
 )
@@ -32,7 +33,7 @@ type Store struct {
 	cache   *cache
 	tally   *tally
 	chance  *chance
-	totals  totals
+	totals  *faraway.Totals
 	doubts  doubts
 
 	groups   bool // peers have locations
@@ -54,9 +55,11 @@ func newStore(o *Options, s *server, m mark) *Store {
 		server: s, log: o.Log, now: o.Now, heads: m.heads, hasher: newHasher(m.key), groups: o.Group != nil,
 		whole: o.Whole, shardPeers: o.ShardPeers, shardRate: o.ShardRate, maxShards: o.MaxShards,
 		waiting: make(chan struct{}, o.Waiting), cache: newCache(o.HeadAge), chance: newChance(o.Seed),
-		totals: totals{age: o.TotalsAge, most: o.MaxPeers, turn: make(chan struct{}, 1)},
 	}
 	store.life, store.end = context.WithCancel(context.Background())
+	store.totals = faraway.NewTotals(faraway.TotalsOptions{
+		Count: store.countAll, Age: o.TotalsAge, Most: o.MaxPeers, Life: store.life, Now: o.Now, Log: o.Log,
+	})
 	store.tally = newTally(store)
 	store.shared = &sharedMap{store}
 	store.replicas = shared.New(store.shared, store, shared.Options{
@@ -74,7 +77,7 @@ func (s *Store) Close() error {
 	s.end()
 	err := s.replicas.Close()
 	s.tally.going.Wait()
-	s.totals.going.Wait()
+	s.totals.Wait()
 	s.server.close()
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
@@ -23,7 +24,7 @@ func TestNewcomersAreNotRecordedAtTheLimit(t *testing.T) {
 	}
 	now = now.Add(time.Minute)
 	do(t, s, announced(1, 0)) // has them counted
-	s.totals.going.Wait()
+	s.totals.Wait()
 	if r := do(t, s, announced(1, 9)); r.Warning == "" || r.Incomplete != 3 || r.Peers.Len() != 3 {
 		t.Errorf("%+v, want the 3 others and a warning", r)
 	}
@@ -33,7 +34,7 @@ func TestNewcomersAreNotRecordedAtTheLimit(t *testing.T) {
 	do(t, s, stopped1(announced(1, 1)))
 	now = now.Add(time.Minute)
 	do(t, s, announced(1, 0))
-	s.totals.going.Wait()
+	s.totals.Wait()
 	if r := do(t, s, announced(1, 9)); r.Warning != "" {
 		t.Errorf("when there is room: %q", r.Warning)
 	}
@@ -76,7 +77,7 @@ func TestLimitHoldsWherePeersCannotBeCounted(t *testing.T) {
 		if do(t, s, announced(1, n)).Warning == "" {
 			recorded++
 		}
-		s.totals.going.Wait()
+		s.totals.Wait()
 		now = now.Add(time.Minute)
 	}
 	if recorded != 3 {
@@ -94,12 +95,12 @@ func TestFarFromTheLimitPeersAreCountedEveryTenMinutes(t *testing.T) {
 	for want := range uint64(3) {
 		for n := range 50 {
 			do(t, s, announced(1, n))
-			now = now.Add(limitAge)
+			now = now.Add(faraway.LimitAge)
 		}
-		s.totals.going.Wait()
-		if f := s.Figures(); f.List != want {
+		s.totals.Wait()
+		if f := s.Figures(); f.List != want+1 {
 			t.Errorf("%d lists for %d announces, want %d", f.List, 50*(want+1), want)
 		}
-		now = now.Add(farAge)
+		now = now.Add(faraway.FarAge)
 	}
 }

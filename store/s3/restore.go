@@ -20,7 +20,7 @@ func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
 	if err := s.restoreCompleted(ctx, snapshot.InfoHash, snapshot.Downloaded); err != nil {
 		return err
 	}
-	if len(snapshot.Peers) > 0 && s.full() {
+	if len(snapshot.Peers) > 0 && s.totals.Full() {
 		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
 	}
 	for some := range slices.Chunk(snapshot.Peers, restoreStep) {
@@ -45,7 +45,7 @@ func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
 		}
 		for i := range isNew {
 			if isNew[i] {
-				s.totals.came.Add(1)
+				s.totals.Came()
 			}
 		}
 	}

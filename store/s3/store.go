@@ -12,6 +12,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/roster"
+	"waggle/store/faraway"
 	"waggle/store/shared"
 	"waggle/swarm"
 )
@@ -33,7 +34,7 @@ type Store struct {
 	replicas *shared.Replicas // nil: no peer has a location
 	waiting  chan struct{}    // a place for each announce and scrape under way
 	chance   *chance
-	totals   *totals
+	totals   *faraway.Totals
 	life     context.Context // ends with Close
 	end      context.CancelFunc
 }
@@ -51,9 +52,9 @@ func newStore(s *server, o *Options) *Store {
 	store := &Store{
 		Store: shared.None{}, server: s, options: *o, log: o.Log, now: o.Now,
 		sums: newSums(cache), waiting: make(chan struct{}, o.Waiting), chance: newChance(o.Seed),
-		totals: newTotals(o),
 	}
 	store.life, store.end = context.WithCancel(context.Background())
+	store.totals = newTotals(store, o)
 	store.swarms = keeper[*node]{
 		server: s, cache: newCache[*node](cache), most: changes,
 		decode: decode, absent: absentNode, refuse: refuseNode, store: store.storeNode,
@@ -89,7 +90,7 @@ func (s *Store) Close() (err error) {
 	}
 	s.swarms.close()
 	s.places.close()
-	s.totals.going.Wait()
+	s.totals.Wait()
 	s.server.close()
 	return err
 }
@@ -136,13 +137,13 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	ctx, cancel := s.server.bounded(ctx)
 	defer cancel()
 	mine := *a // who goes away before it is written may use a again
-	w := &recording{announce: &mine, at: placeOf(a.Addr()), full: s.full()}
+	w := &recording{announce: &mine, at: placeOf(a.Addr()), full: s.totals.Full()}
 	key, n, err := s.changeOne(ctx, a.InfoHash, &w.at, w.apply)
 	if err != nil {
 		return err
 	}
 	if w.isNew && !w.refused {
-		s.totals.came.Add(1)
+		s.totals.Came()
 	}
 	v, err := s.view(ctx, a.InfoHash, key, n)
 	if err != nil {
