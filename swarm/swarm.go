@@ -74,6 +74,12 @@ type Announce struct {
 	// limits which uplinks it may cross, and is not nil where Location is not.
 	Location *locality.Group
 	Policy   *Policy
+
+	// Relayed is 0 of an announce that came in here. Of one that another tracker passed on
+	// it is for how long that peer counts as alive from Now on: it is recorded and told to
+	// others like any, but nobody is told to it, and it gets no role that it would have to
+	// hear of.
+	Relayed time.Duration
 }
 
 // Addr returns where other peers reach the announcing one.
@@ -146,6 +152,7 @@ type Change struct {
 	Peer       Peer      // PeerPut, PeerRefreshed: all of it; PeerGone: its address
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
+	Relayed    bool      // it followed from an announce that another tracker passed on
 }
 
 // Store keeps swarms. All methods may be called concurrently.

@@ -16,6 +16,7 @@ type Figures struct {
 	Told      uint64 // peers told to others
 	Completed uint64 // announces of peers that have just completed
 	Expired   uint64 // peers forgotten because they were silent
+	Relayed   uint64 // announces that other trackers passed on, beside Announces
 
 	Located   uint64 // announces from where a source knows
 	Unlocated uint64 // announces from where none does, if there are sources
@@ -38,7 +39,7 @@ type figures struct {
 	hot [hotPlaces]hotFigures
 
 	scrapes, refused, failed, expired atomic.Uint64
-	busy                              atomic.Uint64
+	busy, relayed                     atomic.Uint64
 	limited, shed, lengthened, denied atomic.Uint64
 	probes, dead                      atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
@@ -61,6 +62,7 @@ func (t *Tracker) Figures() Figures {
 		Refused:    t.figures.refused.Load(),
 		Failed:     t.figures.failed.Load(),
 		Busy:       t.figures.busy.Load(),
+		Relayed:    t.figures.relayed.Load(),
 		Expired:    t.figures.expired.Load(),
 		Probes:     t.figures.probes.Load(),
 		Dead:       t.figures.dead.Load(),

@@ -108,6 +108,8 @@ func (s *Store) Announce(_ context.Context, a *swarm.Announce, r *swarm.Reply) e
 	setCounts(sh, t, r)
 	view := sh.viewOf(t, &a.PeerID)
 	switch ro := s.rosterFor(sh, t, a); {
+	case a.Relayed > 0:
+		hear(ro, asker, a)
 	case ro == nil:
 		sh.selector.Select(view, asker, a, r)
 	case asker.Index >= 0:
@@ -128,7 +130,9 @@ func setCounts(sh *shard, t *torrent, r *swarm.Reply) {
 func (s *Store) stop(sh *shard, n uint32, a *swarm.Announce, r *swarm.Reply) {
 	t := sh.torrents.one(n)
 	if i := sh.find(t, a.Addr()); i >= 0 {
+		sh.relayed = a.Relayed > 0
 		s.drop(sh, t, a.From.Is6(), i)
+		sh.relayed = false
 	}
 	setCounts(sh, t, r)
 	s.forgetEmpty(sh, n)
@@ -211,7 +215,7 @@ func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry, k sw
 	if s.options.Changed == nil {
 		return
 	}
-	sh.change = swarm.Change{Kind: k, InfoHash: t.hash, Previous: previous, Peer: swarm.Peer{
+	sh.change = swarm.Change{Kind: k, InfoHash: t.hash, Previous: previous, Relayed: a.Relayed > 0, Peer: swarm.Peer{
 		ID: a.PeerID, Addr: a.Addr(), Key: a.Key, Kind: e.kind,
 		Uploaded: a.Uploaded, Downloaded: a.Downloaded, Left: a.Left,
 		First: time.Unix(int64(e.first), 0), Last: time.Unix(int64(e.last), 0),
@@ -222,7 +226,7 @@ func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry, k sw
 // drop removes peer i of a family.
 func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash}
+		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash, Relayed: sh.relayed}
 		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}

@@ -40,6 +40,25 @@ func (s *Store) newRoster(sh *shard, t *torrent) *roster.Roster {
 	return ro
 }
 
+// hear has a roster know of a peer that another tracker told of. It keeps no role that
+// it would hear of at its announces here.
+func hear(ro *roster.Roster, asker swarm.Position, a *swarm.Announce) {
+	if ro == nil || asker.Index < 0 {
+		return
+	}
+	if a.Location == nil {
+		if known, _ := ro.Known(a.Addr()); known.Location != nil {
+			ro.Remove(a.Addr())
+		}
+		return
+	}
+	ro.Govern(a.Policy)
+	h := ro.Heard(a)
+	h.Told = a.Relayed / 2 // of which twice is when it is silent
+	ro.Take(&h)
+	ro.Staff(a.Location, a.Now) // it may be whom others fetch from
+}
+
 // leaveRoster takes a peer that is about to be removed out of its torrent's roster.
 func (s *Store) leaveRoster(sh *shard, t *torrent, v6 bool, i int) {
 	if len(sh.rosters) == 0 {

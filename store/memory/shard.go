@@ -22,6 +22,7 @@ type shard struct {
 	cursor   uint32 // where the search for what may be given up goes on
 	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
+	relayed  bool         // what changes follows from an announce that was relayed
 	view     view         // reused, so that selecting allocates nothing
 	rosters  map[*torrent]*roster.Roster
 	touched  uint32   // by warm, which would be optimised away if nothing came of it
