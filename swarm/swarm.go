@@ -153,6 +153,7 @@ type Change struct {
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
 	Relayed    bool      // it followed from an announce that another tracker passed on
+	GivenUp    bool      // PeerGone: it made room for others at a limit, and may be alive
 }
 
 // Store keeps swarms. All methods may be called concurrently.

@@ -33,7 +33,7 @@ func (s *Store) giveUpTorrent(sh *shard) bool {
 		return false
 	}
 	t := sh.torrents.one(oldest)
-	s.drop(sh, t, t.v4.n == 0, 0)
+	s.giveUp(sh, t, t.v4.n == 0, 0)
 	s.forget(sh, oldest)
 	return true
 }
@@ -67,11 +67,18 @@ func (s *Store) giveUpPeer(sh *shard, keep *torrent) bool {
 		return false
 	}
 	t := sh.torrents.one(victim.torrent)
-	s.drop(sh, t, victim.v6, victim.at)
+	s.giveUp(sh, t, victim.v6, victim.at)
 	if t != keep {
 		s.forgetEmpty(sh, victim.torrent)
 	}
 	return true
+}
+
+// giveUp removes peer i of a family, which may be alive.
+func (s *Store) giveUp(sh *shard, t *torrent, v6 bool, i int) {
+	sh.givingUp = true
+	s.drop(sh, t, v6, i)
+	sh.givingUp = false
 }
 
 // nextTorrent returns the number of the torrent in the next place of the table,

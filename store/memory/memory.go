@@ -226,7 +226,7 @@ func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry, k sw
 // drop removes peer i of a family.
 func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash, Relayed: sh.relayed}
+		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash, Relayed: sh.relayed, GivenUp: sh.givingUp}
 		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}

@@ -44,6 +44,23 @@ func TestRelayedPeersAreCountedAndToldLikeOthers(t *testing.T) {
 	}
 }
 
+func TestPeerThatMakesRoomForAnotherIsNotSaidToHaveStopped(t *testing.T) {
+	var gone []swarm.Change
+	s := memory.New(memory.Options{MaxPeers: 1, Changed: func(c *swarm.Change) {
+		if c.Kind == swarm.PeerGone {
+			gone = append(gone, *c)
+		}
+	}})
+	do(t, s, announce(1, 1))
+	do(t, s, announce(1, 2))
+	stop := announce(1, 2)
+	stop.Event = bittorrent.EventStopped
+	do(t, s, stop)
+	if len(gone) != 2 || !gone[0].GivenUp || gone[1].GivenUp {
+		t.Errorf("%+v", gone)
+	}
+}
+
 func TestCompletedDownloadThatIsRelayedIsNotCounted(t *testing.T) {
 	s := memory.New(memory.Options{})
 	do(t, s, relayed(announce(1, 1)))
