@@ -71,7 +71,8 @@ type Announce struct {
 	WithIDs bool
 
 	// Location is the innermost group that the peer is in; nil: nobody knows. Policy
-	// limits which uplinks it may cross, and is not nil where Location is not.
+	// limits which uplinks it may cross: it is not nil where Location is not, nor of any
+	// other peer where the tracker has sources of locations.
 	Location *locality.Group
 	Policy   *Policy
 

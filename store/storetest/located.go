@@ -67,6 +67,12 @@ func (w *world) at(rack int, a *swarm.Announce) *swarm.Announce {
 	return a
 }
 
+// nowhere makes an announce one of a peer whose location no source knows.
+func (w *world) nowhere(a *swarm.Announce) *swarm.Announce {
+	a.Policy = &w.policy
+	return a
+}
+
 // begin lets an origin announce in rack 0, and hosts 1 to n in rack 1.
 func (w *world) begin(t *testing.T, n int) (origin *swarm.Announce, hosts []*swarm.Announce) {
 	t.Helper()
@@ -181,8 +187,8 @@ func noPlaces(t *testing.T, s swarm.Store) {
 
 func members(t *testing.T, s swarm.Store) {
 	w := newWorld(t, s)
-	origin, hosts := w.begin(t, 90)    // more than are shown at a time
-	stranger := announce(hash(1), 999) // nobody knows where it is: it has leases with those who are located
+	origin, hosts := w.begin(t, 90)               // more than are shown at a time
+	stranger := w.nowhere(announce(hash(1), 999)) // nobody knows where it is: it has leases with those who are located
 	do(t, s, stranger)
 	seen := map[netip.AddrPort]roster.Member{}
 	see := func(some []roster.Member) bool {
@@ -224,9 +230,9 @@ func members(t *testing.T, s swarm.Store) {
 
 func unlocatedToo(t *testing.T, s swarm.Store) {
 	w := newWorld(t, s)
-	origin := seeder(hash(1), 100)
+	origin := w.nowhere(seeder(hash(1), 100))
 	do(t, s, origin)
-	host, stranger := w.at(1, announce(hash(1), 1)), announce(hash(1), 2)
+	host, stranger := w.at(1, announce(hash(1), 1)), w.nowhere(announce(hash(1), 2))
 	wantAddrs(t, do(t, s, host), origin)
 	wantAddrs(t, do(t, s, stranger), origin, host)
 	wantCounts(t, s, hash(1), bittorrent.ScrapeCounts{Complete: 1, Incomplete: 2, Downloaders: 2})
