@@ -43,6 +43,10 @@ type Config struct {
 	// Where peers are, and who is told of whom for that.
 	Locality Locality `key:"locality"`
 
+	// With which other trackers this one acts as one: a peer that announces to any of them is told at
+	// all. Needs a store in memory or a file. docs/link.md has more.
+	Link Link `key:"link"`
+
 	// Who may use the console and its API.
 	Console Console `key:"console"`
 

@@ -29,6 +29,9 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			CacheTime: 10 * time.Minute, CacheUnknown: time.Minute, CacheAddresses: 1_000_000, Lookups: 256, MaxGroups: 100_000,
 			Sources: []LocalitySource{},
 		},
+		Link: Link{
+			Addresses: []Address{}, NATSRole: "leaf", Directory: "waggle-data/link", ShareTorrents: "off", MaxPeers: 5_000_000,
+		},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,

@@ -240,12 +240,16 @@ var source []byte
 //go:embed locality.go
 var localitySource []byte
 
+//go:embed link.go
+var linkSource []byte
+
 // comments returns the doc comments of the files that declare keys: those of types by the type's
 // name, those of fields as Type.Field.
 func comments() map[string]string {
 	docs := map[string]string{}
 	addComments(docs, "config.go", source)
 	addComments(docs, "locality.go", localitySource)
+	addComments(docs, "link.go", linkSource)
 	return docs
 }
 
@@ -260,8 +264,12 @@ func addComments(docs map[string]string, name string, source []byte) {
 			continue
 		}
 		t := declaration.Specs[0].(*ast.TypeSpec)
+		fields, ok := t.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
 		docs[t.Name.Name] = declaration.Doc.Text()
-		for _, f := range t.Type.(*ast.StructType).Fields.List {
+		for _, f := range fields.Fields.List {
 			docs[t.Name.Name+"."+f.Names[0].Name] = f.Doc.Text()
 		}
 	}

@@ -138,6 +138,7 @@ func (l *loader) relations() {
 		l.conflict("announce.numwant", "at most", "announce.max_numwant")
 	}
 	l.locality()
+	l.links()
 }
 
 // conflict blames the key, or the other one where only that was changed.

@@ -114,6 +114,12 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
 		}
 		c.Locality = anyLocality().Draw(t, "locality")
+		c.Link = Link{
+			Name: rapid.SampledFrom([]string{"", "ams-1"}).Draw(t, "name"), Listen: rapid.SampledFrom([]OptionalAddress{"", ":6971"}).Draw(t, "link"),
+			Addresses: rapid.SampledFrom([][]Address{{}, {"tracker.example:6971", "[2001:db8::1]:6971"}}).Draw(t, "link addresses"),
+			NATSRole:  "hub", Credentials: folder.Draw(t, "credentials"), Directory: folder.Draw(t, "link directory"),
+			ShareTorrents: "both", ShareRemovals: true, MaxPeers: 1000 + count.Draw(t, "max_peers")%1_000_000,
+		}
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
 		c.Traces = Traces{
 			Endpoint: rapid.SampledFrom([]ReceiverURL{"", "http://127.0.0.1:4318", "https://[::1]:1/a%20b/"}).Draw(t, "endpoint"),

@@ -28,6 +28,7 @@ type api struct {
 	roster    Roster
 	locality  Locality
 	policy    func() Policy
+	links     Links
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
@@ -38,7 +39,7 @@ type api struct {
 func newAPI(o *Options) *api {
 	a := &api{
 		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
-		roster: o.Roster, locality: o.Locality, policy: o.Policy,
+		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
 		csvs: make(chan struct{}, csvsAtOnce),
 	}
@@ -47,6 +48,7 @@ func newAPI(o *Options) *api {
 	a.addAbout(o)
 	a.addOverview(o)
 	a.addLocality()
+	a.addLinks()
 	a.addAccounts()
 	a.addAudit()
 	if o.Catalog != nil {

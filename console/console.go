@@ -61,6 +61,10 @@ type Options struct {
 	Locality Locality
 	Policy   func() Policy
 
+	// Links are those with other trackers. nil: the store of this tracker has no use for
+	// them.
+	Links Links
+
 	// Configuration is what is in force, secrets hidden. nil: nobody knows.
 	Configuration func() client.Configuration
 

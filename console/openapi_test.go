@@ -48,6 +48,8 @@ func TestDescriptionNamesEveryOperation(t *testing.T) {
 			"/transfers/{hash}/activate": {"post"}, "/transfers/{hash}/deactivate": {"post"},
 			"/transfers/{hash}/places": {"get"}, "/transfers/{hash}/peers/{address}/explanation": {"get"},
 			"/locality": {"get"}, "/locality/{address}": {"get"},
+			"/links": {"get"}, "/links/invitations": {"post"}, "/links/join": {"post"}, "/links/hub": {"delete"}, "/links/{name}": {"delete"},
+			"/links/{name}/reset": {"post"}, "/links/{name}/rights": {"put"}, "/links/announce-list": {"get"},
 			"/overview": {"get"}, "/timeline": {"get"},
 			"/history": {"get"}, "/requests": {"get"}, "/peers": {"get"}, "/version": {"get"}, "/figures": {"get"},
 		} {

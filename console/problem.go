@@ -33,7 +33,7 @@ type Duplicate struct {
 
 var duplicateType = reflect.TypeFor[Duplicate]()
 
-// statuses are those of errors of the catalogue, of accounts and of stores on a network,
+// statuses are those of errors of the catalogue, of accounts, of links and of stores on a network,
 // whose words are the detail.
 var statuses = []struct {
 	is     error
@@ -56,6 +56,9 @@ var statuses = []struct {
 	{account.ErrInvalid, http.StatusUnprocessableEntity},
 	{account.ErrFull, http.StatusInsufficientStorage},
 	{account.ErrBusy, http.StatusTooManyRequests},
+	{ErrLinkUnknown, http.StatusNotFound},
+	{ErrLinkInvalid, http.StatusUnprocessableEntity},
+	{ErrLinkConflict, http.StatusConflict},
 	{swarm.ErrBusy, http.StatusServiceUnavailable},
 }
 

@@ -14,11 +14,11 @@
 //
 // Labels have values of the program's or of its configuration, never of what peers or
 // clients send. So there are some hundred series, twenty more where the store is on a
-// network, and eight for each source of locations.
+// network, eight for each source of locations, and eleven for each link.
 //
 // # The parts
 //
 //	metrics.go  Snapshot, Handler
-//	table.go    every metric
+//	table.go    every metric; links.go those of links
 //	manual.go   the table as text
 package metrics

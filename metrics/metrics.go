@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,6 +32,7 @@ type Snapshot struct {
 	StoreHealthy bool   // false: what is announced would not survive a restart, or cannot be kept
 	Store        swarm.Totals
 	Remote       *RemoteStore // nil: the store is on this machine
+	Links        *Links       // nil: it has no use for links
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -65,6 +67,30 @@ type RemoteStore struct {
 	Splits, Joins    uint64 // objects of swarms that were divided, and put together
 
 	Rosters Rosters
+}
+
+// Links are those with other trackers.
+type Links struct {
+	Own     int // peers that announced here latest
+	Relayed int // peers that announced at other trackers
+	Links   []Link
+}
+
+// Link is one tracker that this one is linked with. No two have the same name and role.
+type Link struct {
+	Name    string
+	Role    string // what it is to this tracker: hub or leaf
+	Up      bool   // connected, and each end knows what the other does, or is being told
+	Peers   int    // that are known through it
+	Waiting int    // changes that are not sent yet
+	Lag     time.Duration
+
+	// From the start of the process on.
+	ChangesIn, ChangesOut uint64 // of peers
+	BytesIn, BytesOut     uint64
+	Capped                uint64 // changes that were not taken in, as it told of more peers than it may
+	Heals                 uint64
+	LastHeal              time.Duration // how long the last took; 0: there was none
 }
 
 // Requests are those of one operation, attempts of the same one counted each.
@@ -146,7 +172,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
 	for i := range Table {
-		if Table[i].Remote && s.Remote == nil {
+		if Table[i].Remote && s.Remote == nil || Table[i].Linked && s.Links == nil {
 			continue
 		}
 		Table[i].collect(&s, &emitter{desc: c.descs[i], is: Table[i].Type.value(), out: out})

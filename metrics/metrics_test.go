@@ -43,6 +43,14 @@ func sample() Snapshot {
 			Changes: 108, Objects: 109, Splits: 110, Joins: 111,
 			Rosters: Rosters{Torrents: 112, Peers: 113, Waiting: 114, Updates: 115, Loads: 116, Commits: 117, Conflicts: 118, Lost: 119},
 		},
+		Links: &Links{Own: 120, Relayed: 121, Links: []Link{
+			{
+				Name: "world", Role: "hub", Up: true, Peers: 122, Waiting: 123, Lag: 12 * time.Millisecond, ChangesIn: 124, ChangesOut: 125, BytesIn: 126, BytesOut: 127,
+				Capped: 128, Heals: 129, LastHeal: 1500 * time.Millisecond,
+			},
+			{Name: "fra", Role: "leaf"},
+			{Name: "world", Role: "leaf"},
+		}},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -142,6 +150,12 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_store_objects_reshaped_total{how="split"} 110`, `waggle_store_objects_reshaped_total{how="joined"} 111`,
 		`waggle_store_rosters 112`, `waggle_store_roster_peers 113`, `waggle_store_roster_waiting 114`, `waggle_store_roster_updates_total 115`,
 		`waggle_store_roster_loads_total 116`, `waggle_store_roster_commits_total 117`, `waggle_store_roster_conflicts_total 118`, `waggle_store_roster_lost_total 119`,
+		`waggle_link_peers_known{announced="here"} 120`, `waggle_link_peers_known{announced="elsewhere"} 121`,
+		`waggle_link_up{link="world",role="hub"} 1`, `waggle_link_up{link="fra",role="leaf"} 0`, `waggle_link_peers{link="world",role="hub"} 122`, `waggle_link_waiting{link="world",role="hub"} 123`,
+		`waggle_link_lag_seconds{link="world",role="hub"} 0.012`,
+		`waggle_link_changes_total{direction="in",link="world",role="hub"} 124`, `waggle_link_changes_total{direction="out",link="world",role="hub"} 125`,
+		`waggle_link_bytes_total{direction="in",link="world",role="hub"} 126`, `waggle_link_bytes_total{direction="out",link="world",role="hub"} 127`,
+		`waggle_link_capped_total{link="world",role="hub"} 128`, `waggle_link_heals_total{link="world",role="hub"} 129`, `waggle_link_last_heal_seconds{link="world",role="hub"} 1.5`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
@@ -183,6 +197,20 @@ func TestStoreOnThisMachineHasNothingOfANetwork(t *testing.T) {
 	}
 }
 
+func TestTrackerThatCannotBeLinkedHasNothingOfLinks(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Links = nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range Table {
+		if _, there := got[m.Name]; there == m.Linked {
+			t.Errorf("%s is there: %t", m.Name, there)
+		}
+	}
+}
+
 func TestUnhealthyStoreIsZero(t *testing.T) {
 	text, _ := scrape(t, serve(t, func() Snapshot { return Snapshot{} }), "text/plain")
 	if !strings.Contains(text, "waggle_store_healthy 0\n") {
@@ -216,7 +244,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3; series > most {
+	if most := 100 + 8*3 + 2 + 11*3; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

@@ -35,6 +35,7 @@ type Metric struct {
 	Labels  []string // names
 	Help    string   // one sentence without a full stop
 	Remote  bool     // it is there where the store is on a network, and not elsewhere
+	Linked  bool     // it is there where the store has a use for links, and not elsewhere
 	collect func(*Snapshot, *emitter)
 }
 
@@ -65,7 +66,7 @@ func remotely(metrics ...Metric) []Metric {
 }
 
 // Table is every metric of waggle's own, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofRemoteStores, ofFrontends)
+var Table = slices.Concat(ofTracker, ofRemoteStores, ofLinks, ofFrontends)
 
 var ofTracker = []Metric{
 	{

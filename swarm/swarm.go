@@ -154,7 +154,7 @@ type Change struct {
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
 	Relayed    bool      // it followed from an announce that another tracker passed on
-	GivenUp    bool      // PeerGone: it made room for others at a limit, and may be alive
+	GivenUp    bool      // PeerGone: it made room for others at a limit, or could not be connected to; it may be alive
 }
 
 // Store keeps swarms. All methods may be called concurrently.

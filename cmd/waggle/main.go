@@ -63,7 +63,8 @@ configuration; "waggle config print" shows what can be set.`,
 	})
 	root.AddCommand(newServeCommand(), newLambdaCommand(), newOpenWhiskCommand())
 	root.AddCommand(peerCommands()...)
-	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newStoreCommand(), newDynamoDBCommand(),
+	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newLinkCommand(), newLinksCommand(),
+		newStoreCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
 	return root
 }

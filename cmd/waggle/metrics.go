@@ -55,5 +55,9 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 	}
 	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies()
 	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
+	if links := s.shownLinks(); links != nil {
+		shown := links.Show()
+		m.Links = linkMetrics(&shown)
+	}
 	return m
 }

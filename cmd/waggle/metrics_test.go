@@ -3,6 +3,7 @@ package main
 import (
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,8 @@ func TestRunningTrackerHasEveryMetricAndNoOther(t *testing.T) {
 }
 
 // wantTable checks that a scrape has every metric that there is, and no other; those of
-// stores on a network where the store is one.
+// stores on a network where the store is one, and those of links where it is not; there
+// is no link.
 func wantTable(t *testing.T, text string, remote bool) {
 	t.Helper()
 	there := map[string]bool{}
@@ -49,7 +51,8 @@ func wantTable(t *testing.T, text string, remote bool) {
 		there[name[1]] = true
 	}
 	for _, m := range metrics.Table {
-		if want := remote || !m.Remote; there[m.Name] != want {
+		want := (remote || !m.Remote) && (!remote || !m.Linked) && !slices.Contains(m.Labels, "link")
+		if there[m.Name] != want {
 			t.Errorf("%s is there: %t", m.Name, !want)
 		}
 		delete(there, m.Name)

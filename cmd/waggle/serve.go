@@ -26,6 +26,7 @@ import (
 	"waggle/console/client"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/link"
 	"waggle/locality"
 	"waggle/record"
 	"waggle/roster"
@@ -94,6 +95,9 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
+	intake *link.Intake // nil: the store is on a network
+	links  *link.Links  // nil: it is, or there is no frontend yet
+
 	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }
 
@@ -142,7 +146,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	err = errors.Join(err, s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -237,7 +241,10 @@ func (s *service) listen(ctx context.Context) (err error) {
 		Pages:          s.publicPages(),
 		Log:            s.log,
 	})
-	if err != nil || c.Listen.Console == "" {
+	if err != nil {
+		return err
+	}
+	if err := s.openLinks(ctx); err != nil || c.Listen.Console == "" {
 		return err
 	}
 	return s.listenConsole(ctx)
@@ -287,7 +294,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	return errors.Join(s.closeFrontends(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -327,6 +334,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"announce.record", s.config.Announce.Record, c.Announce.Record},
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
+		{"link", s.config.Link, c.Link},
 		{"console", s.config.Console, c.Console},
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},

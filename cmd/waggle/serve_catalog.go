@@ -99,6 +99,7 @@ func (s *service) consoleOptions(ctx context.Context) (options console.Options, 
 		Accounts:  s.accounts,
 		Catalog:   s.catalog,
 		Swarms:    s.shownSwarms(),
+		Links:     s.shownLinks(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 

@@ -14,6 +14,7 @@ import (
 	"waggle/config"
 	"waggle/console"
 	"waggle/document"
+	"waggle/link"
 	"waggle/locality"
 	"waggle/roster"
 	"waggle/store/dynamodb"
@@ -130,6 +131,10 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 		Seed:        randomSeed(),
 	}
 	url := s.config.Store
+	if !url.Remote() {
+		s.intake = link.NewIntake(s.config.Announce.PeerLifetime)
+		options.Changed = s.intake.Changed
+	}
 	switch {
 	case url.Scheme() == "memory":
 		return memory.New(options), nil

@@ -9,23 +9,30 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"waggle/bittorrent"
+	"waggle/console/client"
 	"waggle/torrent"
 )
 
 // torrentAnnouncing is the flags of "waggle torrent announce".
 type torrentAnnouncing struct {
 	announce  []string
+	fromLinks bool
+	srv       bool
+	console   consoleFlags
 	remove    bool
 	recursive bool
 	dryRun    bool
 	backup    bool
 	json      bool
+
+	tiers [][]string // that the files are to name
 }
 
 func newTorrentAnnounceCommand() *cobra.Command {
@@ -39,7 +46,12 @@ Its info dictionary keeps every byte, so it has the same info hash and is the
 same torrent; what else stands in it is kept as well.
 
 -a is as with "waggle torrent create": each is a tier, and commas stand between
-the trackers of one.
+the trackers of one. With --from-links the trackers are a running tracker and those
+that it is linked with ("waggle links"), as its console says (--console).
+
+With --srv no file is changed, and none is named: records for DNS are printed, as
+lines of a zone file. The TXT record of BEP 34 says at which ports a host has
+trackers. Below the name of the zone, SRV records (RFC 2782) name all trackers.
 
 A file is replaced as a whole or not at all. A link to a file stays a link, and
 the file that it leads to is changed; links to folders are not followed. A file
@@ -52,6 +64,8 @@ were unchanged and failed.`,
 		Example: `  waggle torrent announce image.iso.torrent -a udp://tracker.example:6969
   waggle torrent announce torrents --recursive --dry-run -a http://a.example/announce,http://b.example/announce
   waggle torrent announce torrents --backup -a https://tracker.example/announce
+  waggle torrent announce torrents --recursive --from-links
+  waggle torrent announce --from-links --srv
   waggle torrent announce image.iso.torrent --remove`,
 		ValidArgsFunction: completeTorrentFiles,
 		RunE:              a.run,
@@ -59,11 +73,14 @@ were unchanged and failed.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVarP(&a.announce, "announce", "a", nil, "tracker `URL`, or several with commas; repeat for further tiers")
+	flags.BoolVar(&a.fromLinks, "from-links", false, "name a running tracker and those that it is linked with")
+	flags.BoolVar(&a.srv, "srv", false, "print the DNS records of the trackers, and change no file")
 	flags.BoolVar(&a.remove, "remove", false, "name no tracker at all")
 	flags.BoolVarP(&a.recursive, "recursive", "r", false, "look in the folders below a folder, too")
 	flags.BoolVarP(&a.dryRun, "dry-run", "n", false, "print what would change, and change nothing")
 	flags.BoolVar(&a.backup, "backup", false, "keep the old file as FILE.bak, or .bak1 and so on")
 	flags.BoolVar(&a.json, "json", false, "print JSON")
+	a.console.add(flags)
 	return cmd
 }
 
@@ -90,6 +107,12 @@ func (a *torrentAnnouncing) run(cmd *cobra.Command, args []string) error {
 	if err := a.check(args); err != nil {
 		return usageError{err}
 	}
+	if err := a.find(cmd.Context()); err != nil {
+		return err
+	}
+	if a.srv {
+		return a.printRecords(cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
 	report := announceReport{Files: []announceResult{}, DryRun: a.dryRun}
 	err := a.each(cmd.Context(), args, func(r announceResult) error {
 		report.add(r)
@@ -113,18 +136,63 @@ func (a *torrentAnnouncing) run(cmd *cobra.Command, args []string) error {
 // check returns what is wrong with the command line.
 func (a *torrentAnnouncing) check(args []string) error {
 	switch {
-	case len(args) == 0:
+	case a.srv && (len(args) > 0 || a.remove || a.json):
+		return errors.New("--srv prints records of trackers, and changes no file: give it -a or --from-links, and no file")
+	case len(args) == 0 && !a.srv:
 		return errors.New("no file; name .torrent files, or folders of them")
-	case len(a.announce) == 0 && !a.remove:
-		return errors.New("no tracker; name one with -a, such as -a udp://tracker.example:6969, or take all away with --remove")
+	case len(a.announce) == 0 && !a.remove && !a.fromLinks:
+		return errors.New("no tracker; name one with -a, such as -a udp://tracker.example:6969, take those of a running tracker with --from-links, or take all away with --remove")
 	case len(a.announce) > 0 && a.remove:
 		return errors.New("-a names trackers and --remove takes all away; give one of the two")
+	case a.fromLinks && (len(a.announce) > 0 || a.remove):
+		return errors.New("--from-links asks a running tracker which trackers to name; leave out -a and --remove")
 	}
-	for _, tier := range tiersOf(a.announce) {
+	return checkTiers(tiersOf(a.announce))
+}
+
+func checkTiers(tiers [][]string) error {
+	for _, tier := range tiers {
 		for _, u := range tier {
 			if err := torrent.CheckTrackerURL(u); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// find finds the trackers that the files are to name.
+func (a *torrentAnnouncing) find(ctx context.Context) error {
+	if a.tiers = tiersOf(a.announce); !a.fromLinks {
+		return nil
+	}
+	return withConsole(&a.console, func(c *client.Client) (err error) {
+		if a.tiers, err = c.AnnounceLists(ctx); err != nil {
+			return err
+		}
+		a.tiers = slices.DeleteFunc(a.tiers, func(tier []string) bool { return len(tier) == 0 })
+		if len(a.tiers) == 0 {
+			return errors.New("the tracker knows of no address where clients reach it: let it listen for them (listen.udp, listen.http)")
+		}
+		if err := checkTiers(a.tiers); err != nil {
+			return fmt.Errorf("a linked tracker says that it is reached where it cannot be; correct its addresses, or drop it: %w", err)
+		}
+		return nil
+	})
+}
+
+// printRecords prints what belongs into a zone file.
+func (a *torrentAnnouncing) printRecords(stdout, stderr io.Writer) error {
+	lines, without := records(a.tiers)
+	for _, u := range without {
+		_, _ = fmt.Fprintf(stderr, "%s: its host has no name that could have a record\n", printable(u)) // the others have
+	}
+	if len(lines) == 0 {
+		return errors.New("no tracker has a host with a name, so there are no records: DNS has them for names alone")
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(stdout, line); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -201,7 +269,7 @@ func (a *torrentAnnouncing) changeFile(r *announceResult) error {
 		return fmt.Errorf("%s: %w", r.Path, err)
 	}
 	hash := m.InfoHash()
-	r.InfoHash, r.Before, r.After = &hash, m.Trackers(), tiersOf(a.announce)
+	r.InfoHash, r.Before, r.After = &hash, m.Trackers(), a.tiers
 	changed, err := torrent.WithTrackers(old, r.After)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Path, err)

@@ -19,7 +19,7 @@ type Self struct {
 // Account is somebody who may use the console.
 type Account struct {
 	Name    string    `json:"name" example:"anna"`
-	Role    string    `json:"role" enum:"viewer,operator,admin" doc:"A viewer reads; an operator also changes torrents; an admin also manages accounts, and sees settings, audit log and profiles."`
+	Role    string    `json:"role" enum:"viewer,operator,admin" doc:"A viewer reads; an operator also changes torrents, and resets and drops links; an admin also manages accounts and links, and sees settings, audit log and profiles."`
 	Secret  string    `json:"secret" enum:"password,token" doc:"What it proves itself by."`
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed" doc:"When its role, secret or expiry changed last."`

@@ -15,7 +15,7 @@
 //	live.go        pages that change while they are looked at (server-sent events)
 //	assets.go      styles and scripts, by the hash of what is in them
 //	format.go      numbers with their units, times
-//	chart.go       charts as they are without scripts
+//	chart.go       charts as they are without scripts; links_drawing.go the tree of links
 //	overview.go, torrents.go, transfer.go, …  a page each, with its template
 //	               of the same name in templates
 //	static         style.css; theme.js, live.js, charts.js, rackmap.js, racks.js, forms.js;

@@ -22,7 +22,9 @@ func (s *Site) pages() []*page {
 		{pattern: "/transfers/{hash}/peers/{address}", name: "peer", section: "/torrents", load: s.peer, blocks: []string{"explanation"}},
 		{pattern: "/peers", name: "peers", section: "/peers", load: s.peers, blocks: []string{"peers"}},
 		{pattern: "/history", name: "history", section: "/history", load: s.history},
-		{pattern: "/links", name: "links", section: "/links", load: still("Links")},
+		{pattern: "/links", name: "links", section: "/links", load: s.links, blocks: []string{"links"}},
+		{pattern: dropLinkPath, name: "unlink", section: "/links", load: s.dropLinkPage},
+		{pattern: leaveLinkPath, name: "unlink", section: "/links", load: s.leaveLinkPage},
 		{pattern: "/cluster", name: "cluster", section: "/cluster", load: still("Cluster")},
 		{pattern: "/settings", name: "settings", section: "/settings", load: s.settings},
 		{pattern: "/settings/accounts", name: "accounts", section: "/settings", load: s.accounts},
@@ -42,6 +44,10 @@ func (s *Site) changes() map[string]change {
 		"/transfers/{hash}/profile":    s.setProfile,
 		"/transfers/{hash}/delete":     s.forget,
 		deleteAccountPath:              s.removeAccount,
+		"/links/join":                  s.joinLink,
+		"/links/reset":                 s.resetLink,
+		dropLinkPath:                   s.dropLink,
+		leaveLinkPath:                  s.leaveLink,
 	}
 }
 

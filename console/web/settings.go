@@ -94,8 +94,8 @@ func (s *Site) accountsPage(r *http.Request) (*accountsPage, error) {
 // roles that an account can have.
 var roles = []choice{
 	{Value: "viewer", Label: "viewer: reads"},
-	{Value: "operator", Label: "operator: also uploads, deletes and edits torrents"},
-	{Value: "admin", Label: "admin: also manages accounts and sees the settings"},
+	{Value: "operator", Label: "operator: also uploads, deletes and edits torrents, resets and drops links"},
+	{Value: "admin", Label: "admin: also manages accounts, makes links and sees the settings"},
 }
 
 // terms are how long an account may last, in days.

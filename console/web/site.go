@@ -37,7 +37,7 @@ type Site struct {
 	live    streams
 
 	// Pages that are shown in answer to a form, too, and that of errors.
-	failure, accountsShown, logInShown *page
+	failure, accountsShown, linksShown, logInShown *page
 }
 
 // policy is what a page may use: files of this server, and nothing that is written into
@@ -81,6 +81,8 @@ func (s *Site) route(templates map[string]*template.Template) {
 			s.accountsShown = p
 		case "account":
 			s.mux.HandleFunc("POST "+p.pattern, s.editAccount(p))
+		case "links":
+			s.linksShown = p
 		case "login":
 			s.logInShown = p
 		}
@@ -89,6 +91,7 @@ func (s *Site) route(templates map[string]*template.Template) {
 	s.mux.HandleFunc("POST /login", s.logIn)
 	s.mux.HandleFunc("POST /logout", s.logOut)
 	s.mux.HandleFunc("POST /settings/accounts", s.createAccount)
+	s.mux.HandleFunc("POST /links/invite", s.inviteLink)
 	for pattern, change := range s.changes() {
 		s.mux.HandleFunc("POST "+pattern, s.change(change))
 	}

@@ -149,7 +149,25 @@ func (w *world) fill() {
 		{Key: "store", Value: nasty, Default: "sqlite:", Source: nasty, Doc: nasty, Hidden: true},
 	}})
 	w.answer("GET /accounts", client.AccountPage{Accounts: []client.Account{{Name: nasty, Role: "viewer", Secret: "token", Created: at, Changed: at}, {Name: "..", Role: "admin", Secret: "password", Created: at, Changed: at, Expires: now.Add(48 * time.Hour)}}})
+	w.answer("GET /links", linked())
 	w.answer("GET /audit", client.AuditPage{Entries: []client.AuditEntry{{Number: 2, Time: at, Name: nasty, Via: "session", Address: "192.0.2.1", What: "upload-torrent", Target: nasty, Outcome: nasty}, {Number: 1, Time: at, What: "log-in", Outcome: "done"}}, Next: "more"})
+}
+
+// linked is a tracker with a hub and leaves, one in each state.
+func linked() client.Links {
+	at := now.Add(-90 * time.Minute)
+	both := client.Rights{Receive: true, Send: true}
+	return client.Links{
+		Name: "ams", Listening: []string{"0.0.0.0:6971"}, Hub: "world", Own: 1234567, Relayed: 7654321, Torrents: 4321,
+		Links: []client.Link{
+			{Name: "world", Role: "hub", State: "active", Since: at, Address: "192.0.2.1:6971", Software: nasty, Peers: 7000000, ChangesIn: 1234.5, ChangesOut: 0.05, BytesIn: 5 << 20, BytesOut: 100, Lag: 0.0123, LastHeal: &client.Heal{At: at, Took: 0.4, Entries: 77}, Rights: both},
+			{Name: "fra", Role: "leaf", State: "healing", Since: at, Address: "192.0.2.2:40000", Software: "waggle 1.2.3", Rights: client.Rights{Receive: true, Torrents: []string{hash.String()}, Share: "both", Peers: 1000, ChangesPerSecond: 1}, Waiting: 5, Capped: 9},
+			{Name: "lon", Role: "leaf", State: "split", Why: nasty, Since: at, Rights: both},
+			{Name: "mad", Role: "leaf", State: "refused", Why: "its certificate has expired: look at its clock", Since: at, Rights: client.Rights{Send: true, Share: "receive"}},
+			{Name: "osl", Role: "leaf", State: "connecting", Rights: client.Rights{Send: true, Receive: true, Share: "send"}},
+		},
+		Invited: []client.Invited{{Name: "rom", At: at, Rights: both}},
+	}
 }
 
 // full makes lists as long as a page shows them.
@@ -226,7 +244,7 @@ func timeline() client.Timeline {
 // everyPage is a path of each page.
 var everyPage = []string{
 	"/", "/?span=day", "/torrents", "/torrents?query=x&sort=size&order=desc&state=active", "/transfers/" + hash.String(), "/transfers/" + strange.String(),
-	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/cluster",
+	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/cluster",
 	"/settings", "/settings/accounts", "/settings/accounts/edit?name=" + url.QueryEscape(nasty), "/settings/accounts/delete?name=" + url.QueryEscape(nasty), "/settings/audit", "/about", "/login",
 }
 

@@ -137,7 +137,9 @@ func (s *Store) Probable(ctx context.Context) (probes []roster.Probe, err error)
 func (s *Store) Probed(_ context.Context, p roster.Probe, ok bool) (dead bool, err error) {
 	s.withRoster(p.InfoHash, func(sh *shard, t *torrent, ro *roster.Roster) {
 		if dead = ro.Probed(p.Addr, ok); dead {
+			sh.givingUp = true // others may reach it
 			s.dropAddr(sh, t, p.Addr)
+			sh.givingUp = false
 		}
 	})
 	return dead, nil

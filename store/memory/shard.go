@@ -23,7 +23,7 @@ type shard struct {
 	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
 	relayed  bool         // what changes follows from an announce that was relayed
-	givingUp bool         // who goes makes room at a limit
+	givingUp bool         // who goes may be alive
 	view     view         // reused, so that selecting allocates nothing
 	rosters  map[*torrent]*roster.Roster
 	touched  uint32   // by warm, which would be optimised away if nothing came of it

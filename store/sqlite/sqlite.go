@@ -20,7 +20,8 @@ import (
 
 // Options are the settings of a store. The zero value works.
 type Options struct {
-	// Memory is for the store in memory; its Changed and KeepRoles are the journal's.
+	// Memory is for the store in memory; its KeepRoles is the journal's, and its Changed is
+	// called after the journal has heard of a change.
 	Memory memory.Options
 
 	// Group returns the innermost group of a path, at start, where roles and leases of
@@ -124,9 +125,20 @@ func newStore(o Options) *Store {
 			s.lanes[i].max = 1 << 14
 		}
 	}
-	o.Memory.Changed, o.Memory.KeepRoles = s.note, o.Group != nil
+	o.Memory.Changed, o.Memory.KeepRoles = s.tell(o.Memory.Changed), o.Group != nil
 	s.Store = memory.New(o.Memory)
 	return s
+}
+
+// tell returns what the journal and another listener hear changes by.
+func (s *Store) tell(other func(*swarm.Change)) func(*swarm.Change) {
+	if other == nil {
+		return s.note
+	}
+	return func(c *swarm.Change) {
+		s.note(c)
+		other(c)
+	}
 }
 
 // open reads the file into memory, and only then opens it to be written.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,27 @@ func closeStore(t *testing.T, s *sqlite.Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestChangesAreToldBesideTheJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	var heard []swarm.ChangeKind
+	o := sqlite.Options{Memory: memory.Options{Changed: func(c *swarm.Change) { heard = append(heard, c.Kind) }}}
+	s := open(t, path, o)
+	a := announce(1, 1)
+	do(t, s, a)
+	a.Event = bittorrent.EventStopped
+	do(t, s, a)
+	do(t, s, announce(1, 2))
+	closeStore(t, s)
+	if want := []swarm.ChangeKind{swarm.PeerPut, swarm.PeerGone, swarm.TorrentGone, swarm.PeerPut}; !slices.Equal(heard, want) {
+		t.Errorf("heard %v, want %v", heard, want)
+	}
+	s = open(t, path, o)
+	defer closeStore(t, s)
+	if n, err := s.Totals(t.Context()); err != nil || n.Peers != 1 || len(heard) != 4 {
+		t.Errorf("%+v, %v: the journal has not heard of it, or what was read back was told", n, err)
 	}
 }
 
