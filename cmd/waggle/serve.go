@@ -26,7 +26,6 @@ import (
 	"waggle/console/client"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
-	"waggle/link"
 	"waggle/locality"
 	"waggle/record"
 	"waggle/roster"
@@ -95,8 +94,7 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
-	intake *link.Intake // nil: the store is on a network
-	links  *link.Links  // nil: it is, or there is no frontend yet
+	linking // with other trackers
 
 	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }

@@ -1,3 +1,5 @@
+//go:build !function
+
 package main
 
 import (
@@ -17,6 +19,19 @@ import (
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 )
+
+// linking is what a service has of links. A function has none: its store is on a network,
+// and the server of NATS would be a third of it.
+type linking struct {
+	intake *link.Intake // nil: the store is on a network
+	links  *link.Links  // nil: it is, or there is no frontend yet
+}
+
+// hearChanges has links told of what changes in a store.
+func (s *service) hearChanges(o *memory.Options) {
+	s.intake = link.NewIntake(s.config.Announce.PeerLifetime)
+	o.Changed = s.intake.Changed
+}
 
 // linkedStore is the store as links look at it; nil: it is on a network, where trackers
 // share their peers by it.

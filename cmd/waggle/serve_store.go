@@ -14,7 +14,6 @@ import (
 	"waggle/config"
 	"waggle/console"
 	"waggle/document"
-	"waggle/link"
 	"waggle/locality"
 	"waggle/roster"
 	"waggle/store/dynamodb"
@@ -132,8 +131,7 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	}
 	url := s.config.Store
 	if !url.Remote() {
-		s.intake = link.NewIntake(s.config.Announce.PeerLifetime)
-		options.Changed = s.intake.Changed
+		s.hearChanges(&options)
 	}
 	switch {
 	case url.Scheme() == "memory":
