@@ -63,6 +63,7 @@ bench: build
 	bench/redis.sh $(BIN)/waggle
 	bench/cluster.sh $(BIN)/waggle
 	bench/lambda.sh $(BIN)/waggle
+	bench/links.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 screenshots: setup

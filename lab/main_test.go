@@ -23,6 +23,9 @@ var (
 	verbose = flag.Bool("lab.log", false, "print whom the tracker told of whom")
 	only    = flag.String("lab.only", "", "the policies to measure, with commas; empty: all")
 	keepIn  = flag.String("lab.keep", "", "a directory to keep what trackers wrote down in")
+
+	cutFor       = flag.Duration("lab.cut", time.Minute, "how long a linked tracker is cut off from the others, 15s or more")
+	waggleBinary = flag.String("lab.waggle", "", "the waggle whose links are tested; empty: it is built")
 )
 
 // scratch is a directory in memory for what all tests share; it goes when they end.

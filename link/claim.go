@@ -13,6 +13,11 @@ import (
 // walkStep is how many peers of a torrent are looked at together.
 const walkStep = 256
 
+// settled is how long after the beginning a peer must have been seen to be sure that it
+// announced to this process: of what it reads back, a store takes the latest time that it
+// can have been, in whole seconds.
+const settled = 2 * time.Second
+
 // claim tells the node what the store has. Peers that were seen before this process began
 // the store has read back; who of them had announced to another tracker nobody remembers,
 // so that what any tracker knows of them counts for more.
@@ -48,7 +53,7 @@ func (l *Links) claim(ctx context.Context, now time.Time) error {
 }
 
 func (l *Links) claimPeer(now time.Time, h bittorrent.InfoHash, p *swarm.Peer) {
-	if p.Last.Before(l.began.Add(-time.Second)) {
+	if p.Last.Before(l.began.Add(settled)) {
 		l.node.Restore(now, h, p)
 	} else {
 		l.node.Local(now, &swarm.Change{Kind: swarm.PeerPut, InfoHash: h, Peer: *p})
