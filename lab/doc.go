@@ -34,5 +34,7 @@
 //	rig_test.go        the machine room
 //	tracker_test.go    the tracker, and what it wrote down
 //	rollout_test.go    one roll-out
+//	links_rig_test.go  four trackers with links, behind bridges and uplinks of their own
+//	links_test.go      a leaf that was cut off (-lab.cut says for how long)
 //	*_test.go          clients, and what is tested
 package lab

@@ -188,7 +188,7 @@ func (l *Links) Show() View {
 	for _, status := range hub.Links() {
 		leaf, _ := l.book.Find(status.Name)
 		k := links[status.Name]
-		if status.State == carrier.Absent && (k == nil || !k.came) {
+		if status.State == carrier.Absent && (k == nil || !k.came && k.display == "") { // it never opened a link
 			v.Invited = append(v.Invited, leaf)
 			continue
 		}

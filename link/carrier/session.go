@@ -66,7 +66,7 @@ func (l *Link) release(f *frame) {
 	if !beyond && f.position > l.released {
 		l.released = f.position
 	}
-	if len(l.inbox) == 0 && !l.busy {
+	if !beyond && len(l.inbox) == 0 && !l.busy {
 		l.taken.Store(f.sent)
 	}
 	l.mu.Unlock()
