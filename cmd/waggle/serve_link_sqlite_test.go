@@ -5,29 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"waggle/bittorrent"
-	"waggle/link/carrier"
 )
 
 func TestTrackersWithFilesAreLinkedAndAreAgainAfterARestart(t *testing.T) {
 	dir := t.TempDir()
-	hubDir, leafDir := filepath.Join(dir, "hub"), filepath.Join(dir, "leaf")
-	port := freePort(t)
-	book, err := carrier.OpenBook(hubDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := book.Invite("leaf1", carrier.Rights{Receive: true, Send: true}, []string{port}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := carrier.Join(leafDir, in.Line()); err != nil {
-		t.Fatal(err)
-	}
-	hub := startServe(t, "--store", "sqlite://"+filepath.Join(dir, "h", "hub.db"), "--link-name", "hub1", "--link-listen", port, "--link-directory", hubDir)
-	leaf := startServe(t, "--store", "sqlite://"+filepath.Join(dir, "l", "leaf.db"), "--link-name", "other", "--link-directory", leafDir)
+	hub, leaf, leafFlags := linkedPair(t, "sqlite://"+filepath.Join(dir, "h", "hub.db"), "sqlite://"+filepath.Join(dir, "l", "leaf.db"))
 	scrape := func() []byte {
 		return get(t, strings.Replace(leaf.url(t, "http"), "/announce", "/scrape", 1)+"?"+string(bittorrent.AppendHTTPScrape(nil, []bittorrent.InfoHash{{1}})))
 	}
@@ -36,7 +20,7 @@ func TestTrackersWithFilesAreLinkedAndAreAgainAfterARestart(t *testing.T) {
 	if err := leaf.stop(); err != nil {
 		t.Fatal(err)
 	}
-	leaf = startServe(t, "--store", "sqlite://"+filepath.Join(dir, "l", "leaf.db"), "--link-name", "other", "--link-directory", leafDir)
+	leaf = startServe(t, leafFlags...)
 	eventually(t, "and again", func() bool {
 		return bytes.Contains(scrape(), []byte("10:incompletei1e")) && strings.Contains(leaf.log.String(), "a link is up")
 	})

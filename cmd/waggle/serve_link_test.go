@@ -32,8 +32,9 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// linkedPair returns a hub and a leaf that runs, with what the leaf joined before.
-func linkedPair(t *testing.T) (hub, leaf *serving) {
+// linkedPair returns a hub and a leaf that runs, with what the leaf joined before, and the
+// flags that it runs with.
+func linkedPair(t *testing.T, hubStore, leafStore string) (hub, leaf *serving, leafFlags []string) {
 	t.Helper()
 	hubDir, leafDir := filepath.Join(t.TempDir(), "hub"), filepath.Join(t.TempDir(), "leaf")
 	port := freePort(t)
@@ -48,13 +49,13 @@ func linkedPair(t *testing.T) (hub, leaf *serving) {
 	if _, err := carrier.Join(leafDir, in.Line()); err != nil {
 		t.Fatal(err)
 	}
-	hub = startServe(t, "--store", "memory:", "--link-name", "hub1", "--link-listen", port, "--link-directory", hubDir)
-	leaf = startServe(t, "--store", "memory:", "--link-name", "other", "--link-directory", leafDir)
-	return hub, leaf
+	hub = startServe(t, "--store", hubStore, "--link-name", "hub1", "--link-listen", port, "--link-directory", hubDir)
+	leafFlags = []string{"--store", leafStore, "--link-name", "other", "--link-directory", leafDir}
+	return hub, startServe(t, leafFlags...), leafFlags
 }
 
 func TestServeLinksTwoTrackers(t *testing.T) {
-	hub, leaf := linkedPair(t)
+	hub, leaf, _ := linkedPair(t, "memory:", "memory:")
 	hub.announce(t, "")
 	scrape := strings.Replace(leaf.url(t, "http"), "/announce", "/scrape", 1) + "?" + string(bittorrent.AppendHTTPScrape(nil, []bittorrent.InfoHash{{1}}))
 	eventually(t, "the leaf counts the hub's peer", func() bool { return bytes.Contains(get(t, scrape), []byte("10:incompletei1e")) })
