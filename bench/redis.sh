@@ -35,7 +35,7 @@ go test -c -o "$work/store" ./store/redis
 
 # script_rate prints how many announces a second redis-benchmark gets done.
 script_rate() {
-	local sha record="1234567890 123456789 123456789 12345678 -WG0001-000000000007"
+	local sha record="1234567890 123456789 123456789 12345678 - compact -WG0001-000000000007"
 	sha=$(cd store/redis/scripts && cat counts.lua groups.lua sample.lua put.lua announce.lua | redis-cli -p $port -x SCRIPT LOAD)
 	redis-benchmark -p $port -c 2 -P 64 -n $((duration * 30000)) -r 100 --csv \
 		EVALSHA "$sha" 2 "bench:{00}:0000000000000000000000000000__rand_int__" "bench:{00}:never" \

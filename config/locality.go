@@ -61,7 +61,7 @@ type Locality struct {
 	CacheUnknown time.Duration `key:"cache_unknown" default:"1m" range:"1s..24h"`
 
 	// Addresses that are remembered, in some 120 bytes each. With more, those that have not been
-	// asked for lately are forgotten.
+	// asked for lately are forgotten. Names of hosts take some bytes more.
 	CacheAddresses Count `key:"cache_addresses" default:"1M" range:"64..100M"`
 
 	// Look-ups under way at a time. While there are as many, other addresses that are not known yet
@@ -109,6 +109,10 @@ type RESTSource struct {
 
 	// The path, of JSON pointers into the answer.
 	Path Template `key:"path" default:"{/server/cabinet}"`
+
+	// The name of the host, of JSON pointers as well, such as {/server/name}. Empty for none. A store
+	// in Redis keeps it, for who looks with redis-cli.
+	Host Template `key:"host" default:""`
 
 	// File with a token to show, which is read for each look-up. Empty for none.
 	TokenFile Path `key:"token_file" default:""`

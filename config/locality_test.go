@@ -22,6 +22,7 @@ const everySource = `locality:
     - rest:
         url: http://smdb.example
         path: "{/server/site}/{/server/cabinet}"
+        host: "{/server/name}"
     - dns: "{reversed}.loc.example.com"
     - {dns: {loc: "{arpa}", path: "{lat.1},{long.1}/{lat.4},{long.4}", server: "[::1]:5353"}}
     - hostname: (?P<rack>r\d+)\.(?P<site>[a-z0-9]+)\.example\.com
@@ -41,7 +42,7 @@ func TestEverySourceIsReadWithItsDefaults(t *testing.T) {
 	want := []LocalitySource{
 		{Subnets: &SubnetsSource{File: "topology.csv"}},
 		{Subnets: &SubnetsSource{File: "more.csv"}},
-		{REST: &RESTSource{URL: "http://smdb.example", Path: "{/server/site}/{/server/cabinet}"}},
+		{REST: &RESTSource{URL: "http://smdb.example", Path: "{/server/site}/{/server/cabinet}", Host: "{/server/name}"}},
 		{DNS: &DNSSource{TXT: "{reversed}.loc.example.com"}},
 		{DNS: &DNSSource{LOC: "{arpa}", Path: "{lat.1},{long.1}/{lat.4},{long.4}", Server: "[::1]:5353"}},
 		{Hostname: &HostnameSource{Pattern: `(?P<rack>r\d+)\.(?P<site>[a-z0-9]+)\.example\.com`, Confirm: true}},

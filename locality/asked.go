@@ -77,19 +77,34 @@ func (s *asked) admit(now time.Time) bool {
 	return true
 }
 
+// said is what a remote source says of an address.
+type said struct {
+	group *Group  // nil: it does not know the address
+	host  *string // what the host is called; nil: it does not say
+}
+
 // ask asks a remote source. A nil group without an error is an address that it does not know.
-func (s *asked) ask(ctx context.Context, tree *Tree, ip netip.Addr, now func() time.Time) (*Group, time.Duration, error) {
+func (s *asked) ask(ctx context.Context, tree *Tree, ip netip.Addr, now func() time.Time) (a said, took time.Duration, err error) {
 	begun := now()
-	path, err := s.source.Locate(ctx, ip)
-	took := now().Sub(begun)
-	var g *Group
+	path, host, err := s.locate(ctx, ip)
+	took = now().Sub(begun)
 	if err == nil && path != "" {
-		if g, err = tree.Group(path); err != nil {
+		if a.group, err = tree.Group(path); err != nil {
 			err = rubbishError{err}
+		} else {
+			a.host = hostName(host)
 		}
 	}
-	s.note(outcomeOf(ctx, g, err), err, begun.Add(took), took)
-	return g, took, err
+	s.note(outcomeOf(ctx, a.group, err), err, begun.Add(took), took)
+	return a, took, err
+}
+
+func (s *asked) locate(ctx context.Context, ip netip.Addr) (path, host string, err error) {
+	if namer, ok := s.source.(Namer); ok {
+		return namer.LocateNamed(ctx, ip)
+	}
+	path, err = s.source.Locate(ctx, ip)
+	return path, "", err
 }
 
 // outcome is how asking a source went.

@@ -11,12 +11,13 @@ type address = [16]byte
 
 // entry is what remote sources answered for an address.
 type entry struct {
-	group   *Group
+	said
 	asked   instant // when it was said
 	expires instant // when it is to be asked again
 	epoch   uint32  // of the cache as it was asked
 	source  int8    // the place in the chain of the source that knew; -1: none
 	walked  int8    // how many sources of the chain were asked: those after it have not been
+	used    bool    // the address was asked for lately; it belongs to the slot, which has no room of its own for it
 }
 
 // instant is a time in nanoseconds since 1970, a third the size of a time.Time.
@@ -50,7 +51,6 @@ type cacheShard struct {
 type slot struct {
 	key address
 	entry
-	used  bool    // lately
 	again instant // when it may next be queued to be asked again
 }
 

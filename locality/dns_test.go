@@ -96,6 +96,7 @@ func TestReverseNameOfARealNameServerTellsTheLocation(t *testing.T) {
 	if g := l.Locate(t.Context(), netip.MustParseAddr("192.0.2.4")); g == nil || g.Path() != "ams1/row3/r13" {
 		t.Errorf("located in %v", g)
 	}
+	l.wantHost(t, netip.MustParseAddr("192.0.2.4"), "h4.r13-row3.ams1.dc.example")
 }
 
 func TestNameServerThatIsSilentIsAskedAgainUntilTheTimeIsUp(t *testing.T) {

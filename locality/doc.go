@@ -19,6 +19,7 @@
 //	Hostname     reverse names and a regular expression      remote  hostname.go
 //	Program      a program that prints a path                remote  program.go
 //
+// REST and Hostname are a [Namer] too: they know what hosts are called, which [Locator.Host] tells.
 // Most make the path of what they read with a [Template], as in
 // "{topology.kubernetes.io/zone}/{example.com/rack}".
 //

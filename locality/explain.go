@@ -21,7 +21,7 @@ type Finding struct {
 type Answer struct {
 	Source string        // kind and what it asks
 	Group  *Group        // nil: it does not know, or Err is set
-	Why    string        // what a table has of the address, as in "line 17: 10.1.2.0/24"; "" for other sources
+	Why    string        // what a table has of the address, as in "line 17: 10.1.2.0/24"; of other sources the name of its host, as in "host h1.example"; or ""
 	Err    error         // why it could not be asked, or what was wrong with its answer; of a table, with its last reading
 	Took   time.Duration // how long it took; zero for a table
 	Age    time.Duration // how old what a table has is; zero for other sources
@@ -47,7 +47,10 @@ func (l *Locator) Explain(ctx context.Context, ip netip.Addr) Finding {
 func (l *Locator) answer(ctx context.Context, s *asked, ip netip.Addr) Answer {
 	a := Answer{Source: s.source.String()}
 	if s.table == nil {
-		a.Group, a.Took, a.Err = s.ask(ctx, l.tree, ip, l.o.Now)
+		now, took, err := s.ask(ctx, l.tree, ip, l.o.Now)
+		if a.Group, a.Took, a.Err = now.group, took, err; now.host != nil {
+			a.Why = "host " + *now.host
+		}
 		return a
 	}
 	a.Group, a.Why = s.find(ip), s.table.Why(ip)

@@ -29,7 +29,7 @@ type HostnameOptions struct {
 	Server string
 }
 
-// Hostname is a Source that reads a location out of the name that an address has (PTR record). An
+// Hostname is a Namer that reads a location out of the name that an address has (PTR record). An
 // address without a name, or with one that the pattern does not match, is not known.
 type Hostname struct {
 	resolver    *resolver
@@ -75,31 +75,38 @@ func (h *Hostname) String() string { return fmt.Sprintf("hostname %s at %v", h.s
 
 // Locate asks for the names of an address.
 func (h *Hostname) Locate(ctx context.Context, ip netip.Addr) (string, error) {
+	path, _, err := h.LocateNamed(ctx, ip)
+	return path, err
+}
+
+// LocateNamed asks for the names of an address, and returns the one that counts as well.
+func (h *Hostname) LocateNamed(ctx context.Context, ip netip.Addr) (path, name string, err error) {
 	_, arpa := reversed(ip)
 	records, err := h.resolver.query(ctx, arpa, dns.TypePTR)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, record := range records[:min(len(records), maxNames)] {
 		ptr, ok := record.(*dns.PTR)
 		if !ok {
 			continue
 		}
-		path := h.path(ptr.Ptr)
+		name = strings.ToLower(strings.TrimSuffix(ptr.Ptr, "."))
+		path = h.path(name)
 		if path == "" {
 			continue
 		}
 		if h.unconfirmed {
-			return path, nil
+			return path, name, nil
 		}
-		return path, h.confirm(ctx, ptr.Ptr, ip)
+		return path, name, h.confirm(ctx, ptr.Ptr, ip)
 	}
-	return "", nil
+	return "", "", nil
 }
 
 // path is the location that a name tells, or "".
 func (h *Hostname) path(name string) string {
-	match := h.pattern.FindStringSubmatch(strings.ToLower(strings.TrimSuffix(name, ".")))
+	match := h.pattern.FindStringSubmatch(name)
 	if match == nil {
 		return ""
 	}

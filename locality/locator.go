@@ -33,7 +33,7 @@ type Options struct {
 	LookupTimeout time.Duration // how long anybody waits for a look-up, all sources together; default: 2 s
 	CacheTime     time.Duration // how long a location that was found counts as fresh; default: 10 min
 	CacheUnknown  time.Duration // the same where no source knew the address, or one failed; default: 1 min
-	Addresses     int           // how many addresses are remembered, from 64; default: 1,000,000, which take some 120 MB
+	Addresses     int           // how many addresses are remembered, from 64; default: 1,000,000, which take some 120 MB, without names of hosts
 	Lookups       int           // how many look-ups may be under way; default: 256
 
 	Now func() time.Time // default: time.Now

@@ -81,21 +81,21 @@ func (l *Locator) walk(ctx context.Context, ip netip.Addr, old entry) (g *Group,
 			}
 			continue
 		}
-		var kept *Group
+		var kept said
 		if int(old.source) == i {
-			kept = old.group
+			kept = old.said
 		}
-		g, err := l.ask(ctx, s, ip, remotes, kept)
+		a, err := l.ask(ctx, s, ip, remotes, kept.group)
 		remotes--
 		if err != nil {
 			sure = false
-			if stands(kept, err) {
-				g, e.asked = kept, old.asked
+			if stands(kept.group, err) {
+				a, e.asked = kept, old.asked
 			}
 		}
-		if g != nil {
-			e.group, e.source = g, int8(i)
-			return g, e, sure
+		if a.group != nil {
+			e.said, e.source = a, int8(i)
+			return a.group, e, sure
 		}
 	}
 	e.source = -1
@@ -107,19 +107,19 @@ func stands(kept *Group, err error) bool { return kept != nil && err != nil && !
 
 // ask asks a remote source for its share of the time that is left, so that a slow one leaves some
 // to those after it, of which there are remotes with itself. kept is what it said before, or nil.
-func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int, kept *Group) (*Group, error) {
+func (l *Locator) ask(ctx context.Context, s *asked, ip netip.Addr, remotes int, kept *Group) (said, error) {
 	ctx, span := begin(ctx, s.source)
 	defer span.End()
 	if !s.admit(l.o.Now()) {
 		conclude(span, leftOut, kept != nil)
-		return nil, errLeftOut
+		return said{}, errLeftOut
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(remotes))
 		defer cancel()
 	}
-	g, _, err := s.ask(ctx, l.tree, ip, l.o.Now)
-	conclude(span, outcomeOf(ctx, g, err), stands(kept, err))
-	return g, err
+	a, _, err := s.ask(ctx, l.tree, ip, l.o.Now)
+	conclude(span, outcomeOf(ctx, a.group, err), stands(kept, err))
+	return a, err
 }

@@ -35,17 +35,21 @@ type RESTOptions struct {
 	// the address is not known.
 	Path string
 
+	// Host is a Template of the same kind, of the name of the host, such as {/server/name}. What is
+	// no name is left out. "": none.
+	Host string
+
 	// TokenFile has a token that is shown as "Authorization: Bearer". It is read for each look-up.
 	// "": none.
 	TokenFile string
 }
 
-// REST is a Source that asks a web service, which answers in JSON, of at most 1 MiB. An answer of
+// REST is a Namer that asks a web service, which answers in JSON, of at most 1 MiB. An answer of
 // status 404 is an address that is not known.
 type REST struct {
-	url, path Template
-	shown     string
-	web       *web
+	url, path, host Template
+	shown           string
+	web             *web
 }
 
 // NewREST makes a REST source. It fails on options that cannot be.
@@ -64,18 +68,29 @@ func NewREST(o RESTOptions) (*REST, error) {
 	if u, err := url.Parse(r.ask(netip.IPv6Loopback())); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("rest: url: %s is no URL such as https://smdb.example", quote(o.URL))
 	}
-	if r.path, err = parseTemplate("rest: path", o.Path); err != nil {
+	if r.path, err = parsePointers("rest: path", o.Path); err != nil {
 		return nil, err
 	}
-	for _, pointer := range r.path.Names() {
-		if pointer[0] != '/' {
-			return nil, fmt.Errorf("rest: path: {%s} is no JSON pointer; it begins with a slash", pointer)
+	if o.Host != "" {
+		if r.host, err = parsePointers("rest: host", o.Host); err != nil {
+			return nil, err
 		}
 	}
 	if r.web, err = newWeb(o.TokenFile, ""); err != nil {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
 	return r, nil
+}
+
+// parsePointers reads a template whose names are JSON pointers.
+func parsePointers(what, text string) (Template, error) {
+	t, err := parseTemplate(what, text)
+	for _, pointer := range t.Names() {
+		if pointer[0] != '/' {
+			return t, fmt.Errorf("%s: {%s} is no JSON pointer; it begins with a slash", what, pointer)
+		}
+	}
+	return t, err
 }
 
 // ask is the URL for an address.
@@ -95,14 +110,27 @@ func (r *REST) publicName() string {
 
 // Locate asks the service.
 func (r *REST) Locate(ctx context.Context, ip netip.Addr) (string, error) {
+	path, _, err := r.LocateNamed(ctx, ip)
+	return path, err
+}
+
+// LocateNamed asks the service, for the name of the host as well where RESTOptions.Host says where that
+// is. Rubbish in its place is as good as no name.
+func (r *REST) LocateNamed(ctx context.Context, ip netip.Addr) (path, host string, err error) {
 	body, err := r.web.get(ctx, r.ask(ip), maxAnswer)
 	if errors.Is(err, errNotFound) {
-		return "", nil
+		return "", "", nil
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return pathInJSON(r.path, body)
+	root, err := parseJSON(body)
+	if err != nil {
+		return "", "", err
+	}
+	host, _ = fillIn(r.host, root)
+	path, err = fillIn(r.path, root)
+	return path, host, err
 }
 
 // Close ends its idle connections.
@@ -111,18 +139,22 @@ func (r *REST) Close() error {
 	return nil
 }
 
-// pathInJSON fills a template of JSON pointers from a document.
-func pathInJSON(path Template, document []byte) (string, error) {
+// parseJSON reads a document.
+func parseJSON(document []byte) (root any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber() // a rack 012345678901234567890 keeps its digits
-	var root any
 	if err := decoder.Decode(&root); err != nil {
-		return "", rubbish("the answer is not JSON: %w", err)
+		return nil, rubbish("the answer is not JSON: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return "", rubbish("the answer goes on after its JSON")
+		return nil, rubbish("the answer goes on after its JSON")
 	}
-	return path.Fill(func(pointer string) (string, error) {
+	return root, nil
+}
+
+// fillIn fills a template of JSON pointers from a document.
+func fillIn(t Template, root any) (string, error) {
+	return t.Fill(func(pointer string) (string, error) {
 		switch value := pointedTo(root, pointer).(type) {
 		case nil:
 			return "", nil

@@ -21,6 +21,15 @@ type Source interface {
 	Locate(ctx context.Context, ip netip.Addr) (path string, err error)
 }
 
+// Namer is a source that knows what hosts are called, besides.
+type Namer interface {
+	Source
+
+	// LocateNamed is Locate, and the name of the host, "" where the source does not know that. What
+	// stands in the name is not checked yet.
+	LocateNamed(ctx context.Context, ip netip.Addr) (path, host string, err error)
+}
+
 // Table is a source that answers from memory.
 type Table interface {
 	Source

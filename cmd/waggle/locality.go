@@ -66,7 +66,7 @@ func openSource(ctx context.Context, tree *locality.Tree, c config.LocalitySourc
 	case c.Subnets != nil:
 		return locality.OpenSubnets(tree, string(c.Subnets.File))
 	case c.REST != nil:
-		return locality.NewREST(locality.RESTOptions{URL: string(c.REST.URL), Path: string(c.REST.Path), TokenFile: string(c.REST.TokenFile)})
+		return locality.NewREST(locality.RESTOptions{URL: string(c.REST.URL), Path: string(c.REST.Path), Host: string(c.REST.Host), TokenFile: string(c.REST.TokenFile)})
 	case c.DNS != nil:
 		return locality.NewDNS(locality.DNSOptions{TXT: string(c.DNS.TXT), LOC: string(c.DNS.LOC), Path: string(c.DNS.Path), Server: string(c.DNS.Server)})
 	case c.Hostname != nil:

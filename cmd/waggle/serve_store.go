@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -38,11 +39,13 @@ type remoteStore interface {
 
 // remoteOptions are what stores on a network have in common.
 type remoteOptions struct {
-	seed     [2]uint64
-	maxPeers int
-	budget   *roster.Budget
-	group    func(string) (*locality.Group, error)
-	log      *slog.Logger
+	seed        [2]uint64
+	maxPeers    int
+	maxTorrents int
+	budget      *roster.Budget
+	group       func(string) (*locality.Group, error)
+	host        func(netip.Addr) string // what a host is called; nil: nobody knows
+	log         *slog.Logger
 }
 
 // openRemote opens a store on a network. Errors name the URL, once and without its
@@ -73,7 +76,8 @@ func openRedis(ctx context.Context, url string, common *remoteOptions) (remoteSt
 	if err != nil {
 		return nil, err
 	}
-	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	o.Seed, o.MaxPeers, o.MaxTorrents, o.Budget = common.seed, common.maxPeers, common.maxTorrents, common.budget
+	o.Group, o.Host, o.Log = common.group, common.host, common.log
 	s, err := redis.Open(ctx, o)
 	if err != nil {
 		return nil, err // and no store that is not nil
@@ -86,7 +90,8 @@ func openDynamoDB(ctx context.Context, url string, common *remoteOptions) (remot
 	if err != nil {
 		return nil, err
 	}
-	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	o.Seed, o.MaxPeers, o.MaxTorrents, o.Budget = common.seed, common.maxPeers, common.maxTorrents, common.budget
+	o.Group, o.Log = common.group, common.log
 	o.TotalsAge = 10 * time.Second // they cost a read of all torrents' counts
 	s, err := dynamodb.Open(ctx, o)
 	if err != nil {
@@ -100,7 +105,8 @@ func openS3(ctx context.Context, url string, common *remoteOptions) (remoteStore
 	if err != nil {
 		return nil, err
 	}
-	o.Seed, o.MaxPeers, o.Budget, o.Group, o.Log = common.seed, common.maxPeers, common.budget, common.group, common.log
+	o.Seed, o.MaxPeers, o.MaxTorrents, o.Budget = common.seed, common.maxPeers, common.maxTorrents, common.budget
+	o.Group, o.Log = common.group, common.log
 	o.TotalsAge = 10 * time.Second // they cost a list of all swarms
 	s, err := s3.Open(ctx, o)
 	if err != nil {
@@ -137,7 +143,14 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	case url.Scheme() == "memory":
 		return memory.New(options), nil
 	case url.Remote():
-		return openRemote(ctx, url, remoteOptions{options.Seed, options.MaxPeers, s.budget, group, s.log})
+		o := remoteOptions{
+			seed: options.Seed, maxPeers: options.MaxPeers, maxTorrents: options.MaxTorrents,
+			budget: s.budget, group: group, log: s.log,
+		}
+		if s.locator != nil {
+			o.host = s.locator.Host
+		}
+		return openRemote(ctx, url, o)
 	}
 	// The journal has a thread that gives way to others. While it waits for its turn,
 	// or for the disk, it keeps one of Go's processors, which no worker must go without.
@@ -145,10 +158,14 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	return sqlite.Open(ctx, url.Path(), sqlite.Options{
 		Memory:       options,
 		Group:        group,
-		RefreshEvery: s.config.Announce.PeerLifetime / 4, // by which a restart may lengthen it
+		RefreshEvery: s.refreshEvery(),
 		Log:          s.log,
 	})
 }
+
+// refreshEvery is how often SQLite writes down that a peer is still there: by as much a restart
+// may lengthen a lifetime.
+func (s *service) refreshEvery() time.Duration { return s.config.Announce.PeerLifetime / 4 }
 
 // documents are where the store keeps what is no peer; nil: in files beside it, or
 // nowhere.

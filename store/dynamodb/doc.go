@@ -15,7 +15,8 @@
 // # What keeps it right
 //
 //   - Expire (expire.go) purges, moves peers that have another shard by now, and compares
-//     peers with counts (recount.go); doubt.go has torrents that must be looked at.
+//     peers with counts (recount.go); doubt.go has torrents that must be looked at, limit.go
+//     gives up those without peers where there are too many.
 //   - The server (server.go) makes attempts in a bounded time; failure.go says which errors
 //     pass, and what others mean in words; while the server is away, package faraway asks for
 //     it.

@@ -25,9 +25,11 @@ const (
 // that may have such peers the peers: a head says before which time no peer announced
 // last. A peer is removed only if it is still as old; several trackers may expire at once,
 // and each peer is in the answer of one. A torrent that fails keeps no others from being
-// purged; the error is that of the first one.
+// purged; the error is that of the first one. At the limit of torrents it gives up those
+// without peers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
 	s.tellDoubts(ctx)
+	torrents, whole := s.limit.Count(), true
 	var gone atomic.Int64
 	var purging errgroup.Group
 	purging.SetLimit(purgedAtOnce)
@@ -36,8 +38,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 			for i := range some {
 				if l := some[i]; l.shard == 0 {
 					purging.Go(func() error {
-						n, err := s.purgeTorrent(ctx, l, before.Unix())
+						n, left, err := s.purgeTorrent(ctx, l, before.Unix())
 						gone.Add(int64(n))
+						if left.known() {
+							torrents.Saw(l.hash, !left.empty())
+						}
 						if err != nil {
 							err = fmt.Errorf("torrent %v: %w", l.hash, err)
 						}
@@ -47,6 +52,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 			}
 			return ctx.Err()
 		})
+		whole = whole && failed == nil
 		if err == nil {
 			err = failed
 		}
@@ -57,6 +63,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 	if failed := purging.Wait(); err == nil {
 		err = failed
 	}
+	if whole {
+		if failed := torrents.End(ctx); err == nil {
+			err = failed
+		}
+	}
 	return int(gone.Load()), err
 }
 
@@ -64,13 +75,16 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 // those of before.
 const settleTime = 10 * time.Second
 
-// purgeTorrent purges the shards of a torrent that may have something to purge.
-func (s *Store) purgeTorrent(ctx context.Context, l listed, before int64) (gone int, err error) {
-	t := &torrent{heads: []head{l.head}}
+// purgeTorrent purges the shards of a torrent that may have something to purge, and
+// returns what is left of it, as far as is known.
+func (s *Store) purgeTorrent(ctx context.Context, l listed, before int64) (gone int, t *torrent, err error) {
+	t = &torrent{heads: []head{l.head}}
 	if l.shards > 1 {
-		if t, err = s.readTorrent(ctx, l.hash, l.shards); err != nil {
-			return 0, err
+		all, err := s.readTorrent(ctx, l.hash, l.shards)
+		if err != nil {
+			return 0, t, err
 		}
+		t = all
 	}
 	unsettled, strays := !t.settled() && t.heads[0].grown <= s.now().Add(-settleTime).Unix(), 0
 	for shard := range t.shards() {
@@ -80,18 +94,19 @@ func (s *Store) purgeTorrent(ctx context.Context, l listed, before int64) (gone 
 		}
 		p := &purge{Store: s, key: headKey{l.hash, uint8(shard)}, head: h, shards: t.shards(), before: before}
 		err := p.run(ctx)
+		t.heads[shard] = p.after
 		gone, strays = gone+len(p.gone), strays+p.strays
 		if err == nil && t.located() && s.groups && len(p.gone) > 0 {
 			err = s.replicas.Remove(ctx, l.hash, p.gone, time.Unix(before, 0))
 		}
 		if err != nil {
-			return gone, err
+			return gone, t, err
 		}
 	}
 	if unsettled && strays == 0 {
 		err = s.settle(ctx, l.hash, t.shards())
 	}
-	return gone, err
+	return gone, t, err
 }
 
 // due reports whether peers must be looked at: one may be too old, or was counted wrongly,
@@ -117,10 +132,13 @@ func (s *Store) settle(ctx context.Context, h bittorrent.InfoHash, shards int) e
 // purge goes through the peers of one shard.
 type purge struct {
 	*Store
-	key    headKey
-	head   head
-	shards int
-	before int64
+	key     headKey
+	head    head
+	shards  int
+	before  int64
+	givesUp bool // the torrent, where it has no peers
+	after   head // of the shard, when all was done
+	forgot  bool // the torrent is not known any more
 
 	mu      sync.Mutex
 	gone    []netip.AddrPort
@@ -141,18 +159,18 @@ func (p *purge) run(ctx context.Context) error {
 	if failed := removing.Wait(); failed != nil {
 		err = failed
 	}
-	now := p.head
+	p.after = p.head
 	if !p.removed.none() { // also with an error: these are gone
 		changed, failed := p.tally.add(ctx, p.key, &p.removed, p.head.oldest)
 		if failed != nil {
 			return failed
 		}
-		now = changed
+		p.after = changed
 	}
 	if err != nil {
 		return err
 	}
-	return p.conclude(ctx, &now)
+	return p.conclude(ctx, &p.after)
 }
 
 // see looks at a peer, and has it removed or moved where it must be.

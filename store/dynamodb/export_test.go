@@ -27,3 +27,6 @@ func DecodePayload(b []byte) (entries int, again []byte, err error) {
 	}
 	return len(p.announced) + len(p.records), p.encode(), nil
 }
+
+// WaitForTotals waits until nobody counts for the limits.
+func (s *Store) WaitForTotals() { s.totals.Wait() }

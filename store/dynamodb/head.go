@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -52,6 +53,15 @@ func (c *counts) plus(d *counts) {
 		}
 	}
 	c.completed += d.completed
+}
+
+func (c *counts) minus(d *counts) {
+	for kind := range c.peers {
+		for family := range c.peers[kind] {
+			c.peers[kind][family] -= d.peers[kind][family]
+		}
+	}
+	c.completed -= d.completed
 }
 
 func (c *counts) kind(k swarm.Kind) int64 { return max(c.peers[k][0]+c.peers[k][1], 0) }
@@ -163,6 +173,13 @@ type change struct {
 	unsure bool // an attempt that failed may have made it
 }
 
+// made reports whether a torrent was not known before a change left its head like this.
+func (c *change) made(h *head) bool {
+	was := h.counts
+	was.minus(&c.delta)
+	return h.shards == 1 && was.none() && !h.none()
+}
+
 // notDone holds until an item has the nonce :n of an update.
 const notDone = "(attribute_not_exists(n) OR n <> :n)"
 
@@ -269,6 +286,17 @@ func (t *torrent) shards() int { return len(t.heads) }
 func (t *torrent) settled() bool { return len(t.heads) == 1 || t.heads[0].settled == len(t.heads) }
 
 func (t *torrent) located() bool { return t.heads[0].located }
+
+// known reports whether the torrent has peers or a completed count.
+func (t *torrent) known() bool {
+	c := t.counts()
+	return !c.none()
+}
+
+// empty reports whether no shard has peers, as far as they are counted.
+func (t *torrent) empty() bool {
+	return !slices.ContainsFunc(t.heads, func(h head) bool { return !h.empty() })
+}
 
 // counts adds up what the shards have.
 func (t *torrent) counts() (c counts) {

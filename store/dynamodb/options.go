@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"waggle/locality"
 	"waggle/roster"
+	"waggle/store/faraway"
 )
 
 // Options are the settings of a store. What ParseURL leaves zero has a default.
@@ -35,6 +37,13 @@ type Options struct {
 	// seconds, which reads all torrents' heads, and every ten minutes where there are less
 	// than half as many yet; those that this tracker records are added. 0: no limit.
 	MaxPeers int
+
+	// MaxTorrents is about how many torrents the table is to hold. Expire gives up those
+	// without peers, which are kept for their completed count, where there are more than 15
+	// of 16 that it says. An announce of another one beyond it is answered, and not
+	// recorded. They are counted with the peers, every ten seconds where they are nearly so
+	// many, else every ten minutes, or when they expire. 0: no limit.
+	MaxTorrents int
 
 	// Waiting is the most announces and scrapes that are under way at once: one more is
 	// refused with swarm.ErrBusy. 0: 1,024.
@@ -104,93 +113,46 @@ func ParseURL(text string) (Options, error) {
 	case u.Scheme != "dynamodb":
 		return Options{}, fmt.Errorf("its scheme is %q: write dynamodb://TABLE?region=REGION", u.Scheme)
 	case u.User != nil:
-		return Options{}, errors.New("it has a user or a password: take them out, and give credentials as AWS programs take them, " +
-			"such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
+		return Options{}, errors.New("it has a user or a password: take them out, and " + faraway.GiveCredentials)
 	case strings.Trim(u.Path, "/") != "" || u.Fragment != "":
 		return Options{}, errors.New("it has something after the table: write dynamodb://TABLE?region=REGION")
 	}
 	o := Options{Table: u.Host}
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return Options{}, errors.New("what follows the ? cannot be read: write it as region=REGION&endpoint=URL")
-	}
-	for key, list := range values {
-		if len(list) != 1 {
-			return Options{}, fmt.Errorf("%s is there %d times: say it once", key, len(list))
-		}
-		switch key {
-		case "region":
-			o.Region = list[0]
-		case "endpoint":
-			o.Endpoint = list[0]
-		default:
-			return Options{}, fmt.Errorf("it has no option %q: there are region and endpoint", key)
-		}
+	if err := faraway.ReadSettings(u.RawQuery, o.settings()...); err != nil {
+		return Options{}, err
 	}
 	return o, o.checkPlace()
 }
 
-var regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+// settings are what the URL may say.
+func (o *Options) settings() []faraway.Setting {
+	return []faraway.Setting{{Name: "region", To: &o.Region}, {Name: "endpoint", To: &o.Endpoint}}
+}
 
 // checkPlace refuses what can be no table on a server.
 func (o *Options) checkPlace() error {
 	if !tableName.MatchString(o.Table) {
 		return fmt.Errorf("%q is no name of a table: it has 3 to 255 letters, digits, dots, dashes and underlines", o.Table)
 	}
-	if o.Region != "" && !regionName.MatchString(o.Region) {
-		return fmt.Errorf("region %q is none: write it as eu-central-1", o.Region)
-	}
-	if o.Endpoint == "" {
-		return nil
-	}
-	u, err := url.Parse(o.Endpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("endpoint %q is no URL of a server: write it as http://127.0.0.1:8000", hideUser(o.Endpoint))
-	}
-	if u.User != nil {
-		return errors.New("the endpoint has a user or a password: take them out, and give credentials as AWS programs take them")
-	}
-	return nil
-}
-
-// hideUser is what of a URL may be shown.
-func hideUser(text string) string {
-	if at := strings.LastIndexByte(text, '@'); at >= 0 {
-		return "..." + text[at:]
-	}
-	return text
+	return faraway.CheckPlace(o.Region, o.Endpoint, "http://127.0.0.1:8000")
 }
 
 // String is the URL of the store. There is no secret in it.
 func (o Options) String() string {
-	values := url.Values{}
-	if o.Region != "" {
-		values.Set("region", o.Region)
-	}
-	if o.Endpoint != "" {
-		values.Set("endpoint", hideUser(o.Endpoint))
-	}
-	text := "dynamodb://" + o.Table
-	if len(values) > 0 {
-		text += "?" + readable.Replace(values.Encode())
-	}
-	return text
+	return "dynamodb://" + o.Table + faraway.WriteSettings(o.settings()...)
 }
-
-// readable takes back what need not be escaped in the options of a URL.
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/")
 
 // withDefaults fills in what is not said.
 func (o Options) withDefaults() Options {
-	orDefault(&o.Waiting, defaultWaiting)
-	orDefault(&o.Attempt, defaultAttempt)
-	orDefault(&o.Patience, defaultPatience)
-	orDefault(&o.HeadAge, defaultHeadAge)
-	orDefault(&o.Whole, defaultWhole)
-	orDefault(&o.ShardPeers, defaultShardPeers)
-	orDefault(&o.ShardRate, defaultShardRate)
-	orDefault(&o.MaxShards, defaultMaxShards)
-	orDefault(&o.Heads, defaultHeads)
+	o.Waiting = cmp.Or(o.Waiting, defaultWaiting)
+	o.Attempt = cmp.Or(o.Attempt, defaultAttempt)
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
+	o.HeadAge = cmp.Or(o.HeadAge, defaultHeadAge)
+	o.Whole = cmp.Or(o.Whole, defaultWhole)
+	o.ShardPeers = cmp.Or(o.ShardPeers, defaultShardPeers)
+	o.ShardRate = cmp.Or(o.ShardRate, defaultShardRate)
+	o.MaxShards = cmp.Or(o.MaxShards, defaultMaxShards)
+	o.Heads = cmp.Or(o.Heads, defaultHeads)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -198,12 +160,6 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	return o
-}
-
-func orDefault[N int | time.Duration](value *N, otherwise N) {
-	if *value == 0 {
-		*value = otherwise
-	}
 }
 
 // check refuses what cannot be meant, defaults filled in.

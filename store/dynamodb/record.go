@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
@@ -21,14 +22,14 @@ type recording struct {
 	throttled bool       // its partition takes no more
 }
 
-func (s *Store) recording(a *swarm.Announce) *recording {
+func (s *Store) recording(a *swarm.Announce, full faraway.Full) *recording {
 	r := &recording{Store: s, where: s.where(a.InfoHash, a.Addr()), peer: peerOfAnnounce(a), condition: always}
 	if a.Event == bittorrent.EventStopped {
 		return r
 	}
 	r.is = was{true, a.Kind()}
 	r.completed = a.Event == bittorrent.EventCompleted && a.Left == 0
-	if s.totals.Full() {
+	if full.Peers {
 		r.condition = ifThere
 	}
 	return r
@@ -73,7 +74,7 @@ func (r *recording) place(ctx context.Context, shards, stray int, settled bool) 
 		}
 	}
 	if r.is.there && !old.there && stray < 0 {
-		r.totals.Came()
+		r.totals.PeerCame()
 	}
 	if r.completed && (!old.there || old.kind != swarm.Seeder) {
 		if changes[shard] == nil {

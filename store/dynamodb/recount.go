@@ -61,7 +61,7 @@ func (p *purge) conclude(ctx context.Context, now *head) error {
 	counted := now.counts
 	counted.completed = 0
 	switch {
-	case p.left.counts == counted && now.none() && p.left.oldest == 0:
+	case p.left.counts == counted && (now.none() || p.givesUp && now.empty()) && p.left.oldest == 0:
 		return p.forget(ctx, now)
 	case p.left.counts == counted:
 		return p.next(ctx, now)
@@ -142,14 +142,19 @@ func (p *purge) repair(ctx context.Context, now *head) error {
 	return err
 }
 
-// forget deletes the head of a torrent that nothing is left of. One that has several
-// shards, or others' heads, stays: trackers may still think that it has them.
+// forget deletes the head of a torrent that nothing is left of, or that is given up. One
+// that has several shards, or others' heads, stays: trackers may still think that it has
+// them. So does that of located peers whose log is not old.
 func (p *purge) forget(ctx context.Context, now *head) error {
 	if p.shards > 1 {
 		return p.next(ctx, now)
 	}
 	if now.located {
-		if idle, err := p.shared.forgetLog(ctx, p.key.hash); err != nil || !idle {
+		idle, err := p.shared.forgetLog(ctx, p.key.hash)
+		if err == nil && !idle && p.givesUp {
+			p.forgot, err = p.dropCompleted(ctx, p.key, now)
+		}
+		if err != nil || !idle {
 			return err
 		}
 	}
@@ -164,6 +169,7 @@ func (p *purge) forget(ctx context.Context, now *head) error {
 	if isCondition(err) {
 		return nil
 	}
+	p.forgot = err == nil
 	p.cache.forget(p.key.hash)
 	return err
 }

@@ -16,7 +16,15 @@ const restoredAtOnce = 32
 
 // Restore is documented at [swarm.Restorer].
 func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
-	if len(snapshot.Peers) > 0 && s.totals.Full() {
+	full := s.totals.Full()
+	if full.Torrents {
+		if t, err := s.readTorrent(ctx, snapshot.InfoHash, 1); err != nil {
+			return err
+		} else if !t.known() {
+			return fmt.Errorf("%w: torrent %v is left out", swarm.ErrFull, snapshot.InfoHash)
+		}
+	}
+	if len(snapshot.Peers) > 0 && full.Peers {
 		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
 	}
 	if err := s.restoreCompleted(ctx, snapshot.InfoHash, int64(snapshot.Downloaded)); err != nil {
@@ -78,17 +86,22 @@ func (s *Store) restoreCompleted(ctx context.Context, h bittorrent.InfoHash, com
 		if c.completed >= completed {
 			return nil
 		}
-		condition, values := "attribute_not_exists(c)", item{":more": numberValue(completed - c.completed), ":one": numberValue(1)}
+		condition, values := "attribute_not_exists(c)", item{
+			":more": numberValue(completed - c.completed), ":one": numberValue(1), ":now": numberValue(s.now().UnixNano()),
+		}
 		if t.heads[0].completed > 0 {
 			condition, values[":c"] = "c = :c", numberValue(t.heads[0].completed)
 		}
 		_, _, err = s.server.update(ctx, &dynamodb.UpdateItemInput{
 			Key:                       s.headItem(headKey{hash: h}),
-			UpdateExpression:          ref("ADD c :more, w :one"),
+			UpdateExpression:          ref("SET w = if_not_exists(w, :now) + :one ADD c :more"),
 			ConditionExpression:       &condition,
 			ExpressionAttributeValues: values,
 		})
 		s.cache.forget(h)
+		if err == nil && !t.known() {
+			s.totals.TorrentCame()
+		}
 		if !isCondition(err) {
 			return err
 		}

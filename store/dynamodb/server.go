@@ -114,7 +114,7 @@ func (s *server) probe(ctx context.Context) error {
 	defer cancel()
 	out, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: s.table, Key: markKey, ConsistentRead: ref(true)})
 	if err == nil && s.key != nil && !bytes.Equal(bytesOf(out.Item, keyName), s.key) {
-		return &problem{"the table was replaced by another one: restart the tracker", nil}
+		return &faraway.Problem{Text: "the table was replaced by another one: restart the tracker"}
 	}
 	return err
 }

@@ -34,6 +34,7 @@ type Store struct {
 	tally   *tally
 	chance  *chance
 	totals  *faraway.Totals
+	limit   *faraway.TorrentLimit
 	doubts  doubts
 
 	groups   bool // peers have locations
@@ -58,8 +59,9 @@ func newStore(o *Options, s *server, m mark) *Store {
 	}
 	store.life, store.end = context.WithCancel(context.Background())
 	store.totals = faraway.NewTotals(faraway.TotalsOptions{
-		Count: store.countAll, Age: o.TotalsAge, Most: o.MaxPeers, Life: store.life, Now: o.Now, Log: o.Log,
+		Count: store.countAll, Age: o.TotalsAge, MostPeers: o.MaxPeers, MostTorrents: o.MaxTorrents, Life: store.life, Now: o.Now, Log: o.Log,
 	})
+	store.limit = newLimit(store, o.MaxTorrents)
 	store.tally = newTally(store)
 	store.shared = &sharedMap{store}
 	store.replicas = shared.New(store.shared, store, shared.Options{
@@ -107,9 +109,6 @@ func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(context.WithoutCancel(ctx), s.server.patience)
 }
 
-// warnPeers is what a newcomer is told at the limit of peers.
-const warnPeers = "this tracker is at its limit of peers: it cannot tell others of you now"
-
 // Announce is documented at [swarm.Store]. The error is swarm.ErrBusy where the server
 // cannot be asked now.
 func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
@@ -131,11 +130,16 @@ func (s *Store) announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	if s.tally.full() {
 		return swarm.ErrBusy
 	}
+	full := s.fullFor(a)
 	t, err := s.torrent(ctx, a.InfoHash)
 	if err != nil {
 		return err
 	}
-	writing := s.recording(a)
+	if full.Torrents && !t.known() {
+		r.Warning = faraway.WarnTorrents
+		return nil
+	}
+	writing := s.recording(a, full)
 	v := &view{}
 	both, inBoth := errgroup.WithContext(ctx)
 	both.Go(func() error { return writing.record(ctx, t) }) // to its end, also if reading fails
@@ -156,7 +160,7 @@ func (s *Store) announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	r.Complete, r.Incomplete, r.Downloaded = c.Complete, c.Incomplete, c.Downloaded
 	switch {
 	case writing.refused:
-		r.Warning = warnPeers
+		r.Warning = faraway.WarnPeers
 	case s.decides(a, t):
 		return s.decide(ctx, a, r, v, t)
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestStoreConforms(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, openNew)
+	storetest.RunOfSize(t, openNew, size)
 }
 
 func TestStoreCanBeCopiedInto(t *testing.T) {

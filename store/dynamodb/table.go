@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"waggle/store/faraway"
 )
 
 // program and schema are what the mark of a table says.
@@ -108,7 +110,7 @@ func (s *server) describe(ctx context.Context) (*types.TableDescription, error) 
 			return nil, errors.New("the server does not say what the table is like: check that the endpoint is a server that speaks DynamoDB")
 		case err == nil:
 			return out.Table, nil
-		case !isThrottle(err) && !isOwnError(err) || !sleep(ctx, mathrand.N(pause)):
+		case !isThrottle(err) && !faraway.IsOwnError(err) || !sleep(ctx, mathrand.N(pause)):
 			return nil, explain(err)
 		}
 	}
@@ -239,7 +241,7 @@ func (s *server) waitActive(ctx context.Context, say func(string)) error {
 		table, err := s.describe(ctx)
 		switch {
 		case err == nil && table.TableStatus == types.TableStatusCreating:
-		case code(err) == notFound && time.Since(began) < longUnknown:
+		case faraway.Code(err) == notFound && time.Since(began) < longUnknown:
 		case err != nil:
 			return err
 		case !usable(table):
@@ -265,7 +267,7 @@ func (s *server) waitActive(ctx context.Context, say func(string)) error {
 func (s *server) switchExpiryOn(ctx context.Context, say func(string)) error {
 	const without = "this server deletes nothing by itself, which waggle does not need"
 	out, err := s.client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: s.table})
-	if code(err) == "UnknownOperationException" || code(err) == "ValidationException" {
+	if faraway.Code(err) == "UnknownOperationException" || faraway.Code(err) == "ValidationException" {
 		say(without)
 		return nil
 	}
@@ -284,7 +286,7 @@ func (s *server) switchExpiryOn(ctx context.Context, say func(string)) error {
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: ref(expiry), Enabled: ref(true)},
 	})
 	switch {
-	case code(err) == "UnknownOperationException" || code(err) == "ValidationException":
+	case faraway.Code(err) == "UnknownOperationException" || faraway.Code(err) == "ValidationException":
 		say(without)
 		return nil
 	case err != nil:

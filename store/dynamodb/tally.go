@@ -114,6 +114,9 @@ func (t *tally) write(k headKey, b *batch) (head, error) {
 	h, err := t.store.write(context.Background(), k, &b.change)
 	if err == nil {
 		t.store.cache.learn(k, h)
+		if b.made(&h) {
+			t.store.totals.TorrentCame()
+		}
 	}
 	return h, err
 }

@@ -195,6 +195,7 @@ func TestLargeSwarmsAreToldOfEverybody(t *testing.T) {
 			if n >= leechers {
 				a.Left = 0
 			}
+			a.NumWant = 0
 			if err := s.Announce(t.Context(), a, new(swarm.Reply)); err != nil {
 				t.Error(err)
 			}

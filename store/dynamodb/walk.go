@@ -47,7 +47,11 @@ func (s *Store) headsOf(ctx context.Context, bucket int, first, last byte, see f
 // torrentsOf shows the torrents whose info hashes begin with a byte, in their order, with
 // the counts of all of their shards. Unknown ones are not among them.
 func (s *Store) torrentsOf(ctx context.Context, first byte, see func([]listed) error) error {
-	return s.headsOf(ctx, int(first)&(s.heads-1), first, first, func(some []listed) error {
+	return s.knownOf(ctx, int(first)&(s.heads-1), first, first, see)
+}
+
+func (s *Store) knownOf(ctx context.Context, bucket int, first, last byte, see func([]listed) error) error {
+	return s.headsOf(ctx, bucket, first, last, func(some []listed) error {
 		known := some[:0:0]
 		for _, l := range some {
 			if l.shard != 0 {
@@ -203,31 +207,22 @@ func (s *Store) Swarms(ctx context.Context) iter.Seq2[swarm.Snapshot, error] {
 // eachTorrent shows all known torrents, partition by partition.
 func (s *Store) eachTorrent(ctx context.Context, see func(*listed) error) error {
 	for bucket := range s.heads {
-		err := s.headsOf(ctx, bucket, 0, 0xff, func(some []listed) error {
-			for i := range some {
-				l := &some[i]
-				if l.shard != 0 {
-					continue
-				}
-				if l.shards > 1 {
-					t, err := s.readTorrent(ctx, l.hash, l.shards)
-					if err != nil {
-						return err
-					}
-					l.counts = t.counts()
-				}
-				if l.none() {
-					continue
-				}
-				if err := see(l); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.eachTorrentOf(ctx, bucket, see); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// eachTorrentOf shows the known torrents of a partition of heads, with the counts of all of
+// their shards.
+func (s *Store) eachTorrentOf(ctx context.Context, bucket int, see func(*listed) error) error {
+	return s.knownOf(ctx, bucket, 0, 0xff, func(some []listed) error {
+		for i := range some {
+			if err := see(&some[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

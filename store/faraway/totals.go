@@ -4,21 +4,34 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"waggle/swarm"
 )
 
-// How old the number of peers may be that is held against a limit: where it is far from
-// that, less than half of it, counting often would cost more than it is worth.
+// How old the numbers of peers and torrents may be that are held against limits: where
+// they are far from these, counting often would cost more than it is worth. Far is less
+// than half as many peers. Of torrents it is up to 31 of 32, since Expire keeps them at 15
+// of 16, and a store that is attacked is as full as that for long.
 const (
 	LimitAge = 10 * time.Second
 	FarAge   = 10 * time.Minute
+
+	farPeers    = 2  // the most, less one of so many parts of it
+	farTorrents = 32 // the same
 )
 
-// mostCounting is how long it may take to count for the limit.
+// others is how many trackers may have recorded as much as this one.
+const others = 8
+
+// mostCounting is how long it may take to count for the limits.
 const mostCounting = 10 * time.Minute
+
+// What is told to whoever is not recorded at a limit.
+const (
+	WarnPeers    = "this tracker is at its limit of peers: it cannot tell others of you now"
+	WarnTorrents = "this tracker is at its limit of torrents: it cannot tell others of you now"
+)
 
 // afterFailure is when counting that failed is tried again.
 const afterFailure = time.Minute
@@ -27,10 +40,11 @@ const afterFailure = time.Minute
 type TotalsOptions struct {
 	Count func(context.Context) (swarm.Totals, error) // adds up all that the store has
 	Age   time.Duration                               // how old an answer of Get may be
-	Most  int                                         // peers, in the store; 0: no limit
-	First time.Time                                   // when peers are counted for the limit at the earliest
+	First time.Time                                   // when is counted for the limits at the earliest
 
-	Life context.Context // of the store; counting for the limit ends with it
+	MostPeers, MostTorrents int // in the store; 0: no limit
+
+	Life context.Context // of the store; counting for the limits ends with it
 	Now  func() time.Time
 	Log  *slog.Logger
 }
@@ -38,17 +52,21 @@ type TotalsOptions struct {
 // Totals are what a store on a network has as a whole, counted now and then, since that
 // costs. All methods may be called concurrently.
 type Totals struct {
-	o    TotalsOptions
-	came atomic.Int64  // peers that this tracker has recorded since they were counted
-	turn chan struct{} // whoever counts has it
+	o     TotalsOptions
+	turn  chan struct{} // whoever counts has it
+	going sync.WaitGroup
 
 	mu       sync.Mutex
 	counted  swarm.Totals
 	at       time.Time // zero: never
-	next     time.Time // before which they are not counted for the limit
-	counting bool      // for the limit
-	going    sync.WaitGroup
+	torrents time.Time // when torrents were counted last, by themselves or with all
+	came     came      // since then
+	next     time.Time // before which is not counted for the limits
+	counting bool      // for the limits
 }
+
+// came is what this tracker has recorded.
+type came struct{ peers, torrents int }
 
 // NewTotals returns totals that were never counted.
 func NewTotals(o TotalsOptions) *Totals {
@@ -72,15 +90,16 @@ func (t *Totals) within(ctx context.Context, age time.Duration) (swarm.Totals, e
 	if n, is := t.known(age); is {
 		return n, nil
 	}
-	began, came := t.o.Now(), t.came.Load()
+	began, before := t.o.Now(), t.newcomers()
 	n, err := t.o.Count(ctx)
 	if err != nil {
 		return swarm.Totals{}, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counted, t.at = n, began
-	t.came.Add(-came)
+	t.counted, t.at, t.torrents = n, began, began
+	t.came.peers -= min(before.peers, t.came.peers)
+	t.came.torrents -= min(before.torrents, t.came.torrents)
 	return n, nil
 }
 
@@ -91,37 +110,77 @@ func (t *Totals) known(age time.Duration) (n swarm.Totals, is bool) {
 	return t.counted, !t.at.IsZero() && t.o.Now().Sub(t.at) < age
 }
 
-// Came is told of a peer that this tracker has recorded.
-func (t *Totals) Came() { t.came.Add(1) }
-
-// Full reports whether the store has as many peers as it may, as far as is known, and has
-// them counted again where that is long ago. It does not wait.
-func (t *Totals) Full() bool {
-	if t.o.Most == 0 {
-		return false
-	}
-	now := t.o.Now()
+func (t *Totals) newcomers() came {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	counted, came, most := int64(t.counted.Peers), t.came.Load(), int64(t.o.Most)
-	age := LimitAge
-	const others = 8 // trackers that have recorded as many, perhaps
-	if !t.at.IsZero() && counted+others*came < most/2 {
-		age = FarAge
-	}
-	if !t.counting && now.Sub(t.at) >= age && !now.Before(t.next) {
-		t.counting = true
-		t.going.Go(t.countForLimit)
-	}
-	return counted+came >= most
+	return t.came
 }
 
-func (t *Totals) countForLimit() {
+// PeerCame is told of a peer that this tracker has recorded.
+func (t *Totals) PeerCame() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.came.peers++
+}
+
+// TorrentCame is told of a torrent that was not known until this tracker recorded
+// something of it.
+func (t *Totals) TorrentCame() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.came.torrents++
+}
+
+// hasTorrents is told how many torrents there are, by somebody who has gone through all
+// of them since so many had come.
+func (t *Totals) hasTorrents(n int, began time.Time, before came) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counted.Torrents, t.torrents = n, began
+	t.came.torrents -= min(before.torrents, t.came.torrents)
+}
+
+// Full is which of its limits a store has reached, as far as is known.
+type Full struct{ Peers, Torrents bool }
+
+// Full has peers and torrents counted again where that is long ago. It does not wait.
+func (t *Totals) Full() (is Full) {
+	if t.o.MostPeers == 0 && t.o.MostTorrents == 0 {
+		return is
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.o.Now()
+	old := isOld(now.Sub(t.at), t.counted.Peers, t.came.peers, t.o.MostPeers, farPeers) ||
+		isOld(now.Sub(t.torrents), t.counted.Torrents, t.came.torrents, t.o.MostTorrents, farTorrents)
+	if old && !t.counting && !now.Before(t.next) {
+		t.counting = true
+		t.going.Go(t.countForLimits)
+	}
+	return Full{
+		Peers:    t.o.MostPeers > 0 && t.counted.Peers+t.came.peers >= t.o.MostPeers,
+		Torrents: t.o.MostTorrents > 0 && t.counted.Torrents+t.came.torrents >= t.o.MostTorrents,
+	}
+}
+
+// isOld reports whether what was counted must be again. It is far from the most where
+// it would be even if others had recorded as much.
+func isOld(age time.Duration, counted, came, most, part int) bool {
+	switch {
+	case most == 0:
+		return false
+	case counted+others*came < most-most/part:
+		return age >= FarAge
+	}
+	return age >= LimitAge
+}
+
+func (t *Totals) countForLimits() {
 	ctx, cancel := context.WithTimeout(t.o.Life, mostCounting)
 	defer cancel()
 	_, err := t.within(ctx, LimitAge)
 	if err != nil && t.o.Life.Err() == nil {
-		t.o.Log.Warn("peers could not be counted, for the limit of peers", "error", err)
+		t.o.Log.Warn("peers and torrents could not be counted, for their limits", "error", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,5 +189,5 @@ func (t *Totals) countForLimit() {
 	}
 }
 
-// Wait waits until nobody counts for the limit.
+// Wait waits until nobody counts for the limits.
 func (t *Totals) Wait() { t.going.Wait() }

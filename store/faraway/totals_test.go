@@ -30,7 +30,7 @@ func (c *counted) count(context.Context) (swarm.Totals, error) {
 }
 
 func (c *counted) options(t *testing.T) faraway.TotalsOptions {
-	return faraway.TotalsOptions{Count: c.count, Age: 10 * time.Second, Most: 100, Life: t.Context(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return faraway.TotalsOptions{Count: c.count, Age: 10 * time.Second, MostPeers: 100, Life: t.Context(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestThoseWhoAskAtOnceHaveTheStoreCountedOnce(t *testing.T) {
@@ -64,10 +64,10 @@ func TestTotalsThatCannotBeCountedAreAnErrorAndNotForgotten(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		for n := range 105 {
-			if full := totals.Full(); full != (n >= 100) {
+			if full := totals.Full().Peers; full != (n >= 100) {
 				t.Fatalf("full at %d of 100: %t", n, full)
 			}
-			totals.Came()
+			totals.PeerCame()
 		}
 		totals.Wait()
 		before := c.times
@@ -88,14 +88,44 @@ func TestWhoComesBeforeTheFirstCountIsNotCountedFor(t *testing.T) {
 		o := c.options(t)
 		o.First = time.Now().Add(time.Minute)
 		totals := faraway.NewTotals(o)
-		if totals.Full() || c.times != 0 {
+		if totals.Full().Peers || c.times != 0 {
 			t.Error("it was counted at once")
 		}
 		time.Sleep(time.Minute)
 		totals.Full()
 		totals.Wait()
-		if !totals.Full() || c.times != 1 {
+		if !totals.Full().Peers || c.times != 1 {
 			t.Errorf("counted %d times after a minute", c.times)
 		}
 	})
+}
+
+func TestTorrentsAreCountedSeldomUntilTheyAreNearTheirLimit(t *testing.T) {
+	for _, test := range []struct{ torrents, came, times int }{
+		{0, 0, 1}, {930, 0, 1}, // what an expiry leaves is far
+		{900, 1, 1}, {930, 5, 6}, // others may have as many as this one has
+		{970, 0, 6}, {1000, 0, 6},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &counted{totals: swarm.Totals{Torrents: test.torrents}}
+			o := c.options(t)
+			o.MostPeers, o.MostTorrents = 0, 1000
+			totals := faraway.NewTotals(o)
+			totals.Full()
+			totals.Wait()
+			for range 5 {
+				time.Sleep(faraway.LimitAge)
+				for range test.came {
+					totals.TorrentCame()
+				}
+				if is := totals.Full(); is.Peers || is.Torrents != (test.torrents == 1000) {
+					t.Errorf("%+v: %+v", test, is)
+				}
+				totals.Wait()
+			}
+			if c.times != test.times {
+				t.Errorf("%d torrents of 1,000, and %d more each ten seconds: counted %d times, want %d", test.torrents, test.came, c.times, test.times)
+			}
+		})
+	}
 }

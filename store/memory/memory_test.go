@@ -22,6 +22,9 @@ func TestStoreWithDetailsConforms(t *testing.T) {
 	open := func(*testing.T) swarm.Store { return memory.New(memory.Options{Details: true}) }
 	storetest.Run(t, open)
 	storetest.RunRestore(t, open)
+	storetest.RunTorrentLimit(t, func(*testing.T) swarm.Store {
+		return memory.New(memory.Options{MaxTorrents: storetest.TorrentLimit})
+	})
 }
 
 func TestRestoringBeyondALimitSaysSo(t *testing.T) {

@@ -12,8 +12,11 @@ import (
 	"waggle/swarm"
 )
 
-// warnPeers is what a newcomer is told at the limit of peers.
-const warnPeers = "this tracker is at its limit of peers: it cannot tell others of you now"
+// What a newcomer is told at the limits of peers and of torrents.
+const (
+	warnPeers    = "this tracker is at its limit of peers: it cannot tell others of you now"
+	warnTorrents = "this tracker is at its limit of torrents: it cannot tell others of you now"
+)
 
 // strangers is how many unlocated peers of each kind are looked at for a located one.
 const strangers = 8
@@ -24,8 +27,8 @@ type worker struct {
 	selector swarm.Selector
 
 	kind    swarm.Kind
-	limit   bool   // newcomers are not recorded
-	full    bool   // the peer was not recorded, for that
+	limits  string // the flags of announce.lua for the limits that are reached
+	warning string // why the peer was not recorded; "": it was
 	brought string // its record, taken from another part
 	request [11]string
 }
@@ -43,7 +46,10 @@ func (s *Store) worker() *worker {
 func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) error {
 	w := s.worker()
 	defer s.workers.Put(w)
-	w.kind, w.brought, w.full, w.limit = a.Kind(), "", false, s.full.Load()
+	w.kind, w.brought, w.warning, w.limits = a.Kind(), "", "", s.limits()
+	if s.hosts != nil && a.Location != nil {
+		s.hosts.see(a)
+	}
 	if s.beside(a, w) {
 		return s.replicas.AnnounceWhile(ctx, a, r, func(ctx context.Context) (swarm.View, swarm.Position, error) {
 			asker, _, err := s.write(ctx, w, a, r)
@@ -55,11 +61,11 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	switch {
 	case err != nil:
 		return err
-	case s.replicas != nil && !w.full && (w.located || a.Location != nil && !stopped):
+	case s.replicas != nil && w.warning == "" && (w.located || a.Location != nil && !stopped):
 		return s.replicas.Announce(ctx, a, r, w, asker)
 	case stopped: // one that leaves wants no peers
-	case w.full:
-		r.Warning = warnPeers
+	case w.warning != "":
+		r.Warning = w.warning
 		if a.Location == nil && !w.located {
 			w.selector.Select(w, swarm.Absent, a, r)
 		}
@@ -70,10 +76,10 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	return nil
 }
 
-// beside reports whether the map is asked in any case, and so may be at once. At the limit
-// of peers it may not: a newcomer is in neither.
+// beside reports whether the map is asked in any case, and so may be at once. At a limit
+// it may not: a newcomer is in neither.
 func (s *Store) beside(a *swarm.Announce, w *worker) bool {
-	return s.replicas != nil && !w.limit && (a.Location != nil && a.Event != bittorrent.EventStopped || s.replicas.Holds(a.InfoHash))
+	return s.replicas != nil && w.limits == "" && (a.Location != nil && a.Event != bittorrent.EventStopped || s.replicas.Holds(a.InfoHash))
 }
 
 // write records a peer, or removes one that stopped, and fills the view and the counts of
@@ -82,7 +88,7 @@ func (s *Store) write(ctx context.Context, w *worker, a *swarm.Announce, r *swar
 	asker = swarm.Absent
 	if a.Event == bittorrent.EventStopped {
 		_, err = s.leave(ctx, w, a.InfoHash, a.Addr(), "")
-	} else if parts, err = s.record(ctx, w, a); err == nil && !w.full {
+	} else if parts, err = s.record(ctx, w, a); err == nil && w.warning == "" {
 		asker = w.position(w.kind)
 	}
 	if err == nil {
@@ -104,7 +110,7 @@ func (s *Store) record(ctx context.Context, w *worker, a *swarm.Announce) (parts
 	parts = s.parts.of(a.InfoHash)
 	for range moves {
 		w.reset(a.Addr())
-		w.full = false
+		w.warning = ""
 		var now int
 		if parts == 1 {
 			now, err = s.recordWhole(ctx, w, a)
@@ -114,8 +120,9 @@ func (s *Store) record(ctx context.Context, w *worker, a *swarm.Announce) (parts
 		if err != nil || now == parts {
 			return parts, err
 		}
-		s.parts.set(a.InfoHash, now)
-		parts = now
+		if parts, err = s.learn(ctx, a.InfoHash, parts, now); err != nil {
+			return parts, err
+		}
 	}
 	return parts, swarm.ErrBusy
 }
@@ -155,12 +162,10 @@ func (s *Store) arguments(w *worker, a *swarm.Announce, parts, flags string) []s
 	if a.Location != nil && s.replicas != nil {
 		flags += "m"
 	}
-	if w.limit {
-		flags += "f"
-	}
+	flags += w.limits
 	families, ask, want := s.ask(w, a, parts != "1")
 	w.request = [...]string{
-		address(a.Addr()), groupOf(w.kind, a.From), seconds(a.Now), rest(a.Left, a.Downloaded, a.Uploaded, a.Key, &a.PeerID),
+		address(a.Addr()), groupOf(w.kind, a.From), seconds(a.Now), rest(a.Left, a.Downloaded, a.Uploaded, a.Key, event(a), form(a), &a.PeerID),
 		families, ask, want, parts, w.chance(), flags, w.brought,
 	}
 	switch {
@@ -204,7 +209,9 @@ func (w *worker) read(answer rueidis.RedisMessage) (head string, err error) {
 		return head, nil
 	}
 	if line, ok := strings.CutPrefix(head, "full "); ok {
-		w.full, head = true, line
+		w.warning, head = warnPeers, line
+	} else if line, ok := strings.CutPrefix(head, "crowded "); ok {
+		w.warning, head = warnTorrents, line
 	}
 	if err := w.count(head); err != nil {
 		return "", err
@@ -244,8 +251,9 @@ func (s *Store) leave(ctx context.Context, w *worker, h bittorrent.InfoHash, add
 			}
 			return !there, err
 		}
-		s.parts.set(h, now)
-		parts = now
+		if parts, err = s.learn(ctx, h, parts, now); err != nil {
+			return false, err
+		}
 	}
 	return false, swarm.ErrBusy
 }

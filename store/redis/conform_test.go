@@ -62,6 +62,16 @@ func TestStoreConformsWhereItIsCopiedInto(t *testing.T) {
 	})
 }
 
+func TestStoreConformsAtItsLimitOfTorrents(t *testing.T) {
+	eachDeployment(t, func(t *testing.T, o func() redis.Options) {
+		storetest.RunTorrentLimit(t, func(t *testing.T) swarm.Store {
+			o := o()
+			o.MaxTorrents = storetest.TorrentLimit
+			return open(t, o)
+		})
+	})
+}
+
 func TestStoreConformsWhereItLocates(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, o func() redis.Options) {
 		storetest.RunLocated(t, func(t *testing.T) swarm.Store {

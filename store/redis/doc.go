@@ -12,6 +12,8 @@
 //   - server.go, faults.go, breaker.go, probe.go: how the server is asked, when it counts
 //     as broken, and how it is found again.
 //   - located.go: shared.Map for located peers; documents.go: document.Store.
+//   - limit.go: what happens at the limits of peers and torrents.
+//   - hosts.go: which hosts and racks were seen, for who looks with redis-cli.
 //   - expire.go, walk.go, restore.go: the rest of a store.
 //
 // docs/redis.md names every key.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,9 +19,10 @@ import (
 // does nothing else.
 const expireStep = 200
 
-// Expire is documented at [swarm.Store]. Several trackers may call it at once: each peer
-// is counted by the one that removed it. Where some of the tags cannot be asked, or have a
-// peer that cannot be read, the others are done, and there is an error.
+// Expire is documented at [swarm.Store]. Near the limit of torrents it gives up some that
+// have no peers. Several trackers may call it at once: each peer is counted by the one that
+// removed it. Where some of the tags cannot be asked, or have a peer that cannot be read,
+// the others are done, and there is an error.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -34,6 +36,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 		if ctx.Err() != nil || errors.Is(fault, swarm.ErrBusy) {
 			break
 		}
+	}
+	if ctx.Err() == nil {
+		err = cmp.Or(err, s.giveUp(ctx))
 	}
 	return peers, err
 }
@@ -122,7 +127,11 @@ func (s *Store) expired(ctx context.Context, news []rueidis.RedisMessage, before
 
 func (s *Store) forgetIfSplit(ctx context.Context, h bittorrent.InfoHash) error {
 	t, err := s.tally(ctx, h, 1)
-	if err != nil || t.parts == 1 {
+	switch {
+	case err != nil:
+		return err
+	case t.parts == 1: // it was given up while the peer came
+		_, err = s.sweep(ctx, h, 1, maxParts)
 		return err
 	}
 	return s.forget(ctx, h, t.parts)

@@ -2,6 +2,8 @@ package redis
 
 import (
 	"encoding/hex"
+	"hash/fnv"
+	"net/netip"
 	"strconv"
 
 	"waggle/bittorrent"
@@ -41,6 +43,22 @@ func (k *keys) seed() string { return k.prefix + ":seed" }
 func (k *keys) totals(tag byte) string   { return k.tag[tag] + ":totals" }
 func (k *keys) torrents(tag byte) string { return k.tag[tag] + ":torrents" }
 func (k *keys) seen(tag byte) string     { return k.tag[tag] + ":seen" }
+
+// host is the key of the host at an address, whose last byte is the tag.
+func (k *keys) host(ip netip.Addr) string {
+	b := ip.As16()
+	return k.tag[b[len(b)-1]] + ":host:" + ip.String()
+}
+
+// rack is the key of the hosts at a location.
+func (k *keys) rack(path string) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(path))
+	return k.tag[byte(sum.Sum32())] + ":rack:" + path
+}
+
+// racks is the key of all locations that there are hosts at.
+func (k *keys) racks() string { return k.tag[0] + ":racks" }
 
 // torrent is the key of a torrent in a tag: of its own, or of another that has a part.
 func (k *keys) torrent(tag byte, h *bittorrent.InfoHash) string {

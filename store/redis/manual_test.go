@@ -44,15 +44,24 @@ func TestEveryKeyIsInTheManual(t *testing.T) {
 	if _, err := s.Documents().Put(t.Context(), "catalog/head", []byte("x"), ""); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, 10*time.Second, "hosts are written", func() bool {
+		out, err := alone.cli("EXISTS", o.Prefix+":{00}:racks")
+		return err == nil && out == "1"
+	})
 	out, err := alone.cli("KEYS", o.Prefix+":*")
 	if err != nil {
 		t.Fatal(out)
 	}
 	names := strings.NewReplacer(o.Prefix+":", "waggle:", ":document:catalog/head", ":document:NAME")
+	host, rack := regexp.MustCompile(`:host:.*`), regexp.MustCompile(`:rack:.*`)
 	hash, group46, tag := regexp.MustCompile(`:[0-9a-f]{40}`), regexp.MustCompile(`:[spl][46]$`), regexp.MustCompile(`\{..\}`)
 	found := map[string]bool{}
 	for key := range strings.FieldsSeq(out) {
 		key = tag.ReplaceAllString(group46.ReplaceAllString(hash.ReplaceAllString(names.Replace(key), ":HASH"), ":GROUP"), "{ab}")
+		key = rack.ReplaceAllString(host.ReplaceAllString(key, ":host:IP"), ":rack:PATH")
+		if strings.HasSuffix(key, ":racks") {
+			key = strings.Replace(key, "{ab}", "{00}", 1)
+		}
 		if strings.Contains(key, ":document") {
 			key = strings.Replace(key, "{ab}", "{a0}", 1)
 		}

@@ -41,12 +41,21 @@ type Options struct {
 	// peer beyond it is answered and not recorded. 0: no limit.
 	MaxPeers int
 
+	// MaxTorrents is the most torrents of the store, which are counted likewise. Peers of
+	// others are answered and not recorded beyond it. From 15/16 of it on Expire gives up
+	// torrents without peers. 0: no limit.
+	MaxTorrents int
+
 	Seed   [2]uint64      // the choice of unlocated peers follows from it; of located ones all trackers share a seed
 	Budget *roster.Budget // of the importers of racks; nil: no bound
 
 	// Group returns the group of a path, for what other trackers wrote of located peers.
 	// nil: locality is off.
 	Group func(string) (*locality.Group, error)
+
+	// Host returns what the host at an address is called, "" where that is not known. It does
+	// not wait. nil: no names are kept of hosts.
+	Host func(netip.Addr) string
 
 	Log *slog.Logger     // nil: none
 	Now func() time.Time // nil: time.Now

@@ -22,15 +22,8 @@ const (
 // probe asks a broken server again and again until it answers, and then waits until it
 // is broken again.
 func (v *server) probe() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := v.life()
 	defer cancel()
-	go func() {
-		select {
-		case <-v.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	for {
 		select {
 		case <-v.wake:

@@ -16,12 +16,14 @@ import (
 
 // A record is what is kept of a peer, as text:
 //
-//	s4 1700000000 1700001800 00000012 left downloaded uploaded key id
+//	s4 1700000000 1700001800 00000012 left downloaded uploaded key started compact id
 //
 // its group; when it was first seen, and last, in Unix seconds of ten digits; its place in
 // the group, of eight, which scripts put in; figures in bytes, decimal; the key in
-// hexadecimal; and the 20 bytes of its id as they are. Scripts rely on where group, times,
-// place and id stand.
+// hexadecimal; the event of its last announce, or "-"; in which form it wanted peers,
+// compact or full, or "-"; and the 20 bytes of its id as they are. Scripts rely on where
+// group, times, place and id stand. The two words are for whoever reads records with
+// redis-cli: records of before had none.
 
 // Where a record says when a peer was seen last, and where its place ends.
 const lastStart, lastEnd, placeEnd = 14, 24, 33
@@ -43,19 +45,43 @@ func seconds(t time.Time) string {
 	return string(strconv.AppendInt(b[:0], 10000000000+unix, 10)[1:])
 }
 
+// unsaid stands for a word that nobody knows.
+const unsaid = "-"
+
+// event is the word for what a peer said last.
+func event(a *swarm.Announce) string {
+	if a.Event == bittorrent.EventNone {
+		return unsaid
+	}
+	return a.Event.String()
+}
+
+// form is the word for how a peer wants to be answered. Which form one chose that
+// announced to another tracker is not known.
+func form(a *swarm.Announce) string {
+	switch {
+	case a.Relayed > 0:
+		return unsaid
+	case a.Form == bittorrent.PeersCompact:
+		return "compact"
+	}
+	return "full"
+}
+
 // rest is the part of a record behind its times.
-func rest(left, downloaded, uploaded int64, key uint32, id *bittorrent.PeerID) string {
-	b := make([]byte, 0, 96)
+func rest(left, downloaded, uploaded int64, key uint32, event, form string, id *bittorrent.PeerID) string {
+	b := make([]byte, 0, 112)
 	for _, n := range [...]int64{left, downloaded, uploaded} {
 		b = append(strconv.AppendInt(b, n, 10), ' ')
 	}
 	b = append(strconv.AppendUint(b, uint64(key), 16), ' ')
+	b = append(append(append(append(b, event...), ' '), form...), ' ')
 	return string(append(b, id[:]...))
 }
 
 // record makes one without a place.
 func record(p *swarm.Peer) string {
-	return groupOf(p.Kind, p.Addr.Addr()) + " " + seconds(p.First) + " " + seconds(p.Last) + " " + rest(p.Left, p.Downloaded, p.Uploaded, p.Key, &p.ID)
+	return groupOf(p.Kind, p.Addr.Addr()) + " " + seconds(p.First) + " " + seconds(p.Last) + " " + rest(p.Left, p.Downloaded, p.Uploaded, p.Key, unsaid, unsaid, &p.ID)
 }
 
 // parseRecord reads one.
@@ -66,7 +92,7 @@ func parseRecord(addr, record string) (p swarm.Peer, err error) {
 	}
 	copy(p.ID[:], record[len(record)-len(p.ID):])
 	fields := strings.Split(record[:len(record)-len(p.ID)-1], " ")
-	if len(fields) != 8 {
+	if len(fields) != 10 && len(fields) != 8 { // the last two have come later
 		return p, fault
 	}
 	for p.Kind < swarm.Leecher && groupOf(p.Kind, p.Addr.Addr()) != fields[0] {

@@ -25,7 +25,9 @@ type Store struct {
 	replicas *shared.Replicas // nil: locality is off
 	parts    splits
 	rates    rates
+	hosts    *hosts      // nil: locality is off
 	full     atomic.Bool // MaxPeers is reached
+	crowded  atomic.Bool // MaxTorrents is reached
 
 	mu      sync.Mutex
 	seeds   *rand.Rand
@@ -45,6 +47,7 @@ func newStore(v *server) *Store {
 			Budget: o.Budget, Group: o.Group, Seed: v.seed, MaxWaiting: o.Pending, Now: o.Now, Log: o.Log,
 		})
 		s.Store = s.replicas
+		s.hosts = newHosts(o.Host)
 	}
 	return s
 }
@@ -62,12 +65,15 @@ func (s *Store) newWorker() *worker {
 func (s *Store) start() {
 	s.server.done.Go(s.server.probe)
 	s.server.done.Go(s.tick)
+	if s.hosts != nil {
+		s.server.done.Go(s.keepHosts)
+	}
 }
 
-// countEvery is how often peers are counted for MaxPeers, in seconds.
+// countEvery is how often the store is compared with its limits, in seconds.
 const countEvery = 2
 
-// tick begins a new second of rates, and counts peers.
+// tick begins a new second of rates, and counts peers and torrents.
 func (s *Store) tick() {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -82,19 +88,6 @@ func (s *Store) tick() {
 			_ = s.count(context.Background()) // an old count will do; a broken server says so itself
 		}
 	}
-}
-
-// count compares the store with its limit: of a cluster that is partly lost, the rest.
-func (s *Store) count(ctx context.Context) error {
-	most := s.server.options.MaxPeers
-	if most == 0 {
-		return nil
-	}
-	each, err := s.totals(ctx, s.server.well())
-	if err == nil {
-		s.full.Store(sum(each).Peers >= most)
-	}
-	return err
 }
 
 // Close ends all connections. Swarms stay.

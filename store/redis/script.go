@@ -46,6 +46,10 @@ var (
 	splitLua string
 	//go:embed scripts/forget.lua
 	forgetLua string
+	//go:embed scripts/giveup.lua
+	giveUpLua string
+	//go:embed scripts/sweep.lua
+	sweepLua string
 	//go:embed scripts/probe.lua
 	probeLua string
 	//go:embed scripts/located.lua
@@ -60,6 +64,8 @@ var (
 	restoreScript  = newScript(countsLua, groupsLua, putLua, restoreLua)
 	splitScript    = newScript(splitLua)
 	forgetScript   = newScript(forgetLua)
+	giveUpScript   = newScript(giveUpLua)
+	sweepScript    = newScript(sweepLua)
 	probeScript    = newScript(probeLua)
 	locatedScript  = newScript(locatedLua)
 	documentScript = newScript(documentLua)

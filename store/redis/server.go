@@ -31,6 +31,19 @@ type server struct {
 	done   sync.WaitGroup
 }
 
+// life returns a context that ends when the store is closed.
+func (v *server) life() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-v.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // retryPause is the longest that a request waits before it is tried once more.
 const retryPause = 60 * time.Millisecond
 

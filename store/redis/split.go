@@ -183,8 +183,29 @@ func (s *Store) forget(ctx context.Context, h bittorrent.InfoHash, parts int) er
 	if err != nil || t.peers() > 0 || t.completed > 0 || t.parts != parts || parts == 1 {
 		return err
 	}
-	if _, err = s.server.run(ctx, forgetScript, s.keys.part(&h, 0), decimal(int64(parts))); err == nil {
-		s.parts.set(h, 1)
-	}
+	_, err = s.forgetAt(ctx, h, parts)
 	return err
+}
+
+// forgetAt has forget.lua forget a split torrent, with what else that takes, and reports
+// whether it did.
+func (s *Store) forgetAt(ctx context.Context, h bittorrent.InfoHash, parts int, more ...string) (forgotten bool, err error) {
+	answer, err := s.server.run(ctx, forgetScript, s.keys.part(&h, 0), append([]string{decimal(int64(parts))}, more...)...)
+	if err != nil {
+		return false, err
+	}
+	s.parts.set(h, 1)
+	return answer.AsBool()
+}
+
+// learn remembers how many parts a torrent has, which were thought to be others, and returns
+// that. Where they are fewer it was given up: a peer that completed in a part at that moment
+// may have left its count there, which is removed.
+func (s *Store) learn(ctx context.Context, h bittorrent.InfoHash, thought, parts int) (int, error) {
+	s.parts.set(h, parts)
+	if parts >= thought {
+		return parts, nil
+	}
+	_, err := s.sweep(ctx, h, parts, thought)
+	return parts, err
 }

@@ -12,6 +12,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"waggle/store/faraway"
 )
 
 // amazon is a [bucket] behind Amazon's library.
@@ -48,7 +50,7 @@ func newAmazon(ctx context.Context, o *Options) (*amazon, error) {
 		cfg.Region = defaultRegion
 	}
 	if cfg.Region == "" {
-		return nil, &problem{"no region is said: add ?region=REGION to the URL, or set AWS_REGION", nil}
+		return nil, &faraway.Problem{Text: "no region is said: add ?region=REGION to the URL, or set AWS_REGION"}
 	}
 	client := &http.Client{
 		Transport:     transportOf(o, &cfg),

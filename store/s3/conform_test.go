@@ -39,21 +39,28 @@ const (
 	big     = "BigSwarmsGrowAndShrinkAndStayWhole" // 10,000 requests
 	uniform = "EveryPeerIsAsLikelyAsAnother"       // 4,000 requests
 	many    = "ConcurrentAnnouncesLoseNobody"
+
+	hundred = "NobodyIsToldOfItself"   // a hundred peers, of whom each asks for all parts
+	wanted  = "NumWantBoundsTheAnswer" // the same
 )
 
 func TestStoreConforms(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, but(func(t *testing.T) *Store { return open(t, versitygw.newPrefix()) }, Options{}, big))
+	storetest.RunOfSize(t, but(func(t *testing.T) *Store { return open(t, versitygw.newPrefix()) }, Options{}, big), size)
 }
 
 func TestStoreConformsOnMinio(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, but(func(t *testing.T) *Store { return open(t, minio.newPrefix()) }, Options{SplitBytes: 8 << 10}, big, uniform))
+	storetest.RunOfSize(t, but(func(t *testing.T) *Store { return open(t, minio.newPrefix()) }, Options{SplitBytes: 8 << 10}, big, uniform), size)
 }
 
-// split has swarms split at a dozen peers, and those of many peers at some hundred.
+// split has swarms split at a dozen peers, those of a hundred at forty, and those of many
+// peers at some hundred.
 func split(t *testing.T, o Options) Options {
 	o.SplitBytes = 700
+	if isOne(t, hundred, wanted) {
+		o.SplitBytes = 2 << 10
+	}
 	if isOne(t, many) {
 		o.SplitBytes = 8 << 10
 	}
@@ -65,9 +72,9 @@ func split(t *testing.T, o Options) Options {
 
 func TestStoreWithSplitSwarmsConforms(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, but(func(t *testing.T) *Store {
+	storetest.RunOfSize(t, but(func(t *testing.T) *Store {
 		return open(t, split(t, versitygw.newPrefix()))
-	}, Options{SplitBytes: 700, PartAge: -1}, uniform))
+	}, Options{SplitBytes: 700, PartAge: -1}, uniform), size)
 }
 
 // TestTwoStoresAreOne has every other announce go to another tracker.
@@ -78,14 +85,14 @@ func TestTwoStoresAreOne(t *testing.T) {
 		"split": func(t *testing.T) Options { return split(t, versitygw.newPrefix()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) swarm.Store {
+			storetest.RunOfSize(t, func(t *testing.T) swarm.Store {
 				if inMemory && isOne(t, big, uniform) {
 					b, memory := newFake(), Options{SplitBytes: 8 << 10}
 					return &inTurn{Store: b.store(memory), other: b.store(memory)}
 				}
 				o := o(t)
 				return &inTurn{Store: open(t, o), other: open(t, o)}
-			})
+			}, size)
 		})
 	}
 }

@@ -15,7 +15,7 @@
 //     into parts by the hash of peers' addresses, and put together when it is small.
 //   - view.go shows the parts to swarm.Selector as one swarm.
 //   - members.go: shared.Map for located peers; documents.go: document.Store.
-//   - list.go, totals.go, walk.go, expire.go, restore.go: the rest of a store.
+//   - list.go, totals.go, walk.go, expire.go, limit.go, restore.go: the rest of a store.
 //
 // docs/s3.md names every key, and says what an announce costs.
 //

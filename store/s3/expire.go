@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waggle/bittorrent"
+	"waggle/store/faraway"
 )
 
 // purgedAtOnce is how many objects are purged at once.
@@ -22,13 +23,17 @@ const purgedAtOnce = 8
 // with the listed ETag says when the peer that was silent longest was seen, others are
 // read. Each object is purged by compare and swap, so that nobody is who has announced
 // meanwhile; several trackers may expire at once, and each peer is in the answer of one.
-// It also removes what is left of swarms that nobody needs any more. An object that cannot
-// be read keeps no others from being purged; the error tells of it.
+// It also removes what is left of swarms that nobody needs any more, and, at the limit of
+// torrents, those that have no peers. An object that cannot be read keeps no others from
+// being purged; the error tells of it.
 func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err error) {
-	e := &expiry{Store: s, before: before.Unix()}
+	e := &expiry{Store: s, before: before.Unix(), torrents: s.limit.Count()}
 	err = s.server.all(ctx, swarmPrefix, "", func(some []listed) error { return e.swarms(ctx, some) })
 	if err == nil {
 		err = e.parts(ctx)
+	}
+	if err == nil {
+		err = e.torrents.End(ctx)
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -41,8 +46,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (peers int, err er
 
 type expiry struct {
 	*Store
-	before int64
-	gone   atomic.Int64
+	before   int64
+	gone     atomic.Int64
+	torrents *faraway.TorrentCount
 
 	mu    sync.Mutex
 	wrong error // with the first object that could not be read
@@ -68,11 +74,15 @@ func (e *expiry) swarms(ctx context.Context, some []listed) error {
 	purging.SetLimit(purgedAtOnce)
 	for _, l := range some {
 		purging.Go(func() error {
-			_, err := hashOf(l.key)
+			h, err := hashOf(l.key)
 			switch {
 			case err != nil:
 			case l.size != int64(blankSize):
-				err = e.object(ctx, l.key, l.etag)
+				var left sum
+				left, err = e.object(ctx, l.key, l.etag)
+				if split := left.branches != nil; split || left.known() {
+					e.torrents.Saw(h, split || left.peers() > 0)
+				}
 			case e.options.trustsRemovals():
 				err = unlessChanged(e.server.remove(ctx, l.key, l.etag))
 			}
@@ -89,13 +99,17 @@ func unlessChanged(err error) error {
 	return err
 }
 
-// object purges an object that was listed, if it has peers that are too old.
-func (e *expiry) object(ctx context.Context, key, etag string) error {
+// object purges an object that was listed, if it has peers that are too old, and returns
+// what is left in it, as far as is known.
+func (e *expiry) object(ctx context.Context, key, etag string) (left sum, err error) {
 	limited, cancel := e.server.bounded(ctx)
 	defer cancel()
 	k, err := e.ask(limited, key, asListed(map[string]string{key: etag}))
-	if err != nil || k.closed || k.branches != nil || k.oldest >= e.before || k.peers() == 0 {
-		return gone(err)
+	if err != nil {
+		return left, gone(err)
+	}
+	if k.closed || k.branches != nil || k.oldest >= e.before || k.peers() == 0 {
+		return k.sum, nil
 	}
 	var out []netip.AddrPort
 	n, err := e.Store.swarms.change(limited, key, func(n *node) bool {
@@ -104,19 +118,19 @@ func (e *expiry) object(ctx context.Context, key, etag string) error {
 	})
 	switch {
 	case errors.Is(err, errSplit), errors.Is(err, errShut), errors.Is(err, errGone):
-		return nil // it was changed just now: the next time will do
+		return k.sum, nil // it was changed just now: the next time will do
 	case err != nil:
-		return err
+		return k.sum, err
 	}
 	e.gone.Add(int64(len(out)))
 	if len(out) == 0 || !n.located && !k.located || e.replicas == nil {
-		return nil
+		return n.sum(), nil
 	}
 	h, err := hashOf(key)
-	if err != nil {
-		return err
+	if err == nil {
+		err = e.replicas.Remove(ctx, h, out, time.Unix(e.before, 0))
 	}
-	return e.replicas.Remove(ctx, h, out, time.Unix(e.before, 0))
+	return n.sum(), err
 }
 
 // parts purges the parts of swarms that are split.
@@ -158,7 +172,10 @@ func (e *expiry) split(ctx context.Context, h bittorrent.InfoHash, some []listed
 	t := &tidying{e, h, make(map[string]string, len(some)), map[string]bool{}}
 	for _, l := range some {
 		t.listed[l.key] = l.etag
-		purging.Go(func() error { return e.passOver(e.object(inPurging, l.key, l.etag)) })
+		purging.Go(func() error {
+			_, err := e.object(inPurging, l.key, l.etag)
+			return e.passOver(err)
+		})
 	}
 	if err := purging.Wait(); err != nil {
 		return err

@@ -5,43 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
 
 	"waggle/store/faraway"
 )
 
-// code returns what the service calls an error, or "".
-func code(err error) string {
-	if api, is := errors.AsType[smithy.APIError](err); is {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-// status returns the HTTP status of an answer, or 0 where there was none.
-func status(err error) int {
-	if answer, is := errors.AsType[*awshttp.ResponseError](err); is {
-		return answer.HTTPStatusCode()
-	}
-	return 0
-}
-
 // answerOf makes of an error of the library the answer that it is.
 func answerOf(err error) error {
-	switch status(err) {
+	switch faraway.Status(err) {
 	case http.StatusNotModified:
 		return errSame
 	case http.StatusPreconditionFailed:
 		return errChanged
 	case http.StatusConflict:
-		if code(err) == "ConditionalRequestConflict" {
+		if faraway.Code(err) == "ConditionalRequestConflict" {
 			return errChanged
 		}
 	case http.StatusNotFound:
-		if code(err) == "NoSuchKey" {
+		if faraway.Code(err) == "NoSuchKey" {
 			return errNone
 		}
 	}
@@ -51,11 +33,11 @@ func answerOf(err error) error {
 // isThrottle reports whether the service refused a request because there were too many.
 // ServiceUnavailable is also what the library calls any 503 of a proxy with nothing behind it.
 func isThrottle(err error) bool {
-	switch code(err) {
+	switch faraway.Code(err) {
 	case "SlowDown", "SlowDownRead", "SlowDownWrite", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests":
 		return true
 	}
-	return status(err) == http.StatusTooManyRequests
+	return faraway.Status(err) == http.StatusTooManyRequests
 }
 
 // isPassing reports whether the same request may well be answered in a moment: nothing
@@ -64,42 +46,26 @@ func isPassing(err error) bool {
 	switch {
 	case isThrottle(err), errors.Is(err, context.DeadlineExceeded):
 		return true
-	case status(err) != 0:
-		return status(err) >= http.StatusInternalServerError || code(err) == "RequestTimeout" || code(err) == "OperationAborted"
+	case faraway.Status(err) != 0:
+		return faraway.IsOwnError(err) || faraway.Code(err) == "RequestTimeout" || faraway.Code(err) == "OperationAborted"
 	}
-	return code(err) == "" && !isCredentials(err) && !errors.Is(err, errDamaged)
+	return faraway.Code(err) == "" && !faraway.IsCredentials(err) && !errors.Is(err, errDamaged)
 }
 
 // isRefusal reports whether the server refuses all that this tracker asks, for a reason
 // that somebody must see to.
 func isRefusal(err error) bool {
-	switch code(err) {
+	switch faraway.Code(err) {
 	case "NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", versitygwNobody, "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
 		"PermanentRedirect", "AuthorizationHeaderMalformed", "RequestTimeTooSkewed", "AllAccessDisabled", "AccountProblem":
 		return true
 	}
-	return isCredentials(err) || isRedirect(err)
+	return faraway.IsCredentials(err) || isRedirect(err)
 }
 
 func isRedirect(err error) bool {
-	return status(err) == http.StatusMovedPermanently || status(err) == http.StatusTemporaryRedirect
+	return faraway.Status(err) == http.StatusMovedPermanently || faraway.Status(err) == http.StatusTemporaryRedirect
 }
-
-// isCredentials reports whether no credentials could be had.
-func isCredentials(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "get identity")
-}
-
-// problem is an error in words, whose last are the remedy.
-type problem struct {
-	text  string
-	cause error
-}
-
-func (p *problem) Error() string { return p.text }
-func (p *problem) Unwrap() error { return p.cause }
-
-const howToGiveCredentials = "give credentials as AWS programs take them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
 
 // versitygwNobody is what versitygw says of an access key that it does not know.
 const versitygwNobody = "XAdminUserNotFound"
@@ -114,33 +80,21 @@ var remedies = map[string]string{
 	versitygwNobody:         unknownKey,
 	"SignatureDoesNotMatch": "the service does not accept the signature: check the secret access key, and that nothing on the way changes requests",
 	"RequestTimeTooSkewed":  "this machine's clock is wrong: set it",
-	"ExpiredToken":          "the credentials have expired: get new ones",
+	"ExpiredToken":          faraway.CredentialsExpired,
 	"InvalidToken":          "the service does not accept the session token: get new credentials",
 	"InvalidBucketName":     "the service does not accept the bucket's name: check it",
 }
 
 // explain says what an error of the service means, and what to do.
-func explain(err error) error {
-	if _, is := errors.AsType[*problem](err); is || err == nil {
-		return err
+func explain(err error) error { return faraway.Explain(err, remedy) }
+
+// remedy returns what is particular to this service.
+func remedy(err error) string {
+	code := faraway.Code(err)
+	if isRedirect(err) || code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" {
+		return "the bucket is in another region: " + regionOf(err)
 	}
-	text := remedies[code(err)]
-	switch {
-	case text != "":
-	case isRedirect(err), code(err) == "PermanentRedirect", code(err) == "AuthorizationHeaderMalformed":
-		text = "the bucket is in another region: " + regionOf(err)
-	case isCredentials(err):
-		text = "no credentials are found: " + howToGiveCredentials
-	case errors.Is(err, context.DeadlineExceeded):
-		text = "the server does not answer in time: check the endpoint, and that it can be reached from here"
-	case faraway.IsNetwork(err):
-		text = fmt.Sprintf("the server cannot be reached (%v): check the endpoint or the region, and the network", faraway.Root(err))
-	case code(err) != "":
-		text = code(err) + ": " + message(err)
-	default:
-		text = err.Error()
-	}
-	return &problem{text, err}
+	return remedies[code]
 }
 
 // regionOf says which region a bucket is in, where the answer does.
@@ -151,11 +105,4 @@ func regionOf(err error) string {
 		}
 	}
 	return "check ?region= in the URL, or AWS_REGION"
-}
-
-func message(err error) string {
-	if api, is := errors.AsType[smithy.APIError](err); is {
-		return api.ErrorMessage()
-	}
-	return err.Error()
 }

@@ -95,9 +95,9 @@ func TestFarFromTheLimitPeersAreCountedEveryTenMinutes(t *testing.T) {
 	for want := range uint64(3) {
 		for n := range 50 {
 			do(t, s, announced(1, n))
+			s.totals.Wait()
 			now = now.Add(faraway.LimitAge)
 		}
-		s.totals.Wait()
 		if f := s.Figures(); f.List != want+1 {
 			t.Errorf("%d lists for %d announces, want %d", f.List, 50*(want+1), want)
 		}

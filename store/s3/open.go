@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"waggle/store/faraway"
 	"waggle/swarm"
 )
 
@@ -58,7 +59,7 @@ func (s *server) why(err error) error {
 	if wrong := s.health.Lately(); wrong != nil {
 		return wrong
 	}
-	return &problem{"the server does not answer in time, or refuses because too much is asked of it: check the endpoint, or try again later", err}
+	return &faraway.Problem{Text: "the server does not answer in time, or refuses because too much is asked of it: check the endpoint, or try again later", Cause: err}
 }
 
 // schema is the version of what lies below the prefix.
@@ -132,7 +133,7 @@ func (o *Options) endpointName() string {
 	if o.Endpoint == "" {
 		return "amazon"
 	}
-	return hideUser(o.Endpoint)
+	return faraway.HideUser(o.Endpoint)
 }
 
 // mark reads the mark; etag is "" where there is none.

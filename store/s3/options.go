@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"waggle/locality"
 	"waggle/roster"
+	"waggle/store/faraway"
 )
 
 // Options are the settings of a store. What ParseURL leaves zero has a default.
@@ -40,6 +42,13 @@ type Options struct {
 	// seconds, which lists all torrents, and every ten minutes where they are far from so
 	// many; those that this tracker records are added. 0: no limit.
 	MaxPeers int
+
+	// MaxTorrents is about how many torrents the store is to hold. Expire gives up those
+	// without peers, which are kept for their completed count, where there are more than 15
+	// of 16 that it says. An announce of another one beyond it is answered, and not
+	// recorded. They are counted with the peers, every ten seconds where they are nearly so
+	// many, else every ten minutes, or when they expire. 0: no limit.
+	MaxTorrents int
 
 	// Waiting is the most announces and scrapes that are under way at once: one more is
 	// refused with swarm.ErrBusy. 0: 4,096. As many changes again may be under way for
@@ -106,7 +115,6 @@ const (
 var (
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	prefixName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}){0,3}$`)
-	regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 )
 
 const usage = "write s3://BUCKET/PREFIX?region=REGION"
@@ -118,7 +126,7 @@ func ParseURL(text string) (Options, error) {
 	u, err := url.Parse(text)
 	switch {
 	case strings.Contains(text, "@"): // nothing else has one; a password may be cut up by its characters
-		return Options{}, errors.New("it has a user or a password: take them out, and " + howToGiveCredentials)
+		return Options{}, errors.New("it has a user or a password: take them out, and " + faraway.GiveCredentials)
 	case err != nil:
 		return Options{}, errors.New("it is no URL: " + usage)
 	case u.Scheme != "s3":
@@ -127,24 +135,8 @@ func ParseURL(text string) (Options, error) {
 		return Options{}, errors.New("it has a #: " + usage)
 	}
 	o := Options{Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return Options{}, errors.New("what follows the ? cannot be read: write it as region=REGION&endpoint=URL")
-	}
-	for key, list := range values {
-		if len(list) != 1 {
-			return Options{}, fmt.Errorf("%s is there %d times: say it once", key, len(list))
-		}
-		switch key {
-		case "region":
-			o.Region = list[0]
-		case "endpoint":
-			o.Endpoint = list[0]
-		case "deletes":
-			o.Deletes = Deletes(list[0])
-		default:
-			return Options{}, fmt.Errorf("it has no option %q: there are region, endpoint and deletes", key)
-		}
+	if err := faraway.ReadSettings(u.RawQuery, o.settings()...); err != nil {
+		return Options{}, err
 	}
 	return o, o.check()
 }
@@ -156,63 +148,37 @@ func (o *Options) check() error {
 		return fmt.Errorf("%q is no name of a bucket: it has 3 to 63 small letters, digits, dots and dashes", o.Bucket)
 	case o.Prefix != "" && !prefixName.MatchString(o.Prefix):
 		return fmt.Errorf("%.100q is no prefix: it has up to 4 parts of letters, digits, dots, dashes and underlines, with slashes between", o.Prefix)
-	case o.Region != "" && !regionName.MatchString(o.Region):
-		return fmt.Errorf("region %q is none: write it as eu-central-1", o.Region)
 	case o.Deletes != DeletesAuto && o.Deletes != DeletesConditional && o.Deletes != DeletesNever:
 		return fmt.Errorf("deletes=%.40s is not understood: it is %s or %s", o.Deletes, DeletesConditional, DeletesNever)
-	case o.Endpoint == "":
-		return nil
 	}
-	u, err := url.Parse(o.Endpoint)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("endpoint %q is no URL of a server: write it as http://127.0.0.1:7070", hideUser(o.Endpoint))
-	case u.User != nil:
-		return errors.New("the endpoint has a user or a password: take them out, and " + howToGiveCredentials)
-	}
-	return nil
+	return faraway.CheckPlace(o.Region, o.Endpoint, "http://127.0.0.1:7070")
 }
 
-// hideUser is what of a URL may be shown.
-func hideUser(text string) string {
-	if at := strings.LastIndexByte(text, '@'); at >= 0 {
-		return "..." + text[at:]
-	}
-	return text
+// settings are what the URL may say.
+func (o *Options) settings() []faraway.Setting {
+	return []faraway.Setting{{Name: "region", To: &o.Region}, {Name: "endpoint", To: &o.Endpoint}, {Name: "deletes", To: (*string)(&o.Deletes)}}
 }
 
 // String is the URL of the store. There is no secret in it.
 func (o Options) String() string {
-	values := url.Values{}
-	for key, value := range map[string]string{"region": o.Region, "endpoint": hideUser(o.Endpoint), "deletes": string(o.Deletes)} {
-		if value != "" {
-			values.Set(key, value)
-		}
-	}
 	text := "s3://" + o.Bucket
 	if o.Prefix != "" {
 		text += "/" + o.Prefix
 	}
-	if len(values) > 0 {
-		text += "?" + readable.Replace(values.Encode())
-	}
-	return text
+	return text + faraway.WriteSettings(o.settings()...)
 }
-
-// readable takes back what need not be escaped in the options of a URL.
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/")
 
 // withDefaults fills in what is not said.
 func (o Options) withDefaults() Options {
-	orDefault(&o.Prefix, defaultPrefix)
-	orDefault(&o.Waiting, defaultWaiting)
-	orDefault(&o.Requests, defaultRequests)
-	orDefault(&o.Attempt, defaultAttempt)
-	orDefault(&o.Patience, defaultPatience)
-	orDefault(&o.SplitBytes, defaultSplitBytes)
-	orDefault(&o.SplitConflicts, defaultSplitConflicts)
-	orDefault(&o.PartAge, defaultPartAge)
-	orDefault(&o.CacheBytes, defaultCacheBytes)
+	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
+	o.Waiting = cmp.Or(o.Waiting, defaultWaiting)
+	o.Requests = cmp.Or(o.Requests, defaultRequests)
+	o.Attempt = cmp.Or(o.Attempt, defaultAttempt)
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
+	o.SplitBytes = cmp.Or(o.SplitBytes, defaultSplitBytes)
+	o.SplitConflicts = cmp.Or(o.SplitConflicts, defaultSplitConflicts)
+	o.PartAge = cmp.Or(o.PartAge, defaultPartAge)
+	o.CacheBytes = cmp.Or(o.CacheBytes, defaultCacheBytes)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -220,13 +186,6 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	return o
-}
-
-func orDefault[V comparable](value *V, otherwise V) {
-	var zero V
-	if *value == zero {
-		*value = otherwise
-	}
 }
 
 // trustsRemovals reports whether blank objects are removed.

@@ -17,10 +17,18 @@ const restoreStep = 2048
 
 // Restore is documented at [swarm.Restorer].
 func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
+	full := s.totals.Full()
+	if full.Torrents {
+		if _, known, err := s.Counts(ctx, snapshot.InfoHash); err != nil {
+			return err
+		} else if !known {
+			return fmt.Errorf("%w: torrent %v is left out", swarm.ErrFull, snapshot.InfoHash)
+		}
+	}
 	if err := s.restoreCompleted(ctx, snapshot.InfoHash, snapshot.Downloaded); err != nil {
 		return err
 	}
-	if len(snapshot.Peers) > 0 && s.totals.Full() {
+	if len(snapshot.Peers) > 0 && full.Peers {
 		return fmt.Errorf("%w: %d peers of %v are left out", swarm.ErrFull, len(snapshot.Peers), snapshot.InfoHash)
 	}
 	for some := range slices.Chunk(snapshot.Peers, restoreStep) {
@@ -30,7 +38,9 @@ func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
 			peers[i], kinds[i] = peerOf(&some[i]), some[i].Kind
 			at[i] = peers[i].at
 		}
+		isFirst := false
 		err := s.changeMany(ctx, snapshot.InfoHash, at, func(n *node, which []int) (changed bool) {
+			isFirst = isFirst || n.blank()
 			for _, i := range which {
 				group, at, known := n.find(&at[i])
 				if isNew[i] = !known; !known || n.peers[group][at].last < peers[i].last {
@@ -45,8 +55,11 @@ func (s *Store) Restore(ctx context.Context, snapshot swarm.Snapshot) error {
 		}
 		for i := range isNew {
 			if isNew[i] {
-				s.totals.Came()
+				s.totals.PeerCame()
 			}
+		}
+		if isFirst {
+			s.totals.TorrentCame()
 		}
 	}
 	return nil
@@ -73,13 +86,18 @@ func (s *Store) restoreCompleted(ctx context.Context, h bittorrent.InfoHash, com
 		for i := range parts[1:] {
 			others += parts[1+i].completed
 		}
+		isFirst := false
 		_, err = s.swarms.change(ctx, key, func(n *node) bool {
+			isFirst = len(above) == 0 && n.blank()
 			if n.completed >= completed-min(others, completed) {
 				return false
 			}
 			n.completed = completed - others
 			return true
 		})
+		if isFirst && err == nil {
+			s.totals.TorrentCame()
+		}
 		if again, err := c.follow(ctx, key, above, err); !again {
 			return err
 		}

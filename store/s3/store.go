@@ -35,6 +35,7 @@ type Store struct {
 	waiting  chan struct{}    // a place for each announce and scrape under way
 	chance   *chance
 	totals   *faraway.Totals
+	limit    *faraway.TorrentLimit
 	life     context.Context // ends with Close
 	end      context.CancelFunc
 }
@@ -55,6 +56,7 @@ func newStore(s *server, o *Options) *Store {
 	}
 	store.life, store.end = context.WithCancel(context.Background())
 	store.totals = newTotals(store, o)
+	store.limit = newLimit(store, o)
 	store.swarms = keeper[*node]{
 		server: s, cache: newCache[*node](cache), most: changes,
 		decode: decode, absent: absentNode, refuse: refuseNode, store: store.storeNode,
@@ -124,9 +126,6 @@ func (s *Store) leave(err *error) {
 	}
 }
 
-// warnPeers is what a newcomer is told at the limit of peers.
-const warnPeers = "this tracker is at its limit of peers: it cannot tell others of you now"
-
 // Announce is documented at [swarm.Store]. It writes one object, with the announces that
 // wait for it, and reads it before where another tracker may have changed it.
 func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply) (err error) {
@@ -142,8 +141,11 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	if err != nil {
 		return err
 	}
-	if w.isNew && !w.refused {
-		s.totals.Came()
+	if w.isNew && w.warning == "" {
+		s.totals.PeerCame()
+	}
+	if w.isFirst && w.warning == "" {
+		s.totals.TorrentCame()
 	}
 	v, err := s.view(ctx, a.InfoHash, key, n)
 	if err != nil {
@@ -151,8 +153,8 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	}
 	c := v.all.scrape()
 	r.Complete, r.Incomplete, r.Downloaded = c.Complete, c.Incomplete, c.Downloaded
-	if w.refused {
-		r.Warning = warnPeers
+	if w.warning != "" {
+		r.Warning = w.warning
 	}
 	return s.choose(ctx, v, w, r)
 }
@@ -160,7 +162,7 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 // choose tells a peer of others.
 func (s *Store) choose(ctx context.Context, v *view, w *recording, r *swarm.Reply) error {
 	asker := v.position(&w.at)
-	if s.replicas != nil && !w.refused && (v.all.located || w.announce.Location != nil) {
+	if s.replicas != nil && w.warning == "" && (v.all.located || w.announce.Location != nil) {
 		return s.replicas.Announce(ctx, w.announce, r, v, asker)
 	}
 	if w.announce.Event != bittorrent.EventStopped {
@@ -173,21 +175,26 @@ func (s *Store) choose(ctx context.Context, v *view, w *recording, r *swarm.Repl
 type recording struct {
 	announce *swarm.Announce
 	at       place
-	full     bool // nobody new is recorded
+	full     faraway.Full // nobody new is recorded
 
-	isNew, refused bool // as it turned out
+	isNew, isFirst bool   // as it turned out: the peer, and of its torrent
+	warning        string // "": it is recorded
 }
 
 // apply is documented at [change].
-func (w *recording) apply(n *node) bool {
+func (w *recording) apply(n *node, alone bool) bool {
 	a := w.announce
 	group, i, known := n.find(&w.at)
-	w.isNew, w.refused = !known, false
+	w.isNew, w.isFirst, w.warning = !known, alone && n.blank(), ""
 	switch {
 	case a.Event == bittorrent.EventStopped:
+		w.isNew, w.isFirst = false, false
 		return n.remove(&w.at)
-	case !known && w.full:
-		w.refused = true
+	case w.isFirst && w.full.Torrents:
+		w.warning = faraway.WarnTorrents
+		return false
+	case !known && w.full.Peers:
+		w.warning = faraway.WarnPeers
 		return false
 	}
 	p := peer{

@@ -9,13 +9,13 @@ import (
 	"waggle/swarm"
 )
 
-// firstCount is how long after the start peers are counted for the limit first: each
+// firstCount is how long after the start is counted for the limits first: each
 // environment of a function starts anew, and most do not live for long.
 const firstCount = time.Minute
 
 func newTotals(s *Store, o *Options) *faraway.Totals {
 	return faraway.NewTotals(faraway.TotalsOptions{
-		Count: s.countAll, Age: o.TotalsAge, Most: o.MaxPeers, First: o.Now().Add(firstCount), Life: s.life, Now: o.Now, Log: o.Log,
+		Count: s.countAll, Age: o.TotalsAge, MostPeers: o.MaxPeers, MostTorrents: o.MaxTorrents, First: o.Now().Add(firstCount), Life: s.life, Now: o.Now, Log: o.Log,
 	})
 }
 

@@ -154,12 +154,13 @@ func (c *chase) lost(err error) error {
 	return nil
 }
 
-// changeOne changes the object that a peer belongs to, and returns it.
-func (s *Store) changeOne(ctx context.Context, h bittorrent.InfoHash, at *place, apply func(*node) bool) (key string, n *node, err error) {
+// changeOne changes the object that a peer belongs to, and returns it. Alone is one that has
+// all of a swarm.
+func (s *Store) changeOne(ctx context.Context, h bittorrent.InfoHash, at *place, apply func(n *node, alone bool) bool) (key string, n *node, err error) {
 	hash := at.hash(&h)
 	for c := (chase{Store: s}); c.goesOn(); {
 		key, above := s.find(&h, hash)
-		n, err := s.swarms.change(ctx, key, apply)
+		n, err := s.swarms.change(ctx, key, func(n *node) bool { return apply(n, len(above) == 0) })
 		if again, err := c.follow(ctx, key, above, err); !again {
 			return key, n, err
 		}

@@ -143,6 +143,7 @@ func refuse(w http.ResponseWriter, status int, code string) {
 }
 
 func TestServerThatRefusesAndForgetsToAnswerLosesNobody(t *testing.T) {
+	t.Parallel() // it waits more than it does
 	o := versitygw.newPrefix()
 	open(t, o) // proved through the server itself
 	var all, puts, slow, changed, lost atomic.Int64

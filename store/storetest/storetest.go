@@ -8,7 +8,8 @@
 //
 // A store that keeps no details of peers (their ids, what they transferred) calls
 // [RunWithoutDetails]. One that keeps rosters calls [RunLocated] as well, and one that
-// others can be copied into [RunRestore].
+// others can be copied into [RunRestore], and one that has a limit of torrents
+// [RunTorrentLimit].
 //
 // The function is called many times, and closes nothing itself: the suite closes
 // what it opened.
@@ -17,6 +18,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -31,12 +33,32 @@ import (
 type Open func(t *testing.T) swarm.Store
 
 // Run runs the whole suite.
-func Run(t *testing.T, open Open) {
-	run(t, open, slices.Concat(behaviours, details))
+func Run(t *testing.T, open Open) { RunOfSize(t, open, Whole) }
+
+// Size is how much of the longest behaviours is done.
+type Size struct {
+	Swarm  int // peers of the largest swarm
+	Asking int // of these every so many asks for peers, as it announces
+	Rounds int // announces by which chances are measured
+	Each   int // peers of each of 16 that write at once
+}
+
+// Whole is the size of Run, some 20,000 requests. Small is for stores that take a
+// millisecond or more for each, where a longer test has the whole.
+var (
+	Whole = Size{Swarm: 3000, Asking: 1, Rounds: 4000, Each: 50}
+	Small = Size{Swarm: 700, Asking: 8, Rounds: 1000, Each: 16}
+)
+
+// RunOfSize runs the whole suite, of which the longest behaviours are as long as is said.
+func RunOfSize(t *testing.T, open Open, size Size) {
+	run(t, open, slices.Concat(behaviours, size.behaviours(), details))
 }
 
 // RunWithoutDetails runs what does not need details of peers to be kept.
-func RunWithoutDetails(t *testing.T, open Open) { run(t, open, behaviours) }
+func RunWithoutDetails(t *testing.T, open Open) {
+	run(t, open, slices.Concat(behaviours, Whole.behaviours()))
+}
 
 type behaviour struct {
 	name string
@@ -54,7 +76,6 @@ var (
 		{"AnswerHoldsTheFamiliesAskedFor", familiesAskedFor},
 		{"NumWantBoundsTheAnswer", numWantBounds},
 		{"SeedersComeFirstInUpToHalfOfTheAnswer", seedersFirst},
-		{"EveryPeerIsAsLikelyAsAnother", uniform},
 		{"StoppedPeerIsGone", stoppedPeerIsGone},
 		{"StopOfAnUnknownPeerLeavesNothingBehind", stopOfUnknown},
 		{"LeecherThatCompletesBecomesSeederAndIsCountedOnce", completes},
@@ -64,14 +85,20 @@ var (
 		{"SilentPeersExpire", silentPeersExpire},
 		{"ScrapeOfUnknownTorrentIsZero", scrapeUnknown},
 		{"EndedContextStopsExpiryAndListing", endedContext},
-		{"ConcurrentAnnouncesLoseNobody", concurrent},
-		{"BigSwarmsGrowAndShrinkAndStayWhole", bigSwarms},
 	}
 	details = []behaviour{
 		{"IDsComeWithThePeersWhereWanted", idsWanted},
 		{"SwarmsYieldsWhatWasAnnounced", swarmsYields},
 	}
 )
+
+func (s Size) behaviours() []behaviour {
+	return []behaviour{
+		{"EveryPeerIsAsLikelyAsAnother", s.uniform},
+		{"ConcurrentAnnouncesLoseNobody", s.concurrent},
+		{"BigSwarmsGrowAndShrinkAndStayWhole", s.bigSwarms},
+	}
+}
 
 func run(t *testing.T, open Open, behaviours []behaviour) {
 	runEach(t, open, behaviours)
@@ -303,33 +330,34 @@ func seedersFirst(t *testing.T, s swarm.Store) {
 	}
 }
 
-// uniform announces often enough that a peer which is favoured by a fifth is
-// found out, and one that is not is accused less than once in a billion runs:
-// the bound is six standard deviations.
-func uniform(t *testing.T, s swarm.Store) {
-	const peers, rounds, want = 30, 4000, 7
+// uniform announces often enough that a peer which is favoured by a fifth, or by a third
+// where it is small, is found out, and one that is not is accused less than once in a
+// billion runs: the bound is six standard deviations.
+func (s Size) uniform(t *testing.T, store swarm.Store) {
+	const peers, want = 30, 7
 	for n := range peers {
 		a := announce(hash(1), n)
 		if n%3 == 0 {
 			onIPv6(a)
 		}
-		do(t, s, a)
+		do(t, store, a)
 	}
 	asker := announce(hash(1), 1000)
 	asker.NumWant = want
 	told := map[netip.AddrPort]int{}
-	for range rounds {
-		for addr := range do(t, s, asker).Peers.All() {
+	for range s.Rounds {
+		for addr := range do(t, store, asker).Peers.All() {
 			told[addr]++
 		}
 	}
 	if len(told) != peers {
 		t.Errorf("%d of %d peers were ever told of", len(told), peers)
 	}
-	const mean, bound = rounds * want / peers, 6 * 27 // sqrt(4000 x 7/30 x 23/30) < 27
+	const share = float64(want) / peers
+	mean, bound := share*float64(s.Rounds), 6*math.Sqrt(share*(1-share)*float64(s.Rounds))
 	for addr, n := range told {
-		if n < mean-bound || n > mean+bound {
-			t.Errorf("%v was told of %d times, want %d +- %d", addr, n, mean, bound)
+		if math.Abs(float64(n)-mean) > bound {
+			t.Errorf("%v was told of %d times, want %.0f +- %.0f", addr, n, mean, bound)
 		}
 	}
 }
@@ -520,15 +548,21 @@ func endedContext(t *testing.T, s swarm.Store) {
 
 // bigSwarms takes a swarm through every size up to some thousands and back, with
 // peers that change their kind on the way.
-func bigSwarms(t *testing.T, s swarm.Store) {
-	const most = 3000
+func (s Size) bigSwarms(t *testing.T, store swarm.Store) {
+	most := s.Swarm
+	say := func(n int, a *swarm.Announce) {
+		if n%s.Asking != 0 {
+			a.NumWant = 0
+		}
+		do(t, store, a)
+	}
 	for n := range most {
-		do(t, s, announce(hash(1), n))
+		say(n, announce(hash(1), n))
 		if n%3 == 0 {
-			do(t, s, seeder(hash(1), n/2))
+			say(n, seeder(hash(1), n/2))
 		}
 		if n%5 == 0 {
-			do(t, s, onIPv6(announce(hash(1), n)))
+			say(n, onIPv6(announce(hash(1), n)))
 		}
 	}
 	seeders := 0
@@ -537,43 +571,43 @@ func bigSwarms(t *testing.T, s swarm.Store) {
 			seeders++
 		}
 	}
-	wantCounts(t, s, hash(1), bittorrent.ScrapeCounts{
+	wantCounts(t, store, hash(1), bittorrent.ScrapeCounts{
 		Complete: uint32(seeders), Incomplete: uint32(most - seeders + most/5), Downloaders: uint32(most - seeders + most/5),
 	})
 	for n := range most {
 		a := announce(hash(1), (n*7919)%most) // in another order
 		a.Event = bittorrent.EventStopped
-		do(t, s, a)
+		do(t, store, a)
 		if n%5 == 0 {
 			b := onIPv6(announce(hash(1), n))
 			b.Event = bittorrent.EventStopped
-			do(t, s, b)
+			do(t, store, b)
 		}
 	}
-	wantTotals(t, s, swarm.Totals{})
+	wantTotals(t, store, swarm.Totals{})
 }
 
-func concurrent(t *testing.T, s swarm.Store) {
-	const writers, each = 16, 50
+func (s Size) concurrent(t *testing.T, store swarm.Store) {
+	const writers = 16
 	var group sync.WaitGroup
 	for w := range writers {
 		group.Go(func() {
-			for i := range each {
-				a := announce(hash(1), w*each+i)
+			for i := range s.Each {
+				a := announce(hash(1), w*s.Each+i)
 				a.Event = bittorrent.EventStarted
 				var r swarm.Reply
-				if err := s.Announce(context.Background(), a, &r); err != nil {
+				if err := store.Announce(context.Background(), a, &r); err != nil {
 					t.Error(err)
 				}
 				a.Left, a.Event = 0, bittorrent.EventCompleted
 				r.Reset()
-				if err := s.Announce(context.Background(), a, &r); err != nil {
+				if err := store.Announce(context.Background(), a, &r); err != nil {
 					t.Error(err)
 				}
 				if i%2 == 0 {
 					a.Event = bittorrent.EventStopped
 					r.Reset()
-					if err := s.Announce(context.Background(), a, &r); err != nil {
+					if err := store.Announce(context.Background(), a, &r); err != nil {
 						t.Error(err)
 					}
 				}
@@ -581,5 +615,6 @@ func concurrent(t *testing.T, s swarm.Store) {
 		})
 	}
 	group.Wait()
-	wantCounts(t, s, hash(1), bittorrent.ScrapeCounts{Complete: writers * each / 2, Downloaded: writers * each})
+	all := uint32(writers * s.Each)
+	wantCounts(t, store, hash(1), bittorrent.ScrapeCounts{Complete: all / 2, Downloaded: all})
 }

@@ -4,7 +4,7 @@
 -- far as the tracker knows, or '' where the key is not the torrent's own, 9 a random
 -- number, and perhaps 10 flags, 11 the record that the peer had in another part.
 -- Flags: c the download is complete now; m the peer is located; k refuse a peer that is not
--- known; f add nobody.
+-- known; f add nobody; n add no torrent.
 local t, addr, group, last, flags = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[10] or ''
 local c = counts(t)
 local home = ARGV[8] ~= ''
@@ -19,10 +19,16 @@ end
 if not here and flags ~= '' then
   if string.find(flags, 'k', 1, true) then
     return {'stranger'}
-  elseif not old and string.find(flags, 'f', 1, true) then
-    local out = {'full ' .. line(c)}
-    sample(out, t, c, ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[9])
-    return out
+  elseif not old then
+    local limit = string.find(flags, 'f', 1, true) and 'full '
+    if home and string.find(flags, 'n', 1, true) and redis.call('EXISTS', t) == 0 then
+      limit = 'crowded '
+    end
+    if limit then
+      local out = {limit .. line(c)}
+      sample(out, t, c, ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[9])
+      return out
+    end
   end
 end
 local first = last
