@@ -41,7 +41,7 @@ func (h wireHost) Broadcast(messages ...[]byte) {
 		}
 	}
 }
-func (wireHost) Changed(*Row)                         {}
+func (wireHost) Changed(*Row, time.Time)              {}
 func (wireHost) Completed(bittorrent.InfoHash, int64) {}
 func (h wireHost) Finished(*Request, error)           { h.w.done++ }
 func (wireHost) Happened(Event)                       {}

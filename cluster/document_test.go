@@ -134,7 +134,7 @@ func FuzzMessage(f *testing.F) {
 	request := Request{Source: row.Addr}
 	for _, b := range [][]byte{
 		appendKeepalive(nil, ID{1}), appendElection(nil, ID{1}), hello.append(nil), appendSync(nil, typeReady, id, bittorrent.InfoHash{}),
-		appendSync(nil, typeCommit, id), appendStamp(nil, id, 1, 1), question.append(nil), appendDigests(nil, 1, 0, &[fanOut]uint64{}),
+		appendSync(nil, typeCommit, id), appendStamp(nil, id, stamp{1, 1}, 2), question.append(nil), appendDigests(nil, 1, 0, &[fanOut]uint64{}),
 		some.append(nil), appendPull(nil, typePull, 1, 2, 3), request.append(nil, 1),
 	} {
 		f.Add(b)

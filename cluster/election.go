@@ -140,11 +140,16 @@ func (n *Node) becomeSlave(m *member) {
 	}
 	n.resign()
 	n.role, n.master, n.pull = Slave, m.addr, nil
-	n.aligned = false
-	n.pulled, n.tenure, n.stampOf = 0, n.clusterNow(), Transaction{}
 	n.happened(BecameSlave, m.addr, m.id, "")
-	n.sayPulled()
+	n.beNew()
 	n.sayReady()
+}
+
+// beNew has the master take this slave for a new one: it gives it its time, and asks what it has.
+func (n *Node) beNew() {
+	n.aligned, n.pull, n.pulled = false, nil, 0
+	n.tenure, n.stampOf = n.clusterNow(), Transaction{}
+	n.sayPulled()
 }
 
 // becomeMaster has this instance learn what its members have, and answer then.

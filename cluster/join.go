@@ -159,7 +159,8 @@ func (n *Node) join() {
 	}
 	master := n.members[j.from]
 	if master == nil || master.id == (ID{}) {
-		return // it has said nothing of itself yet
+		j.came, j.checked = n.now, false // its first KA message is on its way
+		return
 	}
 	for _, t := range list {
 		row := Row{InfoHash: t.InfoHash, Addr: netip.AddrPortFrom(netip.AddrFrom4(t.Host), t.Port), Left: 1, Bare: true}

@@ -47,8 +47,9 @@ type Host interface {
 	Broadcast(messages ...[]byte)
 
 	// Changed tells of a peer that has come, has other figures or was seen again; or has left or
-	// was silent for too long, if it is Gone. The row is good during the call.
-	Changed(r *Row)
+	// was silent for too long, if it is Gone; and when it was seen, by this instance's clock. The
+	// row is good during the call.
+	Changed(r *Row, seen time.Time)
 
 	// Completed tells how many downloads of a torrent were completed.
 	Completed(h bittorrent.InfoHash, n int64)
@@ -262,8 +263,8 @@ func (n *Node) receive(from netip.AddrPort, b []byte) (bool, error) {
 		r, heardAt, err := parseForward(b)
 		return err == nil && n.forwarded(from, &r, heardAt), err
 	case typeStamp:
-		t, at, count, err := parseStamp(b)
-		return err == nil && n.takeStamp(from, t, at, count), err
+		t, s, at, err := parseStamp(b)
+		return err == nil && n.takeStamp(from, t, s, at), err
 	case typeAsk:
 		a, err := parseAsk(b)
 		return err == nil && n.asked(from, &a), err
@@ -310,12 +311,14 @@ func (n *Node) sweep() {
 			if !r.Gone && !r.Count {
 				gone := *r
 				gone.Gone = true
-				n.host.Changed(&gone)
+				n.changed(&gone)
 			}
 		})
 		n.swept = (n.swept + 1) % leaves
 	}
 }
+
+func (n *Node) changed(r *Row) { n.host.Changed(r, time.UnixMicro(r.Stamp-n.ahead)) }
 
 func (n *Node) send(to netip.AddrPort, messages ...[]byte) { n.host.Send(to, messages...) }
 

@@ -162,7 +162,7 @@ func (n *Node) take(r *Row) bool {
 	if r.Count {
 		n.host.Completed(r.InfoHash, n.table.completed(r.InfoHash))
 	} else {
-		n.host.Changed(r)
+		n.changed(r)
 	}
 	return true
 }

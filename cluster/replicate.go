@@ -46,7 +46,8 @@ type transaction struct {
 // progress is how far a member is with a request.
 type progress struct{ ready, done bool }
 
-// stamp is what a master says of a commit.
+// stamp is what a master says of a commit: when the request was heard, and how many downloads
+// of the torrent were completed under it, 0 if this is none.
 type stamp struct{ at, count int64 }
 
 // pending is a request that waits for a master to commit it.
@@ -118,7 +119,7 @@ func (n *Node) Heard(now time.Time, r *Request) {
 		n.figures.Bad++
 	case n.role == Newcomer || now.Before(n.deaf):
 	case n.role == Master && n.serving && !n.electing:
-		n.propose(r, row.cursor(), origin{})
+		n.propose(r, row.cursor(), origin{heardAt: n.clusterNow()})
 	default:
 		n.keep(r, false, n.clusterNow())
 	}
@@ -136,7 +137,7 @@ func (n *Node) Propose(now time.Time, r *Request) {
 	case now.Before(n.deaf):
 		n.host.Finished(r, ErrNobody)
 	case n.role == Master && n.serving && !n.electing:
-		n.propose(r, row.cursor(), origin{spread: true, client: true})
+		n.propose(r, row.cursor(), origin{spread: true, client: true, heardAt: n.clusterNow()})
 	default:
 		if !n.keep(r, true, n.clusterNow()) {
 			n.host.Finished(r, ErrBusy)
@@ -150,7 +151,7 @@ func (n *Node) forwarded(from netip.AddrPort, r *Request, heardAt int64) bool {
 	m := n.members[from]
 	row, _, ok := peerOf(r)
 	switch {
-	case !ok || m == nil || m.id == (ID{}) || n.electing || heardAt > n.clusterNow()+n.t.Keepalive.Microseconds():
+	case !ok || m == nil || m.id == (ID{}) || n.electing || heardAt > n.clusterNow()+n.doubt():
 		return false
 	case n.role == Master && n.serving:
 		n.propose(r, row.cursor(), origin{asker: from, spread: true, heardAt: heardAt})
@@ -231,12 +232,18 @@ func (n *Node) proposeAgain() {
 	}
 }
 
+// doubt is by how much the times of members may differ, in microseconds.
+func (n *Node) doubt() int64 { return n.t.Keepalive.Microseconds() }
+
+// isFresh reports whether a request was heard so lately that the master's own time counts.
+func (n *Node) isFresh(heardAt int64) bool { return n.clusterNow()-heardAt < n.doubt() }
+
 // late reports whether a request that waited is not to be committed any more, and tells its
 // client so.
 func (n *Node) late(p *pending) bool {
 	row, _, _ := peerOf(&p.request)
 	old := n.table.get(row.cursor())
-	is := old != nil && !old.Bare && old.Stamp >= p.heardAt && !n.done.has(p.request.Transaction())
+	is := old != nil && !old.Bare && old.Stamp >= p.heardAt+n.doubt() && !n.done.has(p.request.Transaction())
 	if is && p.answer {
 		n.host.Finished(&p.request, ErrNobody)
 	}
@@ -248,7 +255,7 @@ type origin struct {
 	asker   netip.AddrPort // the slave that answers it; not valid: this instance does
 	spread  bool           // others may not have heard it
 	client  bool           // it is of a client of this instance
-	heardAt int64          // when it was heard, in the cluster's time; 0: now
+	heardAt int64          // when it was heard, in the cluster's time
 }
 
 // propose commits a request.
@@ -278,7 +285,7 @@ func (n *Node) propose(r *Request, peer cursor, o origin) {
 		return
 	case x == nil:
 		x = &transaction{request: *r, id: id, peer: peer, began: n.now, spread: o.spread}
-		if x.stamp.at = o.heardAt; o.heardAt == 0 {
+		if x.stamp.at = o.heardAt; n.isFresh(o.heardAt) {
 			n.last = max(n.last+1, n.clusterNow())
 			x.stamp.at = n.last
 		}
@@ -348,6 +355,9 @@ func (n *Node) commitOwn(x *transaction) {
 	x.committed = true
 	row, event, _ := peerOf(&x.request)
 	old := n.table.get(row.cursor())
+	if old != nil && !old.Bare && old.Stamp >= x.stamp.at && old.Stamp < x.stamp.at+n.doubt() {
+		x.stamp.at = old.Stamp + 1 // as far as times can tell it is the later one
+	}
 	if event == bittorrent.EventCompleted && row.Left == 0 && (old == nil || old.Bare || old.Gone || old.Left > 0) {
 		count := Row{InfoHash: row.InfoHash, Count: true, PeerID: bittorrent.PeerID(n.id)}
 		x.stamp.count = 1
@@ -360,7 +370,7 @@ func (n *Node) commitOwn(x *transaction) {
 	x.delay = n.t.FirstTry
 	x.again = n.now.Add(x.delay)
 	if len(x.wait) > 0 {
-		n.host.Broadcast(appendStamp(nil, x.id, x.stamp.at, x.stamp.count), appendSync(nil, typeCommit, x.id))
+		n.host.Broadcast(appendStamp(nil, x.id, x.stamp, n.clusterNow()), appendSync(nil, typeCommit, x.id))
 	}
 }
 
@@ -459,6 +469,9 @@ func (n *Node) finished(from netip.AddrPort, id Transaction) bool {
 		if p == nil || !p.answer {
 			return false
 		}
+		if !p.committed && !n.hasIt(p) {
+			return true // it is not a member yet, and will have it by pulling
+		}
 		delete(n.heard, id)
 		n.host.Finished(&p.request, nil)
 		return true
@@ -466,12 +479,23 @@ func (n *Node) finished(from netip.AddrPort, id Transaction) bool {
 	return false
 }
 
-// takeStamp takes the time of a commit, which comes right before it.
-func (n *Node) takeStamp(from netip.AddrPort, id Transaction, at, count int64) bool {
+// hasIt reports whether a pull has brought what a request of before asked for.
+func (n *Node) hasIt(p *pending) bool {
+	row, _, _ := peerOf(&p.request)
+	have := n.table.get(row.cursor())
+	return have != nil && !have.Bare && have.Stamp >= p.heardAt-n.doubt()
+}
+
+// takeStamp takes the time of a commit, which comes right before it. A master that goes by
+// another time than it did was not master meanwhile: this slave is a new one to it.
+func (n *Node) takeStamp(from netip.AddrPort, id Transaction, s stamp, now int64) bool {
 	if n.role != Slave || from != n.master {
 		return false
 	}
-	n.stampOf, n.stamp = id, stamp{at, count}
+	if by := now - n.clusterNow(); n.aligned && max(by, -by) > 2*n.t.Keepalive.Microseconds() {
+		n.beNew()
+	}
+	n.stampOf, n.stamp = id, s
 	return true
 }
 
@@ -642,6 +666,6 @@ func (n *Node) resend(x *transaction) {
 			n.send(to, n.out)
 			continue
 		}
-		n.send(to, n.out, appendStamp(nil, x.id, x.stamp.at, x.stamp.count), appendSync(nil, typeCommit, x.id))
+		n.send(to, n.out, appendStamp(nil, x.id, x.stamp, n.clusterNow()), appendSync(nil, typeCommit, x.id))
 	}
 }

@@ -238,7 +238,7 @@ func (i *instance) Broadcast(messages ...[]byte) {
 	}
 }
 
-func (i *instance) Changed(r *Row) {
+func (i *instance) Changed(r *Row, _ time.Time) {
 	i.w.note("%d: peer %d, request %d, gone %v, at %d", i.index, i.w.indexOf(r), r.Downloaded, r.Gone, r.Stamp)
 }
 

@@ -9,22 +9,21 @@ import (
 	"waggle/bittorrent"
 )
 
-// parseStamp reads a stamp. count is how many downloads of the torrent were complete under this
-// master then, 0 if the request completed none.
-func parseStamp(b []byte) (t Transaction, stamp, count int64, err error) {
+// parseStamp reads a stamp, and what the cluster's time was when it was sent.
+func parseStamp(b []byte) (t Transaction, s stamp, now int64, err error) {
 	if len(b) != stampLen {
-		return t, 0, 0, fmt.Errorf("%w: a stamp of %d bytes", errMessage, len(b))
+		return t, s, 0, fmt.Errorf("%w: a stamp of %d bytes", errMessage, len(b))
 	}
 	t = Transaction{binary.BigEndian.Uint64(b[4:]), bittorrent.Action(binary.BigEndian.Uint32(b[12:])), binary.BigEndian.Uint32(b[16:])}
-	stamp, count = int64(binary.BigEndian.Uint64(b[20:])), int64(binary.BigEndian.Uint64(b[28:]))
-	if stamp <= 0 || stamp > maxStamp || count < 0 {
-		return t, 0, 0, fmt.Errorf("%w: a stamp of %d", errMessage, stamp)
+	s.at, s.count, now = int64(binary.BigEndian.Uint64(b[20:])), int64(binary.BigEndian.Uint64(b[28:])), int64(binary.BigEndian.Uint64(b[36:]))
+	if min(s.at, now) <= 0 || max(s.at, now) > maxStamp || s.count < 0 {
+		return t, s, 0, fmt.Errorf("%w: a stamp of %d at %d", errMessage, s.at, now)
 	}
-	return t, stamp, count, nil
+	return t, s, now, nil
 }
 
 const (
-	stampLen   = 36
+	stampLen   = 44
 	cursorLen  = 20 + 16 + 2 + 20
 	askLen     = 4 + 4 + 4 + 8 + cursorLen
 	digestsLen = 4 + 4 + 4 + fanOut*8
@@ -39,10 +38,12 @@ const (
 	maxStamp = 9_999_999_999_000_000
 )
 
-func appendStamp(dst []byte, t Transaction, stamp, count int64) []byte {
+func appendStamp(dst []byte, t Transaction, s stamp, now int64) []byte {
 	dst = appendSync(dst, typeStamp, t)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(stamp))
-	return binary.BigEndian.AppendUint64(dst, uint64(count))
+	for _, n := range [...]int64{s.at, s.count, now} {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
+	}
+	return dst
 }
 
 // ask asks for the digests of a node of the tree of digests, or for the rows of a leaf that

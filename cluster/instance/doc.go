@@ -1,0 +1,10 @@
+// Package instance runs a [cluster.Node]: it brings it messages and time, puts into the tracker
+// what it commits, and has announces wait until all instances have recorded them.
+//
+//	in := instance.Start(instance.Options{Node: .., Carrier: multicast, Tracker: t, Counts: store, ..})
+//	store := &instance.Store{Store: store, In: in} // for the tracker
+//	defer in.Close()
+//
+// One goroutine owns the node. What it sends while it takes in up to 256 messages goes out
+// together, in as few packets as hold it.
+package instance
