@@ -9,6 +9,11 @@ import (
 // ConnectMagic is the connection id of a connect request (BEP 15).
 const ConnectMagic uint64 = 0x41727101980
 
+// DocumentMagic is what seed document 003 has in the place of [ConnectMagic], for
+// requests to a multicast group. Its text has "OxFEELDEADBAADBEEF", which is no
+// number.
+const DocumentMagic uint64 = 0xFEE1DEADBAADBEEF
+
 // Action is the kind of a UDP packet (BEP 15).
 type Action uint32
 

@@ -18,7 +18,7 @@ const (
 	lonelyAfter   = time.Minute      // a peer that knows nobody asks again, unless the tracker says later
 	firstRetry    = 5 * time.Second  // after a failure; twice that after the next, and so on
 	lastRetry     = 5 * time.Minute  //
-	attemptLimit  = 75 * time.Second // for one tracker: BEP 15's first resends
+	attemptLimit  = 75 * time.Second // for one tracker: BEP 15's first resends; groups have limits of their own
 	stopLimit     = 5 * time.Second  // for the last word
 )
 
@@ -159,9 +159,7 @@ func (a *announcer) first(ctx context.Context, request *bittorrent.AnnounceReque
 	for _, tier := range a.tiers {
 		for i, url := range tier {
 			var response bittorrent.AnnounceResponse
-			limited, cancel := context.WithTimeout(ctx, attemptLimit)
-			err := a.post(limited, url, request, &response)
-			cancel()
+			err := a.post(ctx, url, request, &response)
 			if err == nil {
 				copy(tier[1:], tier[:i])
 				tier[0] = url

@@ -169,7 +169,7 @@ func TestHTTPTrackerThatAnswersBadlyIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(test.answer)
 			defer server.Close()
-			err := newTrackers("").post(t.Context(), server.URL+"/announce?key=1", &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+			err := newTrackers("", &Options{}).post(t.Context(), server.URL+"/announce?key=1", &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
@@ -204,14 +204,14 @@ func TestUDPTrackerMayLoseAPacketAndAnswerNonsenseBetween(t *testing.T) {
 		}
 	}()
 	defer func() { _ = conn.Close() }()
-	err = newTrackers("").post(t.Context(), "udp://"+conn.LocalAddr().String(), &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+	err = newTrackers("", &Options{}).post(t.Context(), "udp://"+conn.LocalAddr().String(), &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
 	if !errors.Is(err, bittorrent.Error("not today")) {
 		t.Errorf("error %v, want the tracker's", err)
 	}
 }
 
 func TestTrackerOverAnotherProtocolIsRefusedWithThoseThatAreKnown(t *testing.T) {
-	err := newTrackers("").post(t.Context(), "wss://tracker.example", &bittorrent.AnnounceRequest{}, &bittorrent.AnnounceResponse{})
+	err := newTrackers("", &Options{}).post(t.Context(), "wss://tracker.example", &bittorrent.AnnounceRequest{}, &bittorrent.AnnounceResponse{})
 	if err == nil || !strings.Contains(err.Error(), "udp, http and https") {
 		t.Errorf("error %v", err)
 	}

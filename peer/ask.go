@@ -13,23 +13,27 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/torrent"
 )
 
 // maxAnswer is the largest answer of an HTTP tracker in bytes.
 const maxAnswer = 1 << 20
 
-// trackers asks trackers, over UDP (BEP 15, 41) and HTTP (BEP 3, 7, 23).
+// trackers asks trackers, over UDP (BEP 15, 41), also by a multicast group, and
+// HTTP (BEP 3, 7, 23).
 type trackers struct {
-	agent string // User-Agent
-	http  *http.Client
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	agent  string // User-Agent
+	http   *http.Client
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	groups *groups
 }
 
-func newTrackers(agent string) *trackers {
+func newTrackers(agent string, o *Options) *trackers {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	return &trackers{
-		agent: agent,
-		dial:  dialer.DialContext,
+		agent:  agent,
+		dial:   dialer.DialContext,
+		groups: newGroups(o),
 		http: &http.Client{
 			Timeout: 30 * time.Second,
 			Transport: &http.Transport{
@@ -44,10 +48,15 @@ func newTrackers(agent string) *trackers {
 // post sends an announce to the tracker at a URL and reads its answer into out.
 // The error of a tracker that refuses is its reason.
 func (t *trackers) post(ctx context.Context, tracker string, a *bittorrent.AnnounceRequest, out *bittorrent.AnnounceResponse) error {
-	u, err := url.Parse(tracker)
+	u, err := torrent.ParseTracker(tracker)
 	if err != nil {
 		return err
 	}
+	if group, is := groupOf(u); is {
+		return t.groups.post(ctx, group, u.RequestURI(), a, out)
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
 	switch u.Scheme {
 	case "udp":
 		return t.postUDP(ctx, u, a, out)

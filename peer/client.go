@@ -37,6 +37,15 @@ type Options struct {
 	// client with a private torrent may have neither: see [Client.Add].
 	DHT, PEX bool
 
+	// MulticastInterface is the name of the network interface by which trackers are
+	// asked that are multicast groups, such as eth0. Empty: that of Addr, or of the
+	// route. An IPv6 group with a zone has its own.
+	MulticastInterface string
+
+	// MulticastTTL is how many networks such requests may pass: 1 is the local one,
+	// 2 to 255 go through multicast routers. 0: 1.
+	MulticastTTL int
+
 	// Version is what the peer calls itself to others, such as "0.1.0".
 	Version string
 
@@ -86,7 +95,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("port %d cannot be listened on: choose another one: %w", o.Port, err)
 	}
-	return &Client{options: o, lib: client, trackers: newTrackers("waggle/" + o.Version), key: rand.Uint32()}, nil
+	return &Client{options: o, lib: client, trackers: newTrackers("waggle/"+o.Version, &o), key: rand.Uint32()}, nil
 }
 
 // configure turns options into the library's.

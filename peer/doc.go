@@ -43,6 +43,13 @@
 // listened on again if it is free, so that a tracker, which knows peers by their
 // address, does not take who comes back after a kill for one more.
 //
+// A tracker may be a cluster behind a multicast group, such as
+// udp://239.192.0.69:6969/announce or udp://[ff02::69%eth0]:6969: whichever
+// instance is master answers, from its own address. Requests are sent again every
+// 15 seconds, so that a failover goes unnoticed, and after 75 seconds of silence
+// the tracker is held for down, the user is told, and it is tried again later, as
+// others are.
+//
 // A hybrid torrent is announced by its version 1 info hash alone. Web seeds and
 // trackers over WebSocket are not used.
 //
@@ -52,6 +59,8 @@
 //	torrent.go       a torrent's life: check, fetch, put in place, seed
 //	announce.go      when trackers are asked, and which
 //	ask.go           asking one, over UDP or HTTP
+//	multicast.go     asking a cluster by its multicast group, over the socket of
+//	                 multicast_socket.go
 //	data.go          opening files, and what of them is trusted
 //	files.go         reading and writing them; telling others' writes from ours
 //	layout.go        which bytes of a torrent are which file's

@@ -3,6 +3,7 @@ package peer
 import (
 	"testing"
 
+	"waggle/bittorrent"
 	"waggle/torrent"
 )
 
@@ -53,6 +54,38 @@ func FuzzMagnet(f *testing.F) {
 			if err := torrent.CheckTrackerURL(tier[0]); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// Whatever comes from the network is passed over, or answers what was asked.
+func FuzzAnswerOfAGroup(f *testing.F) {
+	f.Add(bittorrent.AppendUDPConnectResponse(nil, 7, 1), false, uint32(bittorrent.ActionConnect))
+	f.Add(announced(7, 60, "192.0.2.1:1"), false, uint32(bittorrent.ActionAnnounce))
+	f.Add(announced(7, 60, "[2001:db8::1]:1"), true, uint32(bittorrent.ActionAnnounce))
+	f.Add(bittorrent.AppendUDPError(nil, 7, "no"), false, uint32(bittorrent.ActionAnnounce))
+	f.Fuzz(func(t *testing.T, packet []byte, v6 bool, action uint32) {
+		action %= 2
+		r, ok := believe(packet, v6, bittorrent.Action(action), []uint32{6, 7})
+		if !ok {
+			return
+		}
+		if r.TransactionID != 6 && r.TransactionID != 7 {
+			t.Errorf("transaction %d is believed", r.TransactionID)
+		}
+		switch r.Action {
+		case bittorrent.ActionError:
+		case bittorrent.ActionConnect:
+			if _, err := r.ConnectionID(); err != nil {
+				t.Error(err)
+			}
+		case bittorrent.ActionAnnounce:
+			var out bittorrent.AnnounceResponse
+			if err := r.Announce(v6, &out); err != nil || out.Peers.Len() > groupPeers {
+				t.Errorf("%d peers, %v", out.Peers.Len(), err)
+			}
+		default:
+			t.Errorf("action %d is believed", r.Action)
 		}
 	})
 }

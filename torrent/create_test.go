@@ -409,7 +409,7 @@ func TestWrongCreateOptionsAreRefused(t *testing.T) {
 			t.Errorf("%+v: Create has error %v, want one with %q", tt.options, err, tt.want)
 		}
 	}
-	for _, u := range []string{"udp://[::1]:6969", "http://t.example/announce?k=1", "https://t.example", "ws://t.example:80/", "wss://t.example"} {
+	for _, u := range []string{"udp://[::1]:6969", "udp://[ff02::69%eth0]:6969", "udp://[ff02::69%25eth0]:6969", "http://t.example/announce?k=1", "https://t.example", "ws://t.example:80/", "wss://t.example"} {
 		if err := CheckTrackerURL(u); err != nil {
 			t.Error(err)
 		}

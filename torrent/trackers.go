@@ -78,14 +78,24 @@ func CheckTrackerURL(u string) error {
 	if err := checkURL(u, "udp", "http", "https", "ws", "wss"); err != nil {
 		return fmt.Errorf("tracker: %w", err)
 	}
-	if parsed, _ := url.Parse(u); parsed.Scheme == "udp" && parsed.Port() == "" {
+	if parsed, _ := ParseTracker(u); parsed.Scheme == "udp" && parsed.Port() == "" {
 		return fmt.Errorf("tracker: %q: a udp tracker needs a port, such as udp://%s:6969", u, parsed.Host)
 	}
 	return nil
 }
 
+// ParseTracker reads the URL of a tracker. The interface of an IPv6 address may be
+// written as people do, %eth0, beside the %25eth0 that URLs want.
+func ParseTracker(u string) (*url.URL, error) {
+	before, zone, found := strings.Cut(u, "%")
+	if found && strings.Contains(before, "//[") && !strings.Contains(before, "]") && !strings.HasPrefix(zone, "25") {
+		u = before + "%25" + zone
+	}
+	return url.Parse(u)
+}
+
 func checkURL(u string, schemes ...string) error {
-	parsed, err := url.Parse(u)
+	parsed, err := ParseTracker(u)
 	if err != nil {
 		return fmt.Errorf("%q is not a URL: %w", u, errors.Unwrap(err))
 	}

@@ -42,14 +42,21 @@ pieces that are finished: after a crash or a kill the same command goes on from
 there and hashes only what is not sure. Files that somebody else has changed are
 hashed again.
 
-Peers come from the torrent's trackers alone, unless --dht or --pex. The exit
-code is 0 once all is there, 1 if it is not, 2 if the command line is wrong.
+Peers come from the torrent's trackers alone, unless --dht or --pex. A tracker may
+be a cluster on a LAN, by its multicast group (udp://239.192.0.69:6969/announce, or
+udp://[ff02::69%25eth0]:6969 with IPv6): one of its instances dying goes unnoticed,
+and 75 seconds without any answer are told. On a machine with several networks
+--multicast-interface says on which one the cluster is.
+
+The exit code is 0 once all is there, 1 if it is not, 2 if the command line is
+wrong.
 
 With --json a line a second, and one at the end whose event is done, stopped or
 failed; sizes are in bytes, rates in bytes a second.`,
 		Example: `  waggle get image.iso.torrent
   waggle get image.iso -o /srv/images --console http://tracker.example:6970
-  waggle get https://example.com/image.iso.torrent --down 20MiB --seed-time 10m`,
+  waggle get https://example.com/image.iso.torrent --down 20MiB --seed-time 10m
+  waggle get image.iso.torrent --multicast-interface eth1`,
 		Args: oneArgument("a .torrent, a magnet link, a URL, or the name of a transfer"),
 		RunE: func(cmd *cobra.Command, args []string) error { return g.run(cmd, args[0]) },
 	}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
@@ -22,6 +24,9 @@ type peerFlags struct {
 	connections int
 	dht, pex    bool
 	json        bool
+
+	multicastInterface string
+	multicastTTL       int
 }
 
 func (p *peerFlags) add(flags *pflag.FlagSet) {
@@ -32,6 +37,8 @@ func (p *peerFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&p.connections, "connections", 50, "`PEERS` of a torrent to be connected to at most")
 	flags.BoolVar(&p.dht, "dht", false, "ask the DHT for peers, which are strangers on the internet; not for private torrents")
 	flags.BoolVar(&p.pex, "pex", false, "ask peers for peers; not for private torrents")
+	flags.StringVar(&p.multicastInterface, "multicast-interface", "", "network `INTERFACE` to ask multicast trackers by, such as eth1 (default: that of --listen, or the route's)")
+	flags.IntVar(&p.multicastTTL, "multicast-ttl", 1, "`NETWORKS` that requests to multicast trackers may pass; 1 is this one, more go through routers")
 	flags.BoolVar(&p.json, "json", false, "print a line of JSON each second, and one at the end")
 }
 
@@ -53,7 +60,27 @@ func (p *peerFlags) options() (peer.Options, error) {
 			return o, usageError{fmt.Errorf("--listen: %q is not an IP address, such as 192.0.2.1; the port has a flag of its own", p.listen)}
 		}
 	}
+	if p.multicastTTL < 1 || p.multicastTTL > math.MaxUint8 {
+		return o, usageError{errors.New("--multicast-ttl: want 1 to 255")}
+	}
+	if _, err := net.InterfaceByName(p.multicastInterface); err != nil && p.multicastInterface != "" {
+		return o, usageError{fmt.Errorf("--multicast-interface: this machine has none that is called %s; it has %s", printable(p.multicastInterface), interfaces())}
+	}
+	o.MulticastInterface, o.MulticastTTL = p.multicastInterface, p.multicastTTL
 	return o, nil
+}
+
+// interfaces lists those of this machine.
+func interfaces() string {
+	all, err := net.Interfaces()
+	if err != nil || len(all) == 0 {
+		return "none"
+	}
+	var names []string
+	for _, one := range all {
+		names = append(names, one.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func parseRate(flag, text string) (int64, error) {

@@ -35,9 +35,13 @@ What .NAME.waggle beside the data vouches for, and has not changed since, is
 uploaded at once; all else is hashed before. If anything is missing or damaged
 nothing is uploaded, and the exit code is 1.
 
+A tracker may be a cluster on a LAN, by its multicast group, such as
+udp://239.192.0.69:6969/announce: see waggle get --help.
+
 With --json a line a second, with the figures of all torrents together.`,
 		Example: `  waggle seed image.iso.torrent --data /srv/images
-  waggle seed *.torrent --up 50MiB --port 6881`,
+  waggle seed *.torrent --up 50MiB --port 6881
+  waggle seed image.iso.torrent --multicast-interface eth1`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("%s wants one .torrent file or more; see %[1]s --help", cmd.CommandPath())}
