@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -75,11 +76,23 @@ func parseNATSURL(text string) (NATSURL, error) {
 	return NATSURL(text), nil
 }
 
-// links checks the rules between keys of links.
+// trackerName is what link/carrier takes as one.
+var trackerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// maxAddresses is the most that an invitation has.
+const maxAddresses = 16
+
+// links checks the rules of and between keys of links.
 func (l *loader) links() {
 	c := &l.loaded.Config.Link
 	if c.Listen != "" && c.NATS != "" && !l.broken["link.listen"] && !l.broken["link.nats"] {
 		l.add(l.loaded.Sources["link.nats"], "link.nats and link.listen exclude each other: leaves come by one of them; set link.listen to off")
+	}
+	if c.Name != "" && !trackerName.MatchString(c.Name) {
+		l.refuse(l.byPath["link.name"], l.loaded.Sources["link.name"], "has 1 to 64 letters of ASCII, digits, - and _, unlike %s", shown(c.Name))
+	}
+	if n := len(c.Addresses); n > maxAddresses {
+		l.refuse(l.byPath["link.addresses"], l.loaded.Sources["link.addresses"], "are %d, and may be %d: leave out those by which few leaves come", n, maxAddresses)
 	}
 	for _, a := range c.Addresses {
 		if host, port, _ := net.SplitHostPort(string(a)); host == "" || port == "0" {

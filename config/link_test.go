@@ -27,11 +27,14 @@ func TestURLOfNATSIsRefusedWithTheRemedy(t *testing.T) {
 
 func TestMistakesOfLinksAreReportedWithTheRemedy(t *testing.T) {
 	for file, want := range map[string]string{
-		"link: {listen: ':6971', nats: 'tls://nats.example:4222'}": "link.nats and link.listen exclude each other",
-		"link: {addresses: [':6971']}":                             `link.addresses are where others reach this tracker, as tracker.example:6971, not ":6971"`,
-		"link: {addresses: ['tracker.example:0']}":                 "link.addresses are where others reach this tracker",
-		"link: {share_torrents: all}":                              "link.share_torrents is one of off, receive, send, both",
-		"link: {nats: 'http://u:hush@nats.example:1'}":             "link.nats wants the URL of a NATS such as tls://nats.example:4222",
+		"link: {listen: ':6971', nats: 'tls://nats.example:4222'}":          "link.nats and link.listen exclude each other",
+		"link: {addresses: [':6971']}":                                      `link.addresses are where others reach this tracker, as tracker.example:6971, not ":6971"`,
+		"link: {name: 'ams.example'}":                                       `link.name has 1 to 64 letters of ASCII, digits, - and _, unlike "ams.example"`,
+		"link: {name: '" + strings.Repeat("a", 65) + "'}":                   "link.name has 1 to 64 letters",
+		"link: {addresses: [" + strings.Repeat("'a.example:1',", 17) + "]}": "link.addresses are 17, and may be 16",
+		"link: {addresses: ['tracker.example:0']}":                          "link.addresses are where others reach this tracker",
+		"link: {share_torrents: all}":                                       "link.share_torrents is one of off, receive, send, both",
+		"link: {nats: 'http://u:hush@nats.example:1'}":                      "link.nats wants the URL of a NATS such as tls://nats.example:4222",
 	} {
 		_, err := read(file)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {

@@ -29,6 +29,8 @@ type deed struct {
 	peer  swarm.Peer // put: all of it; remove: its address
 	total uint32     // of completed
 	done  chan<- struct{}
+
+	number uint64 // of those of its applier, in their order
 }
 
 type what uint8
@@ -48,6 +50,7 @@ type applier struct {
 	deeds   chan []deed
 	pending []deed // the loop's
 	places  *places
+	races   races
 }
 
 // crew are all appliers. Its methods are the loop's.
@@ -63,7 +66,7 @@ func newCrew(store Store, tracker Tracker) *crew {
 	for i := range c.all {
 		a := &c.all[i]
 		a.store, a.tracker, a.deeds = store, tracker, make(chan []deed, handovers)
-		a.places = newPlaces(tracker)
+		a.places = newPlaces(tracker, &a.races)
 		c.workers.Go(func() { a.run(ctx) })
 		for range locators {
 			c.workers.Go(func() { a.places.run(ctx) })
@@ -83,8 +86,11 @@ func (c *crew) close() {
 	c.workers.Wait()
 }
 
+func (c *crew) of(h *bittorrent.InfoHash) *applier { return &c.all[h[0]%appliers] }
+
 func (c *crew) add(d *deed) {
-	a := &c.all[d.hash[0]%appliers]
+	a := c.of(&d.hash)
+	a.races.hand(d)
 	a.pending = append(a.pending, *d)
 	if len(a.pending) >= deedsAtOnce {
 		a.hand()
@@ -109,7 +115,7 @@ func (c *crew) settle() {
 	done := make(chan struct{}, appliers)
 	for i := range c.all {
 		a := &c.all[i]
-		a.pending = append(a.pending, deed{what: barrier, done: done})
+		a.pending = append(a.pending, deed{what: barrier, done: done, number: a.races.handed})
 		a.hand()
 	}
 	for range appliers {
@@ -121,6 +127,7 @@ func (a *applier) run(ctx context.Context) {
 	for batch := range a.deeds {
 		for i := range batch {
 			a.do(ctx, &batch[i])
+			a.races.done.Store(batch[i].number)
 		}
 	}
 }
@@ -202,6 +209,7 @@ const (
 // places are peers that are recorded once it is known where they are.
 type places struct {
 	tracker Tracker
+	races   *races
 	wake    chan struct{}
 
 	mu      sync.Mutex
@@ -217,8 +225,8 @@ type who struct {
 
 func whoOf(a *swarm.Announce) who { return who{a.InfoHash, a.Addr()} }
 
-func newPlaces(tracker Tracker) *places {
-	return &places{tracker: tracker, wake: make(chan struct{}, 1), waiting: map[who]*swarm.Announce{}}
+func newPlaces(tracker Tracker, races *races) *places {
+	return &places{tracker: tracker, races: races, wake: make(chan struct{}, 1), waiting: map[who]*swarm.Announce{}}
 }
 
 // holds reports whether a peer waits, and takes what is new of it.
@@ -310,6 +318,7 @@ func (p *places) record(ctx context.Context, of who, located *swarm.Announce) {
 	}
 	delete(p.waiting, of)
 	newest.Location = located.Location
+	p.races.markLate(&of.hash, of.addr)
 	p.reply.Reset()
 	_ = p.tracker.Relay(ctx, newest, &p.reply) // a store in memory takes everything
 }

@@ -54,6 +54,11 @@ func (l *Links) claim(ctx context.Context, now time.Time) error {
 
 func (l *Links) claimPeer(now time.Time, h bittorrent.InfoHash, p *swarm.Peer) {
 	if p.Last.Before(l.began.Add(settled)) {
+		// A store takes the latest time that it can have been, which would be later than
+		// what others were told after the end.
+		if until := l.life.heardUntil(); !until.IsZero() && p.Last.After(until) {
+			p.Last = until
+		}
 		l.node.Restore(now, h, p)
 	} else {
 		l.node.Local(now, &swarm.Change{Kind: swarm.PeerPut, InfoHash: h, Peer: *p})
@@ -93,6 +98,21 @@ func (l *Links) claimCounts(ctx context.Context, now time.Time, hashes []bittorr
 	return nil
 }
 
+// catchUp tells the node what has changed while it was told what the store has, but for
+// downloads that are in the counts that were claimed.
+func (l *Links) catchUp(now time.Time) {
+	for i := range l.o.Intake.lanes {
+		_, forgotten := l.o.Intake.lanes[i].take(func(c *swarm.Change) {
+			if c.Kind != swarm.DownloadCount || !l.life.exact || c.Downloaded > l.node.Total(c.InfoHash) {
+				l.local(now, c)
+			}
+		})
+		if forgotten != nil {
+			l.recover(i, forgotten)
+		}
+	}
+}
+
 // recover looks through the store for what a lane has forgotten: the node is told of who
 // is there and not known, was seen later than is known, or is not there any more.
 func (l *Links) recover(n int, forgotten *lost) {
@@ -115,7 +135,10 @@ func (l *Links) recover(n int, forgotten *lost) {
 			l.compare(now, h, buf)
 		}
 	}
-	l.o.Log.Warn("this tracker's peers changed faster than links were told; they were compared", "took", time.Since(began).Round(time.Millisecond))
+	if now.Sub(l.compared) >= sayEvery {
+		l.compared = now
+		l.o.Log.Warn("this tracker's peers changed faster than links were told; they were compared", "took", time.Since(began).Round(time.Millisecond))
+	}
 }
 
 func (l *Links) compare(now time.Time, h bittorrent.InfoHash, buf []swarm.Peer) {
@@ -137,7 +160,7 @@ func (l *Links) compare(now time.Time, h bittorrent.InfoHash, buf []swarm.Peer) 
 		return true
 	})
 	for _, p := range held {
-		if p.Link == "" {
+		if p.Origin == l.life.origin { // it announced here
 			c.Kind, c.Peer = swarm.PeerGone, p.Peer
 			l.node.Local(now, &c)
 		}

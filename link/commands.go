@@ -61,11 +61,16 @@ func (l *Links) Invite(name string, r carrier.Rights, addresses []string) (line 
 	if name == hubKey {
 		return "", invalid(errors.New("no leaf can have the name hub, which stands for the tracker that was joined: choose another"))
 	}
+	if name == l.o.Name {
+		return "", invalid(errors.New("this tracker itself has that name: choose another"))
+	}
 	if _, known := l.book.Find(name); known {
 		return "", conflict(fmt.Errorf("there is a leaf named %s already: drop it first, or choose another name", name))
 	}
-	hub, _ := l.ends()
+	hub, leaf := l.ends()
 	switch {
+	case leaf != nil && leaf.Status().Name == name:
+		return "", conflict(fmt.Errorf("the hub that this tracker joined is named %s too: choose another name for the leaf", name))
 	case hub == nil:
 		return "", conflict(errors.New("leaves cannot join this tracker: set link.listen, and start it again"))
 	case hub.Addr() == nil:
@@ -85,6 +90,7 @@ func (l *Links) Invite(name string, r carrier.Rights, addresses []string) (line 
 	if err != nil {
 		return "", conflict(err)
 	}
+	in.Hub = l.o.Name
 	l.o.Log.Info("a leaf was invited", "leaf", name, "addresses", strings.Join(addresses, " "))
 	return in.Line(), nil
 }
@@ -103,8 +109,13 @@ func (l *Links) Join(ctx context.Context, line string) error {
 	if _, leaf := l.ends(); leaf != nil {
 		return conflict(errors.New("this tracker has joined a hub already: leave that one first"))
 	}
-	if _, err := carrier.ParseInvitation(line); err != nil {
+	parsed, err := carrier.ParseInvitation(line)
+	if err != nil {
 		return invalid(err)
+	}
+	if _, taken := l.book.Find(parsed.Hub); taken {
+		return conflict(fmt.Errorf("the hub is named %s, as a leaf of this tracker is: drop that leaf and invite it by another name, "+
+			"or have the hub's owner set another link.name and invite again", parsed.Hub))
 	}
 	in, err := carrier.Join(l.o.Directory, line)
 	if err != nil {
@@ -142,10 +153,7 @@ func (l *Links) Leave() error {
 	l.mu.Lock()
 	l.leaf = nil
 	l.mu.Unlock()
-	if err := carrier.Part(l.o.Directory); err != nil {
-		return err
-	}
-	return l.revoke(hubKey)
+	return errors.Join(carrier.Part(l.o.Directory), l.revoke(hubKey))
 }
 
 // revoke forgets the peers that came through a link.
@@ -158,6 +166,7 @@ func (l *Links) revoke(name string) error {
 		title := l.know(name).title(name)
 		l.sharing.forget(name)
 		delete(l.known, name)
+		l.changed = true
 		l.o.Log.Info("a link was dropped with its peers", "link", title, "peers", peers)
 	})
 }
@@ -217,6 +226,9 @@ func (l *Links) SetRights(name string, r carrier.Rights) error {
 	if err := checkRights(&r); err != nil {
 		return err
 	}
+	if l.isHubName(name) {
+		return conflict(errors.New("the rights of a link are its hub's to set: ask the owner of the hub that this tracker joined"))
+	}
 	if _, known := l.book.Find(name); !known {
 		return unknownLink(name)
 	}
@@ -224,7 +236,7 @@ func (l *Links) SetRights(name string, r carrier.Rights) error {
 		return err
 	}
 	l.o.Log.Info("a leaf has other rights", "leaf", name)
-	return nil
+	return l.do(func() { l.withdraw(time.Now(), name) })
 }
 
 // isHubName reports whether a name is that of the hub that was joined: "hub", or its own
@@ -238,18 +250,4 @@ func (l *Links) isHubName(name string) bool {
 		return false
 	}
 	return name == hubKey || name == leaf.Status().Name && name != ""
-}
-
-// AnnounceLists returns where clients reach this tracker and those that it is linked with
-// directly, as tiers of BEP 12: one, of which clients take any. Of each tracker there are
-// those URLs that it tells.
-func (l *Links) AnnounceLists() [][]string {
-	tier := append([]string(nil), l.o.URLs...)
-	for _, one := range l.Show().Links {
-		tier = append(tier, one.URLs...)
-	}
-	if len(tier) == 0 {
-		return nil
-	}
-	return [][]string{tier}
 }

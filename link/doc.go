@@ -17,7 +17,11 @@
 // and at once what links bring. What the node decides about the store is handed to a crew
 // of four (apply.go), by info hash, so that what happens to one peer stays in its order:
 // they put it in through the tracker, as announces that are relayed. A peer whose location
-// must be asked for waits apart, in its newest state.
+// must be asked for waits apart, in its newest state. A peer may announce here while a deed
+// about it is on its way: then the store is given what it said here again (races.go).
+//
+// The lag of a link begins when the store told of a change, and ends when the other end has
+// taken it in (lag.go).
 //
 // # Bounds
 //
@@ -25,7 +29,8 @@
 // forgotten, and the store is compared with what the node knows (claim.go). Of messages 64
 // wait for the loop, then those wait that received them, and by the carrier's window those
 // that send. Of deeds some thousands wait for the crew, then the loop waits. Of peers 4,096
-// wait to be located; more count as unlocated. [Options].MaxPeers bounds all others.
+// wait to be located; more count as unlocated. [Options].MaxPeers bounds all others. Of
+// .torrent files 32 come and go at a time, four of them by one link.
 //
 // # From one start to the next
 //
@@ -36,7 +41,13 @@
 // # Torrents
 //
 // If both ends want it, .torrent files travel too, in pieces, and are added to the
-// catalogue as uploads (sharing.go, files.go).
+// catalogue as uploads (sharing.go, files.go). What was removed is remembered for a week,
+// for who is away, and so that it is not fetched again (removals.go).
+//
+// # Trackers
+//
+// Each end tells where clients reach it, and all trackers of the tree behind its other
+// links, for announce lists (trackers.go): 1,000 a link, and 10,000 in all.
 //
 // # Where to begin
 //

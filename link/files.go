@@ -19,6 +19,7 @@ type incoming struct {
 	bytes []byte
 	size  int // 0: nothing came yet
 	heard time.Time
+	whole bool // all of it came, and it is being added
 }
 
 type outgoing struct {
@@ -45,6 +46,7 @@ func (x *exchange) answer(op core.FileOp, hash bittorrent.InfoHash) {
 
 // pump sends what waits, and asks for what is lacking.
 func (h *sharing) pump(now time.Time) {
+	h.obey()
 	for _, s := range h.links.sessions {
 		x := s.files
 		if x == nil {
@@ -71,6 +73,7 @@ func (h *sharing) pour(x *exchange, now time.Time) {
 		}
 		if f.offset = end; end == len(f.bytes) {
 			x.leaving = x.leaving[1:]
+			h.going--
 			h.links.know(x.session.name).filesOut++
 		}
 	}
@@ -82,24 +85,28 @@ func (h *sharing) wanted(x *exchange, hash bittorrent.InfoHash) {
 		x.answer(fileNone, hash)
 		return
 	}
-	if len(x.leaving)+x.reading >= filesAtOnce {
+	if len(x.leaving)+x.reading >= filesAtOnce || h.going >= filesInAll {
 		return // it is asked for again
 	}
 	l := h.links
-	x.reading++
-	if !h.work(func(ctx context.Context) {
+	if h.work(func(ctx context.Context) {
 		b, err := l.o.Catalog.Torrent(ctx, hash)
 		t, err2 := l.o.Catalog.Get(hash)
 		h.back(func() {
 			x.reading--
-			if err != nil || err2 != nil || len(b) == 0 {
+			switch {
+			case x.session.files != x: // it is gone
+				h.going--
+			case err != nil || err2 != nil || len(b) == 0:
+				h.going--
 				x.answer(fileNone, hash)
-				return
+			default:
+				x.leaving = append(x.leaving, &outgoing{hash: hash, name: t.File[:min(len(t.File), 255)], bytes: b})
 			}
-			x.leaving = append(x.leaving, &outgoing{hash: hash, name: t.File[:min(len(t.File), 255)], bytes: b})
 		})
-	}) {
-		x.reading-- // the disk is too busy: it is asked for again
+	}) { // else the disk is too busy: it is asked for again
+		x.reading++
+		h.going++
 	}
 }
 
@@ -108,14 +115,12 @@ func (h *sharing) ask(x *exchange, now time.Time) {
 	if !x.in || !h.seen || len(x.coming) >= filesAtOnce {
 		return
 	}
-	if x.stale || x.looked != h.version {
+	if x.stale || x.looked != h.version || x.lapsed != h.lapsed {
 		h.list(x)
 	}
-	for len(x.wanted) > 0 && len(x.coming) < filesAtOnce {
+	for len(x.wanted) > 0 && len(x.coming) < filesAtOnce && len(h.under) < filesInAll {
 		hash := x.wanted[0]
-		_, has := h.all[hash]
-		_, refused := h.refused[hash]
-		if !has && !refused && h.under[hash] == nil {
+		if _, refused := h.refused[hash]; h.lacks(hash) && !refused && h.under[hash] == nil {
 			if !h.send(x, fileWant, hash, nil, now) {
 				return
 			}
@@ -128,25 +133,38 @@ func (h *sharing) ask(x *exchange, now time.Time) {
 
 // list makes the list of what the other end has and this one lacks.
 func (h *sharing) list(x *exchange) {
-	x.stale, x.looked, x.wanted = false, h.version, x.wanted[:0]
+	x.stale, x.looked, x.lapsed, x.wanted = false, h.version, h.lapsed, nil
 	for hash := range x.theirs.all {
-		if _, has := h.all[hash]; !has {
+		if h.lacks(hash) {
 			x.wanted = append(x.wanted, hash)
 		}
 	}
 }
 
+// lacks reports whether a torrent is to be had: this tracker has none of it, and did not
+// remove it.
+func (h *sharing) lacks(hash bittorrent.InfoHash) bool {
+	_, has := h.all[hash]
+	_, gone := h.removals.gone[hash]
+	return !has && !gone
+}
+
 // expire gives up files that do not come, and asks again later.
 func (h *sharing) expire(x *exchange, now time.Time) {
 	for hash, f := range x.coming {
-		if now.Sub(f.heard) > fileTimeout {
+		if !f.whole && now.Sub(f.heard) > fileTimeout {
 			h.drop(x, hash)
 		}
 	}
-	x.stale = true // what was refused may be wanted again
 }
 
+// drop gives up a file that was to come, which any link may be asked for then.
 func (h *sharing) drop(x *exchange, hash bittorrent.InfoHash) {
+	h.done(x, hash)
+	h.lapsed++
+}
+
+func (h *sharing) done(x *exchange, hash bittorrent.InfoHash) {
 	delete(x.coming, hash)
 	if h.under[hash] == x {
 		delete(h.under, hash)
@@ -170,7 +188,7 @@ var errPiece = errors.New("a piece of it is not where it should be")
 // last one.
 func (h *sharing) piece(x *exchange, m *core.FileMessage) {
 	f := x.coming[m.Hash]
-	if f == nil || f.heard.IsZero() {
+	if f == nil || f.whole {
 		return // it was not asked for, or is being added
 	}
 	whole, err := f.take(m.Data, h.links.o.MaxFile)
@@ -203,7 +221,7 @@ func (f *incoming) take(b []byte, most int64) (whole bool, err error) {
 // add puts a file that has come into the catalogue.
 func (h *sharing) add(x *exchange, hash bittorrent.InfoHash, f *incoming) {
 	l := h.links
-	f.heard = time.Time{}
+	f.whole = true
 	from := l.know(x.session.name).title(x.session.name)
 	took := h.work(func(ctx context.Context) {
 		err := addTo(ctx, l.o.Catalog, hash, f)
@@ -212,7 +230,7 @@ func (h *sharing) add(x *exchange, hash bittorrent.InfoHash, f *incoming) {
 				h.failed(x, hash, err)
 				return
 			}
-			h.drop(x, hash)
+			h.done(x, hash)
 			l.know(x.session.name).filesIn++
 			l.o.Log.Info("a torrent came over a link", "link", from, "info_hash", hash, "file", f.name)
 		})
@@ -239,9 +257,13 @@ func addTo(ctx context.Context, to Catalog, hash bittorrent.InfoHash, f *incomin
 	return err
 }
 
+// failuresSaid is how many files of a connection the log says are not taken.
+const failuresSaid = 100
+
 func (h *sharing) failed(x *exchange, hash bittorrent.InfoHash, err error) {
-	name := h.links.know(x.session.name).title(x.session.name)
-	h.links.o.Log.Warn("a torrent that came over a link is not taken; it is asked for again in ten minutes",
-		"link", name, "info_hash", hash, "error", err)
+	if x.failed++; x.failed <= failuresSaid {
+		h.links.o.Log.Warn("a torrent that came over a link is not taken; it is asked for again in ten minutes",
+			"link", h.links.know(x.session.name).title(x.session.name), "info_hash", hash, "error", err, "more_are_said", x.failed < failuresSaid)
+	}
 	h.refuse(x, hash)
 }

@@ -71,6 +71,7 @@ type site struct {
 	log     *logged
 	change  func(*link.Options)
 	locator tracker.Locator
+	gate    tracker.Gate
 	details memory.Options
 	life    time.Duration
 }
@@ -114,7 +115,7 @@ func (s *site) start(fill ...func(*memory.Store)) *site {
 		}
 		settings.Policies.Default = &policy
 	}
-	s.tracker = tracker.New(s.store, settings, tracker.Options{Locator: s.locator})
+	s.tracker = tracker.New(s.store, settings, tracker.Options{Locator: s.locator, Gate: s.gate})
 	options := link.Options{
 		Intake: intake, Store: memory.Shown{Store: s.store}, Tracker: s.tracker, Name: s.name, Directory: s.dir,
 		Software: "waggle test", Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -156,6 +157,13 @@ func (s *site) join(hub *site, r carrier.Rights) {
 		s.t.Fatal(err)
 	}
 	s.await(link.Active, link.RoleHub)
+}
+
+// joined is join with everything.
+func (s *site) joined(t *testing.T, hub *site) *site {
+	t.Helper()
+	s.join(hub, everything)
+	return s
 }
 
 // await waits until the first link of a role is in a state.

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -16,8 +18,8 @@ type host struct{ l *Links }
 // Send hands a message to the carrier. What that does not take is lost, which the other
 // end notices, and heals.
 func (h host) Send(id core.LinkID, message []byte) {
-	if s := h.l.session(id); s != nil && s.carried.Send(message) != nil {
-		s.full++
+	if s := h.l.session(id); s != nil {
+		_ = s.carried.Send(message)
 	}
 }
 
@@ -62,17 +64,28 @@ func (h host) Completed(hash bittorrent.InfoHash, total uint32) {
 	h.l.crew.add(&deed{what: completed, hash: hash, total: total})
 }
 
-// File takes a message about a .torrent file.
+// File takes a message about a .torrent file, or about trackers.
 func (h host) File(id core.LinkID, f core.FileMessage) {
-	if s := h.l.sessions[id]; s != nil {
+	switch s := h.l.sessions[id]; {
+	case s == nil:
+	case f.Op == fileTrackers:
+		h.l.know(s.name).trackers.hear(f.Data)
+	default:
 		h.l.sharing.take(s, &f)
 	}
 }
 
+// sayEvery is how often the log tells the same of one link.
+const sayEvery = 10 * time.Second
+
 // Happened tells the log, and what [Links.Show] shows.
 func (h host) Happened(e core.Event) {
-	k := h.l.know(e.Name)
 	log := h.l.o.Log
+	if e.Kind == core.TableFull { // of no link
+		log.Warn("links have a problem", "kind", e.Kind.String(), "why", e.Words)
+		return
+	}
+	k := h.l.know(e.Name)
 	name := k.title(e.Name)
 	switch e.Kind {
 	case core.LinkUp:
@@ -84,8 +97,7 @@ func (h host) Happened(e core.Event) {
 			h.l.sharing.begin(s)
 		}
 		_, software, _ := strings.Cut(e.Words, ", ")
-		program, _ := splitSoftware(software)
-		log.Info("a link is up", "link", name, "software", program)
+		log.Info("a link is up", "link", name, "software", software)
 	case core.LinkDown:
 		if k.up {
 			log.Warn("a link is down", "link", name, "why", e.Words)
@@ -96,8 +108,18 @@ func (h host) Happened(e core.Event) {
 	case core.Healed:
 		k.heals++
 		k.healed = &Heal{At: time.Now(), Took: e.Took, Entries: e.Entries}
-		log.Info("a link has healed", "link", name, "took", e.Took.Round(time.Millisecond), "missing", e.Entries)
+		level := slog.LevelInfo
+		if s := h.l.sessions[e.Link]; s != nil {
+			if s.healed && e.Entries == 0 {
+				level = slog.LevelDebug // it happens where a peer moves, and is nothing to anybody
+			}
+			s.healed = true
+		}
+		log.Log(context.Background(), level, "a link has healed", "link", name, "took", e.Took.Round(time.Millisecond), "missing", e.Entries)
 	default:
-		log.Warn("a link has a problem", "link", name, "kind", e.Kind.String(), "why", e.Words)
+		if now := time.Now(); now.Sub(k.saidAt[e.Kind]) >= sayEvery {
+			k.saidAt[e.Kind] = now
+			log.Warn("a link has a problem", "link", name, "kind", e.Kind.String(), "why", e.Words)
+		}
 	}
 }

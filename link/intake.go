@@ -28,6 +28,7 @@ const (
 type lane struct {
 	mu        sync.Mutex
 	waiting   []swarm.Change
+	since     time.Time // when the first of them came
 	spare     []swarm.Change
 	lost      bool                           // changes were forgotten
 	completed map[bittorrent.InfoHash]uint32 // downloads among those
@@ -40,6 +41,7 @@ type Intake struct {
 	on      atomic.Bool
 	spacing int64 // seconds
 	wake    chan struct{}
+	moves   [1 << 16]atomic.Uint64 // a bit for some peers each: another tracker told of one of them
 }
 
 // NewIntake returns an intake for a store whose peers live so long after their latest
@@ -53,10 +55,16 @@ func NewIntake(lifetime time.Duration) *Intake {
 // memory.Options.Changed. It does not wait. What was relayed comes back here, and is not
 // passed on again.
 func (in *Intake) Changed(c *swarm.Change) {
-	if !in.on.Load() || c.Relayed || c.GivenUp || c.Kind == swarm.TorrentGone {
+	isPut := c.Kind == swarm.PeerPut || c.Kind == swarm.PeerRefreshed
+	switch {
+	case !in.on.Load() || c.GivenUp || c.Kind == swarm.TorrentGone:
 		return
-	}
-	if c.Kind == swarm.PeerRefreshed && in.isRecent(c) {
+	case c.Relayed && isPut:
+		in.moveAway(c)
+		return
+	case c.Relayed:
+		return
+	case c.Kind == swarm.PeerRefreshed && in.isRecent(c) && !in.movesBack(c):
 		return
 	}
 	l := in.laneOf(&c.InfoHash)
@@ -73,6 +81,9 @@ func (l *lane) add(c *swarm.Change) (waiting int) {
 		l.lose()
 	}
 	if !l.lost {
+		if len(l.waiting) == 0 {
+			l.since = time.Now()
+		}
 		l.waiting = append(l.waiting, *c)
 	} else if c.Kind == swarm.DownloadCount {
 		l.complete(&c.InfoHash)
@@ -111,10 +122,39 @@ func (in *Intake) isRecent(c *swarm.Change) bool {
 	return (was+phase)/in.spacing == (is+phase)/in.spacing
 }
 
-func phaseOf(a netip.AddrPort) int64 {
+func phaseOf(a netip.AddrPort) int64 { return int64(mixAddr(a) >> 33) }
+
+func mixAddr(a netip.AddrPort) uint64 {
 	b := a.Addr().As16()
 	x := binary.LittleEndian.Uint64(b[8:]) ^ uint64(a.Port())<<48
-	return int64((x * 0x9e3779b97f4a7c15) >> 33)
+	return x * 0x9e3779b97f4a7c15
+}
+
+// mixPeer returns a number that few peers have in common.
+func mixPeer(h *bittorrent.InfoHash, a netip.AddrPort) uint64 {
+	x := (mixAddr(a) ^ binary.LittleEndian.Uint64(h[4:])) * 0xbf58476d1ce4e5b9
+	return x ^ x>>32
+}
+
+// moveAway remembers that another tracker told of a peer: it is this one's again with its
+// next announce here, however soon that comes. The bit may be of others too, one
+// announce of which is passed on needlessly then.
+func (in *Intake) moveAway(c *swarm.Change) {
+	word, bit := in.moveOf(c)
+	if word.Load()&bit == 0 {
+		word.Or(bit)
+	}
+}
+
+// movesBack reports whether another tracker told of a peer last, and forgets it.
+func (in *Intake) movesBack(c *swarm.Change) bool {
+	word, bit := in.moveOf(c)
+	return word.Load()&bit != 0 && word.And(^bit)&bit != 0
+}
+
+func (in *Intake) moveOf(c *swarm.Change) (word *atomic.Uint64, bit uint64) {
+	x := mixPeer(&c.InfoHash, c.Peer.Addr)
+	return &in.moves[x>>6%uint64(len(in.moves))], 1 << (x & 63)
 }
 
 func (in *Intake) laneOf(h *bittorrent.InfoHash) *lane { return &in.lanes[h[0]%lanes] }
@@ -126,16 +166,33 @@ func (in *Intake) ring() {
 	}
 }
 
+// waiting returns how many changes wait; of what was forgotten, as many as a lane has room
+// for.
+func (in *Intake) waiting() (n int) {
+	for i := range in.lanes {
+		l := &in.lanes[i]
+		l.mu.Lock()
+		if n += len(l.waiting); l.lost {
+			n += laneRoom
+		}
+		l.mu.Unlock()
+	}
+	return n
+}
+
 // lost is what a lane that was too full has forgotten.
 type lost struct {
 	completed map[bittorrent.InfoHash]uint32
 }
 
-// take gives see what waits in a lane, and returns what was forgotten, or nil. It is for
-// one goroutine.
-func (l *lane) take(see func(*swarm.Change)) *lost {
+// take gives see what waits in a lane, and returns since when the first of it did, zero
+// where nothing does, and what was forgotten, or nil. It is for one goroutine.
+func (l *lane) take(see func(*swarm.Change)) (since time.Time, _ *lost) {
 	l.mu.Lock()
 	some := l.waiting
+	if len(some) > 0 {
+		since = l.since
+	}
 	var forgotten *lost
 	if l.lost {
 		forgotten = &lost{completed: l.completed}
@@ -149,5 +206,5 @@ func (l *lane) take(see func(*swarm.Change)) *lost {
 	l.mu.Lock()
 	l.spare = some[:0]
 	l.mu.Unlock()
-	return forgotten
+	return since, forgotten
 }

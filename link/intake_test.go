@@ -18,7 +18,7 @@ func addrOf(n uint64) netip.Addr {
 
 func takeAll(in *Intake) (all []swarm.Change, forgotten []*lost) {
 	for i := range in.lanes {
-		if f := in.lanes[i].take(func(c *swarm.Change) { all = append(all, *c) }); f != nil {
+		if _, f := in.lanes[i].take(func(c *swarm.Change) { all = append(all, *c) }); f != nil {
 			forgotten = append(forgotten, f)
 		}
 	}
@@ -72,6 +72,49 @@ func TestPeerThatAnnouncesOftenIsPassedOnOnceInASixthOfItsLifetime(t *testing.T)
 	}
 	if len(first) < 10 {
 		t.Errorf("all are passed on in the same %d moments", len(first))
+	}
+}
+
+// TestPeerThatComesBackFromAnotherTrackerIsPassedOnAtOnce has it announce here within the
+// stretch in which the other tracker told of it.
+func TestPeerThatComesBackFromAnotherTrackerIsPassedOnAtOnce(t *testing.T) {
+	in := NewIntake(45 * time.Minute)
+	in.on.Store(true)
+	now := time.Unix(1_700_000_000, 0)
+	c := swarm.Change{
+		Kind: swarm.PeerRefreshed, InfoHash: bittorrent.InfoHash{3}, Previous: now.Add(-time.Second),
+		Peer: swarm.Peer{Addr: netip.AddrPortFrom(addrOf(1), 1), Last: now},
+	}
+	in.Changed(&c)
+	if all, _ := takeAll(in); len(all) != 0 {
+		t.Errorf("it is passed on %d times, which no other tracker told of", len(all))
+	}
+	relayed := c
+	relayed.Relayed = true
+	in.Changed(&relayed)
+	in.Changed(&c)
+	in.Changed(&c)
+	if all, _ := takeAll(in); len(all) != 1 {
+		t.Errorf("it is passed on %d times", len(all))
+	}
+}
+
+func TestLaneKnowsSinceWhenAndHowMuchWaits(t *testing.T) {
+	in := NewIntake(time.Hour)
+	in.on.Store(true)
+	before := time.Now()
+	for range 3 {
+		in.Changed(&swarm.Change{Kind: swarm.PeerPut})
+	}
+	after := time.Now()
+	if n := in.waiting(); n != 3 {
+		t.Errorf("%d wait", n)
+	}
+	if since, _ := in.lanes[0].take(func(*swarm.Change) {}); since.Before(before) || since.After(after) {
+		t.Errorf("since %v, not between %v and %v", since, before, after)
+	}
+	if since, _ := in.lanes[0].take(func(*swarm.Change) {}); !since.IsZero() || in.waiting() != 0 {
+		t.Errorf("since %v, %d wait", since, in.waiting())
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 	stateFile    = "state"
 	stateVersion = 1
 	counterSize  = 20 + 8 + 4
-	maxHeader    = 256 << 10
+	maxHeader    = 1 << 20
 	maxState     = 1 << 30
 )
 
@@ -54,10 +54,16 @@ type state struct {
 	Counter  core.Origin    `json:"counter"`
 	Base     core.Origin    `json:"base"`
 	Former   []core.Origin  `json:"former,omitempty"`
-	Came     []string       `json:"came,omitempty"` // leaves that were linked once
+	Came     []string       `json:"came,omitempty"` // neighbours that were linked once
 	Clean    bool           `json:"clean"`
 	Exact    bool           `json:"exact"`
+	Ended    int64          `json:"ended,omitempty"` // when the end was clean: then, in Unix seconds
 	Counters []core.Counter `json:"-"`
+
+	// Of .torrent files; all times in Unix seconds.
+	Agreed  map[string]int64 `json:"agreed,omitempty"`  // when a neighbour and this tracker agreed last on what that one has
+	Removed map[string]int64 `json:"removed,omitempty"` // when a torrent was deleted or deactivated here
+	Again   map[string]int64 `json:"again,omitempty"`   // when one of those became active again
 }
 
 func newOrigin() core.Origin {
@@ -66,12 +72,22 @@ func newOrigin() core.Origin {
 	return core.Origin(max(binary.BigEndian.Uint64(b[:]), 1))
 }
 
+// heardUntil returns until when a life before has heard of peers, but for what may have been
+// on its way then; zero: nobody knows.
+func (f *life) heardUntil() time.Time {
+	if f.was == nil || !f.was.Clean || f.was.Ended == 0 {
+		return time.Time{}
+	}
+	return time.Unix(f.was.Ended, 0).Add(-settled)
+}
+
 // openLife begins another life. What cannot be read of the one before is set aside, and
 // said.
 func openLife(dir string, log *slog.Logger) (*life, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("link.directory: %w", err)
 	}
+	removeHalfWritten(dir)
 	f := &life{path: filepath.Join(dir, stateFile), origin: newOrigin(), base: newOrigin(), exact: true}
 	f.counter = f.origin
 	was, err := readState(f.path)
@@ -104,12 +120,23 @@ func (l *Links) state(clean bool) *state {
 		if k.came {
 			s.Came = append(s.Came, name)
 		}
+		if !k.agreed.IsZero() {
+			s.agree(name, k.agreed)
+		}
 	}
 	slices.Sort(s.Came)
+	l.sharing.keep(s)
 	for c := range l.node.Counters() {
 		s.Counters = append(s.Counters, c)
 	}
 	return s
+}
+
+func (s *state) agree(name string, at time.Time) {
+	if s.Agreed == nil {
+		s.Agreed = map[string]int64{}
+	}
+	s.Agreed[name] = at.Unix() + 1 // no less than it is
 }
 
 func (s *state) encode() []byte {
@@ -166,9 +193,20 @@ func readState(path string) (*state, error) {
 	return decodeState(b)
 }
 
+// halfWritten are the names of files that are to take the place of the state.
+const halfWritten = stateFile + ".*.new"
+
+// removeHalfWritten removes what a kill has left behind.
+func removeHalfWritten(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, halfWritten)) // a folder whose name is a pattern keeps them
+	for _, path := range left {
+		_ = os.Remove(path) // or the next start does
+	}
+}
+
 // writeState puts a state in place of what is there, whole or not at all.
 func writeState(path string, s *state) error {
-	f, err := os.CreateTemp(filepath.Dir(path), stateFile+".*.new") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), halfWritten) // 0600
 	if err != nil {
 		return err
 	}
@@ -212,10 +250,12 @@ func (l *Links) keepAtEnd() error {
 	if l.isKeeping {
 		l.reportKeeping(<-l.keeping)
 	}
-	if l.life == nil {
+	if l.node == nil {
 		return nil
 	}
-	if err := writeState(l.life.path, l.state(true)); err != nil {
+	last := l.state(true)
+	last.Ended = time.Now().Unix()
+	if err := writeState(l.life.path, last); err != nil {
 		return fmt.Errorf("keeping what links know: %w", err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 func someState() *state {
 	return &state{
 		Version: stateVersion, Origin: 7, Counter: 8, Base: 9, Former: []core.Origin{1, 2}, Came: []string{"fra"}, Clean: true, Exact: true,
+		Agreed: map[string]int64{"fra": 1_800_000_000}, Removed: map[string]int64{bittorrent.InfoHash{1}.String(): 1}, Again: map[string]int64{bittorrent.InfoHash{2}.String(): 2},
 		Counters: []core.Counter{{Hash: bittorrent.InfoHash{1}, Origin: 8, Count: 3}, {Hash: bittorrent.InfoHash{2}, Origin: 1 << 63, Count: 1 << 31}},
 	}
 }
@@ -45,6 +46,20 @@ func TestOnlyACleanEndKeepsTheCounter(t *testing.T) {
 		if f.origin == s.Origin || (f.counter == s.Counter) != clean || f.exact != clean || f.base != s.Base || f.former[0] != s.Origin || len(f.former) != 3 {
 			t.Errorf("after an end that is clean (%t): %+v", clean, f)
 		}
+	}
+}
+
+func TestHalfAStateThatAKillLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	left := filepath.Join(dir, "state.123.new")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openLife(dir, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Error(err)
 	}
 }
 

@@ -66,6 +66,7 @@ func Open(ctx context.Context, o Options) (*Links, error) {
 	l.init(l)
 	if o.Listen != "" || o.Outside != nil || joined != nil {
 		if err := l.begin(ctx); err != nil {
+			l.sharing.close()
 			return nil, err
 		}
 	}
@@ -77,15 +78,18 @@ func Open(ctx context.Context, o Options) (*Links, error) {
 }
 
 // connect opens the links that there are to be at the start.
-func (l *Links) connect(joined *carrier.Invitation) (err error) {
+func (l *Links) connect(joined *carrier.Invitation) error {
 	if l.isHub() {
-		o := carrier.HubOptions{Book: l.book, Name: l.o.Name, Listen: l.o.Listen, Handler: handler{l: l}, Log: l.o.Log}
-		if l.o.Outside != nil {
-			o.Outside = l.o.Outside
+		o := carrier.HubOptions{
+			Book: l.book, Name: l.o.Name, Listen: l.o.Listen, Outside: l.o.Outside, Handler: handler{l: l}, Log: l.o.Log,
 		}
-		if l.hub, err = carrier.NewHub(o); err != nil {
+		hub, err := carrier.NewHub(o)
+		if err != nil {
 			return fmt.Errorf("link.listen: %w", err)
 		}
+		l.mu.Lock()
+		l.hub = hub
+		l.mu.Unlock()
 	}
 	if joined != nil || l.o.Outside != nil && !l.o.OutsideHub {
 		return l.dial(joined)
@@ -105,13 +109,13 @@ func (l *Links) dial(joined *carrier.Invitation) error {
 	} else {
 		o.Outside, o.Name = l.o.Outside, l.o.Name
 	}
+	l.mu.Lock() // until it is there, for the loop, which hears of its link
+	defer l.mu.Unlock()
 	leaf, err := carrier.NewLeaf(o)
 	if err != nil {
 		return fmt.Errorf("the hub cannot be joined: %w", err)
 	}
-	l.mu.Lock()
 	l.leaf = leaf
-	l.mu.Unlock()
 	return nil
 }
 
@@ -178,9 +182,11 @@ func (l *Links) figures() (f core.Figures, links map[string]*known) {
 		if l.node == nil {
 			return
 		}
+		now, waiting := time.Now(), l.o.Intake.waiting()
 		f = l.node.Figures()
-		l.sample(time.Now())
+		l.sample(now)
 		for name, k := range l.known {
+			k.lag, k.waiting = k.gauge.delay(now)+k.figures.Lag, k.figures.Waiting+waiting
 			links[name] = k.copy()
 		}
 	})

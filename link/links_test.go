@@ -216,6 +216,32 @@ func TestRightsLimitWhatCrosses(t *testing.T) {
 	}
 }
 
+func TestLeafThatMayOnlyReceiveTakesBackWhatItTold(t *testing.T) {
+	hub, leaf := two(t)
+	other := newSite(t, "leaf2").start()
+	other.join(hub, everything)
+	leaf.announce(1, 1, bittorrent.EventStarted, 100)
+	hub.announce(1, 2, bittorrent.EventStarted, 100)
+	other.awaitPeers(1, 2)
+	if err := hub.links.SetRights("leaf1", carrier.Rights{Receive: true}); err != nil {
+		t.Fatal(err)
+	}
+	other.awaitPeers(1, 1)
+	hub.awaitPeers(1, 1)
+	eventually(t, "the hub says so", func() bool { return hub.log.has("a leaf may not tell of peers any more") })
+	hub.announce(1, 3, bittorrent.EventStarted, 100)
+	leaf.awaitPeers(1, 3)
+	if err := hub.links.SetRights("leaf1", everything); err != nil {
+		t.Fatal(err)
+	}
+	other.awaitPeers(1, 3)
+	leaf.stop()
+	if err := hub.links.SetRights("leaf1", carrier.Rights{Receive: true}); err != nil { // also while it is away
+		t.Fatal(err)
+	}
+	other.awaitPeers(1, 2)
+}
+
 func TestResetLinkComesBackAndHeals(t *testing.T) {
 	hub, leaf := two(t)
 	began := hub.links.Show().Links[0].Totals.Heals
@@ -269,6 +295,9 @@ func TestInvitationsAreRefusedInWords(t *testing.T) {
 		t.Errorf("joined twice: %v", err)
 	}
 	leaf.await(link.Active, link.RoleHub)
+	if _, err := newSite(t, "third").hub().start().joined(t, hub).links.Invite("hub1", everything, nil); !errors.Is(err, link.ErrConflict) {
+		t.Errorf("a leaf with the name of the hub: %v", err)
+	}
 	if leaf.log.has(line) || hub.log.has(line) || hub.log.has("waggle-link-1") {
 		t.Error("the line is in a log")
 	}
@@ -290,9 +319,11 @@ func TestViewTellsOfBothEnds(t *testing.T) {
 	if v.Relayed != 20 || v.Own != 0 || v.Torrents != 20 || l.Software != "waggle test" || l.Address == "" || l.Totals.ChangesIn != 20 {
 		t.Errorf("%+v", v)
 	}
-	if lists := hub.links.AnnounceLists(); len(lists) != 1 || len(lists[0]) != 2 || lists[0][1] != "udp://leaf.example:6969/announce" {
-		t.Errorf("%v", lists)
-	}
+	eventually(t, "the leaf says where clients reach it", func() bool {
+		urls := hub.links.Show().Links[0].URLs
+		return len(urls) == 1 && urls[0] == "udp://leaf.example:6969/announce"
+	})
+	eventually(t, "the leaf shows the lag", func() bool { return leaf.links.Show().Links[0].Lag > 0 })
 	if v := leaf.links.Show(); v.Hub != "hub1" || v.Links[0].Name != "hub1" || v.Links[0].Role != link.RoleHub || !v.Links[0].Rights.Send {
 		t.Errorf("%+v", v)
 	}

@@ -21,17 +21,24 @@ type loop struct {
 	known    map[string]*known
 	life     *life
 	sharing  *sharing
+	toldTree []far
 
-	sampled time.Time
-	looked  time.Time // at the catalogue
-	keptAt  time.Time
-	changed bool // counters, since
+	lifetime time.Duration // of peers
+
+	sampled  time.Time
+	compared time.Time // the store was, and the log says so
+	looked   time.Time // at the catalogue
+	keptAt   time.Time
+	changed  bool // counters, since
+
+	drained time.Time // the first change came then of those that the node was told of since the last tick; zero: none
+	gauging bool      // a change is followed that has not left
 
 	keeping   chan error
 	isKeeping bool
 
-	heldAt   uint64 // version of the catalogue
-	held     map[bittorrent.InfoHash]struct{}
+	heldAt   uint64                           // version of the catalogue
+	held     map[bittorrent.InfoHash]struct{} // listed trackers: what is active; others: what is not
 	restored bool
 }
 
@@ -110,8 +117,8 @@ func (l *Links) run() {
 			l.arrived(&a)
 		case <-l.o.Intake.wake:
 			l.drain()
-		case now := <-ticker.C:
-			l.tick(now)
+		case <-ticker.C:
+			l.tick(time.Now()) // the ticker's own time is that of when it should have ticked
 		}
 		if l.crew != nil {
 			l.crew.flush()
@@ -125,6 +132,7 @@ func (l *Links) tick(now time.Time) {
 	}
 	l.drain()
 	l.node.Tick(now)
+	l.gauge(now)
 	if now.Sub(l.sampled) >= time.Second {
 		l.sample(now)
 	}
@@ -132,6 +140,7 @@ func (l *Links) tick(now time.Time) {
 		l.looked = now
 		l.follow(now)
 		l.sharing.look(now)
+		l.lookAtTrackers(now)
 	}
 	l.sharing.pump(now)
 	if now.Sub(l.keptAt) >= keepEvery {
@@ -155,14 +164,29 @@ func (l *Links) drain() {
 		return
 	}
 	now := time.Now()
+	l.crew.beforeLanes()
 	for i := range l.o.Intake.lanes {
-		forgotten := l.o.Intake.lanes[i].take(func(c *swarm.Change) {
-			l.changed = l.changed || c.Kind == swarm.DownloadCount
-			l.node.Local(now, c)
-		})
+		began, forgotten := l.o.Intake.lanes[i].take(func(c *swarm.Change) { l.local(now, c) })
+		if l.drained.IsZero() || !began.IsZero() && began.Before(l.drained) {
+			l.drained = began
+		}
 		if forgotten != nil {
 			l.recover(i, forgotten)
 		}
+	}
+}
+
+// local takes in a change of the store.
+func (l *Links) local(now time.Time, c *swarm.Change) {
+	l.changed = l.changed || c.Kind == swarm.DownloadCount
+	races := l.crew.mayRace(c)
+	if c.Kind == swarm.PeerGone && now.Sub(c.Peer.Last) >= l.o.Tracker.Lifetime()-2*time.Second { // stores keep whole seconds
+		c.Peer.Last = now.Add(-l.lifetime) // for the node, which does not hear of it where lifetimes are made shorter
+		races = false                      // it has said nothing
+	}
+	l.node.Local(now, c)
+	if races {
+		l.crew.settleRace(c)
 	}
 }
 
@@ -173,8 +197,12 @@ type session struct {
 	id      core.LinkID
 	rights  carrier.Rights
 	up      bool
-	full    uint64 // messages that the carrier did not take
+	healed  bool                // once
+	any     bittorrent.InfoHash // that may cross the link, for messages about many or none
 	files   *exchange
+
+	hasTold      bool // of trackers
+	toldTrackers []byte
 }
 
 // arrived takes what a link tells.
@@ -192,18 +220,53 @@ func (l *Links) arrived(a *arrival) {
 		l.sample(now)
 		l.forget(s)
 		l.node.Shut(now, s.id)
+		l.withdraw(now, s.name)
 	}
 }
 
 func (l *Links) open(now time.Time, link *carrier.Link, of string) {
+	if !l.isThere(of) {
+		link.Close("the link was dropped", 0) // while this was on its way to the loop
+		return
+	}
 	s := &session{carried: link, rights: link.Rights(), name: of}
 	k := l.know(s.name)
 	k.display, k.rights = link.Name(), link.Rights()
+	l.withdraw(now, of)
 	l.opening = s
 	l.carried[link] = s
-	id := l.node.Open(now, l.optionsOf(s))
+	o := l.optionsOf(s)
+	if len(o.Torrents) > 0 {
+		s.any = o.Torrents[0]
+	}
+	id := l.node.Open(now, o)
 	if l.opening == s { // nothing was sent, so it has no number yet
 		l.number(id)
+	}
+}
+
+// isThere reports whether a neighbour, as the node has it, is to be linked still.
+func (l *Links) isThere(name string) bool {
+	if name == hubKey {
+		_, leaf := l.ends()
+		return leaf != nil
+	}
+	_, known := l.book.Find(name)
+	return known
+}
+
+// withdraw forgets the peers that a leaf told of which may not do so any more. While it is
+// connected, that waits until it is not: it is to come again with its new rights.
+func (l *Links) withdraw(now time.Time, name string) {
+	leaf, known := l.book.Find(name)
+	if l.node == nil || !known || leaf.Rights.Send {
+		return
+	}
+	for _, f := range l.node.Links() {
+		if f.Name == name && f.Peers > 0 && f.Link == 0 {
+			peers := l.node.Revoke(now, name)
+			l.o.Log.Info("a leaf may not tell of peers any more: those that it told of are forgotten", "leaf", name, "peers", peers)
+		}
 	}
 }
 
@@ -231,31 +294,50 @@ func (l *Links) forget(s *session) {
 	l.sharing.end(s)
 }
 
-// follow has the node hold the torrents that the catalogue lists.
+// follow has the node hold the torrents that the catalogue lists, where only those are
+// served; else it sees to it that those which are served again have their peers.
 func (l *Links) follow(now time.Time) {
-	if !l.o.Listed || l.o.Catalog.Version() == l.heldAt && l.restored {
+	if l.o.Catalog == nil || l.o.Catalog.Version() == l.heldAt && l.restored {
 		return
 	}
 	all, version := l.o.Catalog.ByName()
 	l.heldAt, l.restored = version, true
-	next := make(map[bittorrent.InfoHash]struct{}, len(all))
+	next := map[bittorrent.InfoHash]struct{}{}
 	for _, t := range all {
-		if !t.Active() {
+		if t.Active() != l.o.Listed {
 			continue
 		}
 		for _, h := range t.InfoHashes() {
 			next[h] = struct{}{}
-			if _, had := l.held[h]; !had {
+			if _, had := l.held[h]; !had && l.o.Listed {
 				l.node.Hold(now, h)
 			}
 		}
 	}
 	for h := range l.held {
-		if _, has := next[h]; !has {
+		if _, has := next[h]; has {
+			continue
+		}
+		if l.o.Listed {
 			l.node.Release(now, h)
+		} else {
+			l.putAgain(h)
 		}
 	}
 	l.held = next
+}
+
+// putAgain gives the store what others told of a torrent while that was not served, which
+// the tracker left out.
+func (l *Links) putAgain(h bittorrent.InfoHash) {
+	for p := range l.node.Peers(h) {
+		if p.Origin != l.life.origin {
+			l.crew.add(&deed{what: put, hash: h, peer: p.Peer})
+		}
+	}
+	if total := l.node.Total(h); total > 0 {
+		l.crew.add(&deed{what: completed, hash: h, total: total})
+	}
 }
 
 // begin makes the node, and claims what the store has. It is called before the loop
@@ -268,28 +350,39 @@ func (l *Links) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.life = life
+	l.life, l.lifetime = life, l.o.Tracker.Lifetime()
 	l.crew = newCrew(l.o.Store, l.o.Tracker)
 	if life.was != nil {
-		for _, name := range life.was.Came {
-			l.know(name).came = true
-		}
+		l.remember(life.was)
 	}
 	now := time.Now()
 	l.keptAt = now
 	l.node = core.New(now, core.Options{
-		Name: l.o.Name, Software: l.o.software(), Origin: life.origin, Counter: life.counter, Former: life.former,
-		Lifetime: l.o.Tracker.Lifetime(), MaxPeers: l.o.MaxPeers, Listed: l.o.Listed, Relay: l.isHub(),
+		Name: l.o.Name, Software: l.o.Software, Origin: life.origin, Counter: life.counter, Former: life.former,
+		Lifetime: l.lifetime, Doubt: l.o.Doubt, MaxPeers: l.o.MaxPeers, Listed: l.o.Listed, Relay: l.isHub(),
 	}, host{l})
 	l.follow(now)
 	l.o.Intake.on.Store(true)
 	if err = l.claim(ctx, now); err == nil {
+		l.catchUp(now)
 		err = writeState(life.path, l.state(false))
 	}
 	if err != nil {
 		l.o.Intake.on.Store(false)
 		l.crew.close()
-		l.node, l.crew = nil, nil
+		l.node, l.crew, l.life = nil, nil, nil
+		l.held, l.restored = nil, false
 	}
 	return err
+}
+
+// remember takes in what a life before knew of neighbours.
+func (l *Links) remember(was *state) {
+	for _, name := range was.Came {
+		l.know(name).came = true
+	}
+	for name, at := range was.Agreed {
+		l.know(name).agreed = time.Unix(at, 0)
+	}
+	l.sharing.remember(was)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"waggle/bittorrent"
@@ -100,8 +101,13 @@ type Options struct {
 	// survives a restart. It is made when it is needed.
 	Directory string
 
+	// Doubt is by how much earlier than it says a store may have heard of a peer that it has
+	// read back at the start: one that does not write every announce takes the latest time
+	// that it can have been.
+	Doubt time.Duration
+
 	// Software and URLs are told to others: which program this is, and where clients
-	// reach it. Of URLs as many as go into 255 bytes with the former.
+	// reach it, the best first. Of URLs as many as go into 1,024 bytes.
 	Software string
 	URLs     []string
 
@@ -148,13 +154,12 @@ func (o *Options) fill() error {
 	return nil
 }
 
-// software returns what others are told: the program, and URLs behind it.
-func (o *Options) software() string {
-	text := o.Software
+// urls returns those that others are told, with a space between two.
+func (o *Options) urls() (text string) {
 	for _, u := range o.URLs {
-		if len(text)+1+len(u) <= 255 {
+		if len(text)+1+len(u) <= mostURLBytes {
 			text += " " + u
 		}
 	}
-	return text[:min(len(text), 255)]
+	return strings.TrimPrefix(text, " ")
 }

@@ -29,9 +29,8 @@ func (l *Links) optionsOf(s *session) core.LinkOptions {
 			o.MaxChanges = r.ChangesPerSecond
 		}
 	}
-	// Who receives asks for it, so messages go both ways.
-	in, out := l.shares(s)
-	o.FilesIn, o.FilesOut = in || out, in || out
+	// Both ends tell of trackers, whatever they share, and who receives files asks for them.
+	o.FilesIn, o.FilesOut = true, true
 	if len(r.Torrents) > 0 {
 		o.Torrents = make([]bittorrent.InfoHash, 0, len(r.Torrents))
 		for _, text := range r.Torrents {

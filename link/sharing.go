@@ -16,19 +16,22 @@ import (
 // told. Where that is not what was heard, it is asked for again. Who lacks a torrent asks
 // for its file, which comes in pieces.
 const (
-	fileList   core.FileOp = 1 + iota // hashes that are active, in Data
-	fileGone                          // hashes that are not active any more
-	fileDigest                        // of all that was told: how many, and a sum
-	fileAgain                         // tell all of it again
-	fileWant                          // send the file of Hash
-	filePiece                         // offset, size, name, and bytes of it
-	fileNone                          // there is no file of Hash
+	fileList     core.FileOp = 1 + iota // hashes that are active, in Data
+	fileGone                            // hashes that are not active any more
+	fileDigest                          // of all that was told: how many, and a sum
+	fileAgain                           // tell all of it again
+	fileWant                            // send the file of Hash
+	filePiece                           // offset, size, name, and bytes of it
+	fileNone                            // there is no file of Hash
+	fileRemoved                         // hashes that were removed, and for how many seconds they are
+	fileTrackers                        // no file: where clients reach trackers (trackers.go)
 )
 
 // Bounds of what travels.
 const (
 	lookEvery    = 2 * time.Second  // at the catalogue
 	filesAtOnce  = 4                // a link, in each direction
+	filesInAll   = 32               // of all links, in each direction
 	fileTimeout  = 20 * time.Second // from one piece to the next
 	retryAfter   = 10 * time.Minute // a file that could not be taken
 	maxTold      = 200_000          // torrents that a link may tell of
@@ -46,6 +49,11 @@ type sharing struct {
 	all     map[bittorrent.InfoHash]struct{} // those not active, too
 	refused map[bittorrent.InfoHash]time.Time
 	under   map[bittorrent.InfoHash]*exchange // files that come
+	lapsed  int                               // how often one did not, or may be asked for again
+	going   int                               // files that go, of all links
+
+	removals removals
+	removing []removal // that wait to be obeyed
 
 	jobs    chan func(context.Context)
 	workers sync.WaitGroup
@@ -54,7 +62,7 @@ type sharing struct {
 
 func newSharing(l *Links) *sharing {
 	h := &sharing{
-		links: l, refused: map[bittorrent.InfoHash]time.Time{}, under: map[bittorrent.InfoHash]*exchange{},
+		links: l, refused: map[bittorrent.InfoHash]time.Time{}, under: map[bittorrent.InfoHash]*exchange{}, removals: newRemovals(),
 		jobs: make(chan func(context.Context), filesQueued),
 	}
 	if l.o.Share == ShareOff {
@@ -70,11 +78,16 @@ func newSharing(l *Links) *sharing {
 	return h
 }
 
+// close ends what is under way, and looks at the catalogue once more, for the next start.
 func (h *sharing) close() {
-	if h.cancel != nil {
-		close(h.jobs)
-		h.workers.Wait()
-		h.cancel()
+	if h.cancel == nil {
+		return
+	}
+	close(h.jobs)
+	h.workers.Wait()
+	h.cancel()
+	if h.seen {
+		h.read(time.Now())
 	}
 }
 
@@ -100,7 +113,11 @@ func (h *sharing) back(f func()) {
 type exchange struct {
 	session *session
 	in, out bool
-	any     bittorrent.InfoHash // that may cross the link, for messages about many
+	only    map[bittorrent.InfoHash]struct{} // that may; nil: all
+
+	agreed   time.Time             // when both ends agreed on what the other one has, before this session
+	removals []bittorrent.InfoHash // to be told
+	listed   bool                  // those are
 
 	told    hashes                // to them
 	theirs  hashes                // that they told of
@@ -108,8 +125,10 @@ type exchange struct {
 	toldOf  uint64                // version of the catalogue
 	wanted  []bittorrent.InfoHash // of those, that this tracker lacks
 	looked  uint64                // version of the catalogue that wanted was made of
+	lapsed  int                   // of all files, as of then
 	stale   bool                  // theirs have changed since
 	coming  map[bittorrent.InfoHash]*incoming
+	failed  int // of those that came
 	leaving []*outgoing
 	reading int // files that are read from the disk
 	replies []reply
@@ -121,13 +140,27 @@ func (h *sharing) begin(s *session) {
 	if !in && !out {
 		return
 	}
-	s.files = &exchange{
-		session: s, in: in, out: out,
+	k := h.links.know(s.name)
+	if k.agreed.IsZero() { // what was removed before they ever met is not for this one
+		k.agreed = time.Now().Add(agreedSlack)
+	}
+	x := &exchange{
+		session: s, in: in, out: out, agreed: k.agreed,
 		told: newHashes(), theirs: newHashes(), coming: map[bittorrent.InfoHash]*incoming{}, stale: true,
 	}
-	if only := h.links.optionsOf(s).Torrents; len(only) > 0 {
-		s.files.any = only[0]
+	if only := h.links.optionsOf(s).Torrents; only != nil {
+		x.only = make(map[bittorrent.InfoHash]struct{}, len(only))
+		for _, hash := range only {
+			x.only[hash] = struct{}{}
+		}
 	}
+	s.files = x
+}
+
+// may reports whether a torrent may cross the link.
+func (x *exchange) may(hash bittorrent.InfoHash) bool {
+	_, is := x.only[hash]
+	return is || x.only == nil
 }
 
 // end forgets what a link that is gone has begun.
@@ -138,6 +171,7 @@ func (h *sharing) end(s *session) {
 	for hash := range s.files.coming {
 		h.drop(s.files, hash)
 	}
+	h.going -= len(s.files.leaving)
 	s.files = nil
 }
 
@@ -157,11 +191,12 @@ func (h *sharing) look(now time.Time) {
 		return
 	}
 	if v := l.o.Catalog.Version(); !h.seen || v != h.version {
-		h.read()
+		h.read(now)
 	}
 	for hash, since := range h.refused {
 		if now.Sub(since) > retryAfter {
 			delete(h.refused, hash)
+			h.lapsed++
 		}
 	}
 	for _, s := range l.sessions {
@@ -172,16 +207,22 @@ func (h *sharing) look(now time.Time) {
 	}
 }
 
-func (h *sharing) read() {
+func (h *sharing) read(now time.Time) {
 	transfers, version := h.links.o.Catalog.ByName()
 	h.version, h.seen = version, true
+	was, inactive := h.active, map[bittorrent.InfoHash]time.Time{}
 	h.active = make(map[bittorrent.InfoHash]struct{}, len(transfers))
 	h.all = make(map[bittorrent.InfoHash]struct{}, len(transfers))
 	for _, t := range transfers {
 		h.all[t.InfoHash] = struct{}{}
 		if t.Active() {
 			h.active[t.InfoHash] = struct{}{}
+		} else {
+			inactive[t.InfoHash] = t.Deactivated
 		}
+	}
+	if h.removals.changed(now, was, h.active, inactive) {
+		h.links.changed = true
 	}
 }
 
@@ -195,16 +236,19 @@ func (h *sharing) tell(x *exchange, now time.Time) {
 		x.settled = h.sendHashes(x, fileList, come, now) && h.sendHashes(x, fileGone, gone, now)
 		x.toldOf = h.version
 	}
-	if x.settled { // else the rest is sent later
+	if x.settled && !x.listed {
+		x.removals, x.listed = h.listRemovals(x), true
+	}
+	if x.settled && h.sendRemovals(x, now) { // else the rest is sent later
 		data := binary.BigEndian.AppendUint64(nil, uint64(len(x.told.all)))
-		h.send(x, fileDigest, x.any, binary.BigEndian.AppendUint64(data, x.told.sum), now)
+		h.send(x, fileDigest, x.session.any, binary.BigEndian.AppendUint64(data, x.told.sum), now)
 	}
 }
 
 // news returns what the other end was not told yet.
 func (h *sharing) news(x *exchange) (come, gone []bittorrent.InfoHash) {
 	for hash := range h.active {
-		if !x.told.has(hash) && h.links.node.May(x.session.id, hash) && len(x.told.all)+len(come) < maxTold {
+		if !x.told.has(hash) && x.may(hash) && len(x.told.all)+len(come) < maxTold {
 			come = append(come, hash)
 		}
 	}
@@ -286,9 +330,11 @@ func (h *sharing) take(s *session, f *core.FileMessage) {
 	case fileList, fileGone:
 		h.hear(x, f)
 	case fileDigest:
-		x.check(f.Data)
+		h.check(x, f.Data)
 	case fileAgain:
-		x.told, x.settled = newHashes(), false
+		x.told, x.settled, x.listed = newHashes(), false, false
+	case fileRemoved:
+		h.hearRemovals(x, f.Data)
 	case fileWant:
 		h.wanted(x, f.Hash)
 	case filePiece:
@@ -299,14 +345,20 @@ func (h *sharing) take(s *session, f *core.FileMessage) {
 }
 
 // check asks for all again where it is not what was told.
-func (x *exchange) check(b []byte) {
+func (h *sharing) check(x *exchange, b []byte) {
 	if !x.in || len(b) != 16 {
 		return
 	}
 	count, sum := binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
-	if count <= maxTold && (count != uint64(len(x.theirs.all)) || sum != x.theirs.sum) {
+	switch {
+	case count == uint64(len(x.theirs.all)) && sum == x.theirs.sum:
+		k, now := h.links.know(x.session.name), time.Now()
+		if len(h.removing) == 0 && now.After(k.agreed) { // else what waits would not be made up for
+			k.agreed = now
+		}
+	case count <= maxTold:
 		x.theirs = newHashes()
-		x.answer(fileAgain, x.any)
+		x.answer(fileAgain, x.session.any)
 	}
 }
 
@@ -318,9 +370,12 @@ func (h *sharing) hear(x *exchange, f *core.FileMessage) {
 	for b := f.Data; len(b) > 0; b = b[20:] {
 		hash := bittorrent.InfoHash(b)
 		switch {
+		case !x.may(hash):
 		case f.Op == fileGone && x.theirs.has(hash):
 			x.theirs.remove(hash)
-			h.removed(x, hash)
+			if h.links.o.ShareRemovals && h.isActive(hash) {
+				h.remove(x, hash)
+			}
 		case f.Op == fileList && len(x.theirs.all) < maxTold:
 			x.theirs.add(hash)
 			x.stale = true
@@ -328,21 +383,10 @@ func (h *sharing) hear(x *exchange, f *core.FileMessage) {
 	}
 }
 
-// removed deactivates a torrent that was deactivated where it came from, if it may.
-func (h *sharing) removed(x *exchange, hash bittorrent.InfoHash) {
-	l := h.links
-	if _, is := h.active[hash]; !is || !l.o.ShareRemovals {
-		return
-	}
-	from := l.know(x.session.name).title(x.session.name)
-	h.work(func(ctx context.Context) {
-		t, err := l.o.Catalog.Deactivate(ctx, hash)
-		if err != nil {
-			l.o.Log.Warn("a torrent that was removed over a link stays", "link", from, "info_hash", hash, "error", err)
-			return
-		}
-		l.o.Log.Info("a torrent was deactivated, as it was over a link", "link", from, "info_hash", hash, "name", t.Name)
-	})
+// isActive asks the catalogue itself: a torrent may have come since the last look.
+func (h *sharing) isActive(hash bittorrent.InfoHash) bool {
+	t, err := h.links.o.Catalog.Get(hash)
+	return err == nil && t.Active()
 }
 
 // nameOf is what the file of a torrent is called where its own name cannot be used.

@@ -108,6 +108,114 @@ func TestFileThatIsTooLargeIsRefusedInTheLog(t *testing.T) {
 	}
 }
 
+// TestRemovalsWhileTheLinkWasDownAreMadeUpFor has torrents go at the hub while a leaf is
+// away, that both had.
+func TestRemovalsWhileTheLinkWasDownAreMadeUpFor(t *testing.T) {
+	ctx := context.Background()
+	here, there := newCatalog(t), newCatalog(t)
+	hub := newSite(t, "hub1").hub().with(sharing(here, link.ShareBoth, true)).start()
+	leaf := newSite(t, "leaf1").with(sharing(there, link.ShareBoth, true)).start()
+	before := add(t, there, "before", 10)
+	if _, err := here.Add(ctx, "before.torrent", mustTorrent(t, there, before)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Deactivate(ctx, before); err != nil { // before they ever met
+		t.Fatal(err)
+	}
+	deactivated, deleted, both := add(t, here, "deactivated", 10), add(t, here, "deleted", 10), add(t, here, "both", 10)
+	var many []bittorrent.InfoHash
+	for n := range 100 {
+		many = append(many, add(t, here, fmt.Sprint("many", n), 10))
+	}
+	leaf.join(hub, sharesAll)
+	eventually(t, "the leaf has all", func() bool { return there.LenActive() == 104 })
+	meet := func(name string) { // and settle what there is to settle
+		t.Helper()
+		h := add(t, here, name, 10)
+		eventually(t, name+" comes", func() bool { return there.Active(&h) })
+	}
+	meet("first")
+	leaf.stop()
+	for _, h := range append(many, deactivated, both) {
+		if _, err := here.Deactivate(ctx, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := here.Delete(ctx, deleted); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.Deactivate(ctx, both); err != nil {
+		t.Fatal(err)
+	}
+	leaf.start()
+	eventually(t, "they are removed at the leaf", func() bool { return there.LenActive() == 2 })
+	if !there.Active(&before) {
+		t.Error("what was removed before they met is removed")
+	}
+	if _, err := here.Get(deleted); err == nil {
+		t.Error("what was deleted has come back")
+	}
+	for _, h := range []bittorrent.InfoHash{deactivated, both} {
+		if _, err := there.Activate(ctx, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meet("second")
+	leaf.stop()
+	leaf.start()
+	meet("third")
+	if !there.Active(&deactivated) || !there.Active(&both) {
+		t.Error("what was activated again is removed again")
+	}
+}
+
+// TestTorrentThatHasJustComeIsRemovedToo has it go before the leaf has looked at its own
+// catalogue again.
+func TestTorrentThatHasJustComeIsRemovedToo(t *testing.T) {
+	here, there := newCatalog(t), newCatalog(t)
+	hub := newSite(t, "hub1").hub().with(sharing(here, link.ShareBoth, true)).start()
+	leaf := newSite(t, "leaf1").with(sharing(there, link.ShareBoth, true)).start()
+	h := add(t, here, "short", 10)
+	leaf.join(hub, sharesAll)
+	eventually(t, "the leaf has it", func() bool { return there.Active(&h) })
+	if _, err := here.Deactivate(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is removed at the leaf", func() bool { return there.Inactive(&h) })
+}
+
+func mustTorrent(t *testing.T, c *catalog.Catalog, h bittorrent.InfoHash) []byte {
+	t.Helper()
+	b, err := c.Torrent(context.Background(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestTorrentThatIsServedAgainHasItsPeersAtOnce(t *testing.T) {
+	ctx := context.Background()
+	here := newCatalog(t)
+	h := add(t, here, "paused", 10)
+	if _, err := here.Deactivate(ctx, h); err != nil {
+		t.Fatal(err)
+	}
+	hub := newSite(t, "hub1").hub().with(func(o *link.Options) { o.Catalog = here })
+	hub.gate = here
+	hub.start()
+	leaf := newSite(t, "leaf1").start()
+	leaf.join(hub, everything)
+	leaf.announceTo(h, 1, bittorrent.EventCompleted, 0)
+	eventually(t, "the hub is told", func() bool { return hub.links.Show().Relayed == 1 })
+	if c, _ := hub.store.Counts(h); c.Complete != 0 {
+		t.Fatalf("%+v", c)
+	}
+	if _, err := here.Activate(ctx, h); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has its peer", func() bool { c, _ := hub.store.Counts(h); return c.Complete == 1 && c.Downloaded == 1 })
+}
+
 func TestListedTrackerTakesOnlyWhatItHolds(t *testing.T) {
 	here := newCatalog(t)
 	held := add(t, here, "held", 10)

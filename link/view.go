@@ -3,7 +3,6 @@ package link
 import (
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"waggle/link/carrier"
@@ -49,9 +48,9 @@ type Neighbour struct {
 	URLs      []string // where clients reach it, as it says
 	Peers     int      // known through it
 	Rates     Rates
-	Lag       time.Duration
-	LastHeal  *Heal // nil: none
-	Waiting   int   // changes that are not sent yet
+	Lag       time.Duration // from when the store told of a change to when the other end had taken it in
+	LastHeal  *Heal         // nil: none
+	Waiting   int           // changes that are not sent yet, or that the node was not told of yet
 	Capped    uint64
 	Rights    carrier.Rights // of the leaf of the two
 	Totals    Totals
@@ -87,13 +86,20 @@ type known struct {
 	healed   *Heal
 	heals    uint64
 	figures  core.LinkFigures
-	session  core.LinkID // that latest is of
-	before   Totals      // of sessions that are over
-	latest   Totals      // of the one that there is
-	samples  []sampled   // one a second
+	gauge    gauge
+	lag      time.Duration                // when it was looked at
+	waiting  int                          // the same
+	saidAt   map[core.EventKind]time.Time // the log did
+	agreed   time.Time                    // it told what it has in .torrent files, and it was what was heard; zero: never
+	session  core.LinkID                  // that latest is of
+	before   Totals                       // of sessions that are over
+	latest   Totals                       // of the one that there is
+	samples  []sampled                    // one a second
 	filesIn  int
 	filesOut int
 	rights   carrier.Rights
+	trackers trackers // that it tells of
+	tooMany  bool     // this leaf has more peers than the link may bring, and the log says so
 }
 
 type sampled struct {
@@ -139,7 +145,7 @@ func (k *known) rates() (r Rates) {
 func (p *loop) know(name string) *known {
 	k := p.known[name]
 	if k == nil {
-		k = &known{since: time.Now()}
+		k = &known{since: time.Now(), saidAt: map[core.EventKind]time.Time{}}
 		p.known[name] = k
 	}
 	return k
@@ -157,6 +163,9 @@ func (l *Links) sample(now time.Time) {
 		if f.Link != 0 {
 			k.latest = Totals{ChangesIn: f.ChangesIn, ChangesOut: f.ChangesOut, BytesIn: f.BytesIn, BytesOut: f.BytesOut, Capped: f.Capped}
 		}
+		if f.Name == hubKey {
+			l.sayTooMany(k)
+		}
 		if n := len(k.samples); n > 0 && now.Sub(k.samples[n-1].at) < time.Second*9/10 {
 			continue
 		}
@@ -165,6 +174,20 @@ func (l *Links) sample(now time.Time) {
 		}
 		k.samples = append(k.samples, sampled{now, k.totals()})
 	}
+}
+
+// sayTooMany says where a hub leaves out peers of this leaf.
+func (l *Links) sayTooMany(k *known) {
+	most := k.rights.Peers
+	if !k.figures.Up || !k.rights.Send || most <= 0 || len(k.rights.Torrents) > 0 {
+		return
+	}
+	peers := l.node.Figures().Peers - k.figures.Peers
+	if peers > most && !k.tooMany {
+		l.o.Log.Warn("this tracker has more peers than its link may bring; ask the hub's owner to raise it",
+			"link", k.title(hubKey), "peers", peers, "most", most)
+	}
+	k.tooMany = peers > most
 }
 
 // Show returns what there is now. It costs a look at each link.
@@ -213,37 +236,24 @@ func viewOf(s *carrier.Status, k *known, role string) Neighbour {
 	}
 	v.Peers, v.LastHeal, v.Totals, v.Rates = k.figures.Peers, k.healed, k.totals(), k.rates()
 	v.Capped, v.FilesIn, v.FilesOut, v.Rights = v.Totals.Capped, k.filesIn, k.filesOut, k.rights
-	v.Software, v.URLs = splitSoftware(k.figures.Software)
+	v.Software, v.URLs = k.figures.Software, k.trackers.own()
 	switch {
 	case s.State == carrier.Active && k.figures.Up:
-		v.Waiting, v.Lag, v.ClockSkew = k.figures.Waiting, k.figures.Lag, k.figures.ClockSkew
+		v.Waiting, v.Lag, v.ClockSkew = k.waiting, k.lag, k.figures.ClockSkew
 		v.Since = k.since
 		if k.figures.Healing {
 			v.State = Healing
 		}
-	case s.State == carrier.Active:
+	case s.State == carrier.Active && k.why == "":
 		v.State = Connecting
 	case k.refused && k.whyAt.After(s.Since.Add(-time.Second)):
 		v.State, v.Why = Refused, k.why
+	case s.State == carrier.Active, s.State == carrier.Absent && k.why != "": // the node has just closed it
+		v.State, v.Why = Split, k.why
 	case s.State == carrier.Connecting && k.came:
 		v.State = Split
 	}
 	return v
-}
-
-// splitSoftware takes the URLs out of what a tracker calls itself.
-func splitSoftware(text string) (program string, urls []string) {
-	for _, word := range strings.Fields(text) {
-		switch {
-		case strings.Contains(word, "://"):
-			urls = append(urls, word)
-		case program == "":
-			program = word
-		default:
-			program += " " + word
-		}
-	}
-	return program, urls
 }
 
 func (l *Links) listening() []string {

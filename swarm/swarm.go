@@ -150,7 +150,7 @@ const (
 type Change struct {
 	Kind       ChangeKind
 	InfoHash   bittorrent.InfoHash
-	Peer       Peer      // PeerPut, PeerRefreshed: all of it; PeerGone: its address
+	Peer       Peer      // PeerPut, PeerRefreshed: all of it; PeerGone: its address, and Last where the store knows it
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
 	Relayed    bool      // it followed from an announce that another tracker passed on

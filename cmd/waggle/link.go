@@ -79,16 +79,17 @@ func (f *rightsFlags) change(flags *pflag.FlagSet, r *client.Rights) error {
 			return usageError{fmt.Errorf("--torrent: %.80q is no info hash, which has 40 hexadecimal digits", h)}
 		}
 	}
-	for name, set := range map[string]func(){
-		"torrent":            func() { r.Torrents = f.torrents },
-		"all-torrents":       func() { r.Torrents = nil },
-		"share":              func() { r.Share = f.share },
-		"peers":              func() { r.Peers = f.peers },
-		"changes-per-second": func() { r.ChangesPerSecond = f.changes },
-	} {
-		if flags.Changed(name) {
-			set()
-		}
+	if f.allTorrents || len(f.torrents) > 0 {
+		r.Torrents = f.torrents
+	}
+	if flags.Changed("share") {
+		r.Share = f.share
+	}
+	if flags.Changed("peers") {
+		r.Peers = f.peers
+	}
+	if flags.Changed("changes-per-second") {
+		r.ChangesPerSecond = f.changes
 	}
 	return nil
 }
@@ -297,7 +298,7 @@ func changeRights(cmd *cobra.Command, c *client.Client, name string, f *rightsFl
 	if err != nil {
 		return err
 	}
-	r, ok := rightsOf(&all, name)
+	r, ok := all.RightsOf(name)
 	if !ok {
 		return fmt.Errorf("there is no leaf %s, nor is one invited: see waggle links", printable(name))
 	}
@@ -305,19 +306,4 @@ func changeRights(cmd *cobra.Command, c *client.Client, name string, f *rightsFl
 		return err
 	}
 	return c.SetRights(cmd.Context(), name, r)
-}
-
-// rightsOf returns what a leaf may do.
-func rightsOf(all *client.Links, name string) (client.Rights, bool) {
-	for i := range all.Links {
-		if l := &all.Links[i]; l.Name == name && l.Role == client.RoleLeaf {
-			return l.Rights, true
-		}
-	}
-	for i := range all.Invited {
-		if all.Invited[i].Name == name {
-			return all.Invited[i].Rights, true
-		}
-	}
-	return client.Rights{}, false
 }

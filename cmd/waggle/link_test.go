@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/console"
 	"waggle/console/client"
 )
@@ -176,6 +177,7 @@ func TestRightsThatNoFlagNamesStay(t *testing.T) {
 		{"fra --send-only", "rights fra {Receive:false Send:true " + had},
 		{"fra --both", "rights fra {Receive:true Send:true " + had},
 		{"fra --all-torrents --peers 0 --share off", "rights fra {Receive:true Send:false Torrents:[] Share:off Peers:0 ChangesPerSecond:0}"},
+		{"fra --all-torrents=false --both", "rights fra {Receive:true Send:true " + had},
 		{"rom --changes-per-second 5", "rights rom {Receive:true Send:true Torrents:[] Share: Peers:0 ChangesPerSecond:5}"},
 	} {
 		_, err := runWaggle(t, append([]string{"link", "rights", "--console", url}, strings.Fields(test.args)...)...)
@@ -201,6 +203,7 @@ func TestLinkCommandsRefuseWhatTheyCannotUse(t *testing.T) {
 		"invite a --peers -1":                 "1 or more",
 		"invite a --both":                     "unknown flag",
 		"rights a":                            "say what to change",
+		"rights a --all-torrents=false":       "say what to change",
 		"rights a --both --send-only":         "one of them",
 		"rights a --all-torrents --torrent " + strings.Repeat("ab", 20): "one of them",
 		"join":    "wants one argument",
@@ -242,8 +245,12 @@ func TestLinksArePrintedAsATable(t *testing.T) {
 			}
 		}
 	}
-	l.shown = client.Links{Name: "ams", Own: 1}
-	if out, err := runWaggle(t, "links", "--console", url); err != nil || out != "ams: 1 peer announced here, 0 at others; no hub\n" {
+	l.shown = client.Links{Name: "ams", Links: []client.Link{{Name: "hub", Role: client.RoleHub, State: client.LinkConnecting}}}
+	if out, err := runWaggle(t, "links", "--console", url); err != nil || !strings.Contains(out, "; leaf of a hub that did not say yet what it is called\n") {
+		t.Errorf("of a hub that was not reached yet: %q, %v", out, err)
+	}
+	l.shown = client.Links{Name: "ams"}
+	if out, err := runWaggle(t, "links", "--console", url); err != nil || out != "ams: no links; no hub\n" {
 		t.Errorf("printed %q, %v", out, err)
 	}
 }
@@ -263,8 +270,18 @@ func TestTorrentsNameAllLinkedTrackers(t *testing.T) {
 	if out, err := runWaggle(t, "torrent", "announce", "a.torrent", "--from-links", "--console", url); err != nil || !strings.Contains(out, "a.torrent: changed") {
 		t.Errorf("printed %s, %v", out, err)
 	}
-	if got := mustRead(t, "a.torrent").Trackers(); !reflect.DeepEqual(got, l.tiers) {
-		t.Errorf("it names %q", got)
+	got := mustRead(t, "a.torrent").Trackers()
+	if len(got) != len(l.tiers) {
+		t.Fatalf("it names %q", got)
+	}
+	for i := range got {
+		if !slices.Equal(slices.Sorted(slices.Values(got[i])), slices.Sorted(slices.Values(l.tiers[i]))) {
+			t.Errorf("it names %q", got)
+		}
+		slices.Reverse(l.tiers[i]) // as another tracker would say
+	}
+	if out, err := runWaggle(t, "torrent", "announce", "a.torrent", "--from-links", "--console", url); err != nil || !strings.Contains(out, "has these trackers already") {
+		t.Errorf("the second time: %s, %v", out, err)
 	}
 	l.tiers = [][]string{{}, {}}
 	if _, err := runWaggle(t, "torrent", "announce", "a.torrent", "--from-links", "--console", url); err == nil || !strings.Contains(err.Error(), "no address") {
@@ -276,6 +293,18 @@ func TestTorrentsNameAllLinkedTrackers(t *testing.T) {
 	}
 	if got := mustRead(t, "a.torrent").Trackers(); len(got) != 2 {
 		t.Errorf("it names %q", got)
+	}
+}
+
+func TestTorrentsSpreadOverLinkedTrackersByTheirOrder(t *testing.T) {
+	first := map[string]int{}
+	for n := range 100 {
+		first[shuffled([][]string{{"a", "b", "c", "d"}}, bittorrent.InfoHash{byte(n)})[0][0]]++
+	}
+	for tracker, torrents := range first {
+		if torrents < 10 || len(first) != 4 {
+			t.Errorf("%s is the first of %d torrents of 100", tracker, torrents)
+		}
 	}
 }
 

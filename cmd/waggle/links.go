@@ -45,7 +45,11 @@ they were ever connected, split while they are not any more, or refused.`,
 }
 
 func printLinks(w io.Writer, all *client.Links, now time.Time) error {
-	if _, err := fmt.Fprintf(w, "%s: %s announced here, %s at others; %s\n", printable(all.Name), count(all.Own, "peer"), commas(all.Relayed), standing(all)); err != nil {
+	known := "no links" // and peers are not counted
+	if len(all.Links) > 0 {
+		known = fmt.Sprintf("%s announced here, %s at others", count(all.Own, "peer"), commas(all.Relayed))
+	}
+	if _, err := fmt.Fprintf(w, "%s: %s; %s\n", printable(all.Name), known, standing(all)); err != nil {
 		return err
 	}
 	if len(all.Links)+len(all.Invited) == 0 {
@@ -75,8 +79,8 @@ func printLinks(w io.Writer, all *client.Links, now time.Time) error {
 // standing says where a tracker stands in the tree.
 func standing(all *client.Links) string {
 	parts := []string{"no hub"}
-	if all.Hub != "" {
-		parts[0] = "leaf of " + printable(all.Hub)
+	if hub := all.HubText(); hub != "" {
+		parts[0] = "leaf of " + printable(hub)
 	}
 	if len(all.Listening) > 0 {
 		parts = append(parts, "leaves join at "+printable(strings.Join(all.Listening, ", ")))

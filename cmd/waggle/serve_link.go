@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"waggle/config"
 	"waggle/console"
@@ -63,6 +64,9 @@ func (s *service) openLinks(ctx context.Context) error {
 		Software: "waggle " + version, URLs: s.linkedURLs(),
 		Listed: s.config.Torrents.Mode == "listed", Share: share, ShareRemovals: c.ShareRemovals, MaxFile: maxUpload(s.config),
 		MaxPeers: int(c.MaxPeers), Log: s.log,
+	}
+	if s.config.Store.Scheme() == "sqlite" {
+		o.Doubt = s.refreshEvery() + time.Second
 	}
 	if c.NATS != "" {
 		o.Outside = &carrier.Outside{URL: string(c.NATS), Credentials: string(c.Credentials)}

@@ -149,15 +149,17 @@ func TestConsoleUsesLinks(t *testing.T) {
 		v := hub.Show()
 		return len(v.Links) == 1 && v.Links[0].State == client.LinkActive && v.Links[0].LastHeal != nil && v.Links[0].Software == "waggle x"
 	})
-	if lists, err := hub.AnnounceLists(ctx); err != nil || len(lists) != 1 || len(lists[0]) != 2 {
-		t.Error(lists, err)
-	}
+	eventually(t, "the hub lists the leaf", func() bool {
+		lists, err := hub.AnnounceLists(ctx)
+		return err == nil && len(lists) == 1 && len(lists[0]) == 2
+	})
 	for what, c := range map[string]struct{ err, want error }{
 		"invited twice": {second(hub.Invite(ctx, client.NewInvitation{Name: "leaf1", Rights: everything})), console.ErrLinkConflict},
 		"joined twice":  {second(leaf.Join(ctx, in.Line)), console.ErrLinkConflict},
 		"no rights":     {hub.SetRights(ctx, "leaf1", client.Rights{}), console.ErrLinkInvalid},
 		"nobody":        {hub.Reset(ctx, "nobody"), console.ErrLinkUnknown},
 		"no hub":        {hub.Leave(ctx), console.ErrLinkUnknown},
+		"of the hub":    {leaf.SetRights(ctx, "hub", everything), console.ErrLinkConflict},
 	} {
 		if !errors.Is(c.err, c.want) || strings.Contains(c.err.Error(), in.Line) || strings.Contains(c.err.Error(), c.want.Error()) {
 			t.Errorf("%s: %v", what, c.err)

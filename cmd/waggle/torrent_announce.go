@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,8 +48,10 @@ Its info dictionary keeps every byte, so it has the same info hash and is the
 same torrent; what else stands in it is kept as well.
 
 -a is as with "waggle torrent create": each is a tier, and commas stand between
-the trackers of one. With --from-links the trackers are a running tracker and those
-that it is linked with ("waggle links"), as its console says (--console).
+the trackers of one. With --from-links the trackers are a running tracker and all
+that it is linked with ("waggle links"), as its console says (--console), also
+those that it knows through others: each with the URL that it names first in the
+first tier, and its others in the second. Their order is another in each file.
 
 With --srv no file is changed, and none is named: records for DNS are printed, as
 lines of a zone file. The TXT record of BEP 34 says at which ports a host has
@@ -73,7 +77,7 @@ were unchanged and failed.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVarP(&a.announce, "announce", "a", nil, "tracker `URL`, or several with commas; repeat for further tiers")
-	flags.BoolVar(&a.fromLinks, "from-links", false, "name a running tracker and those that it is linked with")
+	flags.BoolVar(&a.fromLinks, "from-links", false, "name a running tracker and all that it is linked with")
 	flags.BoolVar(&a.srv, "srv", false, "print the DNS records of the trackers, and change no file")
 	flags.BoolVar(&a.remove, "remove", false, "name no tracker at all")
 	flags.BoolVarP(&a.recursive, "recursive", "r", false, "look in the folders below a folder, too")
@@ -270,6 +274,9 @@ func (a *torrentAnnouncing) changeFile(r *announceResult) error {
 	}
 	hash := m.InfoHash()
 	r.InfoHash, r.Before, r.After = &hash, m.Trackers(), a.tiers
+	if a.fromLinks {
+		r.After = shuffled(a.tiers, hash)
+	}
 	changed, err := torrent.WithTrackers(old, r.After)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Path, err)
@@ -282,6 +289,19 @@ func (a *torrentAnnouncing) changeFile(r *announceResult) error {
 		return err
 	}
 	return nil
+}
+
+// shuffled returns tiers of which each is in an order that comes from an info hash, so that
+// clients that do not shuffle spread over the trackers too, and a file that has them
+// already stays as it is, whichever tracker was asked.
+func shuffled(tiers [][]string, h bittorrent.InfoHash) [][]string {
+	all := make([][]string, len(tiers))
+	order := rand.New(rand.NewPCG(binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])))
+	for i, tier := range tiers {
+		all[i] = slices.Sorted(slices.Values(tier))
+		order.Shuffle(len(tier), func(a, b int) { all[i][a], all[i][b] = all[i][b], all[i][a] })
+	}
+	return all
 }
 
 func (a *torrentAnnouncing) replace(r *announceResult, old, changed []byte) error {

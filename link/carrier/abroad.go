@@ -48,7 +48,7 @@ func (h *Hub) visitOutside(ctx context.Context) (opened bool, err error) {
 		return false, explain(err)
 	}
 	prefix := h.o.Outside.prefix()
-	err = w.hear(prefix+".knock.*", func(b []byte, subject string) { h.knockedOutside(w, subject, b) })
+	_, err = w.hear(prefix+".knock.*", func(b []byte, subject string) { h.knockedOutside(w, subject, b) })
 	if err != nil {
 		w.close()
 		return false, err
@@ -80,7 +80,8 @@ func (h *Hub) knockedOutside(w *wire, subject string, b []byte) {
 	}
 	d := &desk{hub: h, name: name}
 	prefix := h.o.Outside.prefix()
-	d.connect(func(frame []byte) error { return w.nc.Publish(prefix+".down."+name, frame) }, w.flush, nil)
+	post := func(frame []byte) error { return w.nc.Publish(prefix+".down."+name, frame) }
+	d.connect(post, w.flush, nil)
 	if _, known := h.o.Book.Find(name); !known {
 		d.knocked(b, subject) // which says so
 		return
@@ -98,8 +99,13 @@ func (h *Hub) knockedOutside(w *wire, subject string, b []byte) {
 	case old != nil:
 		d = old
 	default:
-		if err := w.hear(prefix+".up."+name, d.arrived); err != nil {
+		stop, err := w.hear(prefix+".up."+name, d.arrived)
+		if err != nil {
 			h.dropDesk(d)
+			return
+		}
+		if !d.connect(post, w.flush, stop) {
+			stop()
 			return
 		}
 	}

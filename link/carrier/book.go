@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nkeys"
@@ -28,19 +29,20 @@ type Invited struct {
 
 // Book is the leaves that a hub knows, in the file leaves.json of a folder, beside the
 // hub's key. Several processes may change it; each sees what others did. It is safe for
-// use by many goroutines.
+// use by many goroutines; who only looks something up does not wait for the file.
 type Book struct {
-	dir string
+	dir    string
+	leaves atomic.Pointer[[]Invited] // by name; never changed in place
 
-	mu     sync.Mutex
-	leaves []Invited // by name; never changed in place
-	read   fs.FileInfo
+	mu   sync.Mutex // of the file
+	read fs.FileInfo
 }
 
 // OpenBook reads the book in dir, which need not be there. A damaged file is an error
 // that says what to do.
 func OpenBook(dir string) (*Book, error) {
 	b := &Book{dir: dir}
+	b.leaves.Store(new([]Invited))
 	return b, b.Refresh()
 }
 
@@ -69,25 +71,34 @@ func (b *Book) refresh() error {
 	if _, err := readJSON(b.path(), bookRemedy, &in); err != nil {
 		return err
 	}
-	if len(in.Leaves) > MaxLeaves {
+	slices.SortFunc(in.Leaves, compareNames)
+	if !areGood(in.Leaves) {
 		return damaged(b.path(), bookRemedy)
 	}
-	for i := range in.Leaves {
-		leaf := &in.Leaves[i]
-		if CheckName(leaf.Name) != nil || leaf.Rights.Check() != nil || leaf.Key != "" && !nkeys.IsValidPublicUserKey(leaf.Key) {
-			return damaged(b.path(), bookRemedy)
-		}
-	}
-	b.leaves, b.read = in.Leaves, stat
+	b.leaves.Store(&in.Leaves)
+	b.read = stat
 	return nil
 }
 
-// All returns the leaves, by name.
-func (b *Book) All() []Invited {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.leaves)
+// areGood reports whether leaves can be those of a book; they are by name.
+func areGood(leaves []Invited) bool {
+	if len(leaves) > MaxLeaves {
+		return false
+	}
+	for i := range leaves {
+		leaf := &leaves[i]
+		if CheckName(leaf.Name) != nil || leaf.Rights.Check() != nil || leaf.Key != "" && !nkeys.IsValidPublicUserKey(leaf.Key) {
+			return false
+		}
+		if i > 0 && leaves[i-1].Name == leaf.Name {
+			return false
+		}
+	}
+	return true
 }
+
+// All returns the leaves, by name.
+func (b *Book) All() []Invited { return slices.Clone(*b.leaves.Load()) }
 
 // Find returns the leaf of a name.
 func (b *Book) Find(name string) (leaf Invited, ok bool) {
@@ -100,11 +111,10 @@ func (b *Book) withKey(key string) (leaf Invited, ok bool) {
 }
 
 func (b *Book) find(is func(*Invited) bool) (leaf Invited, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i := range b.leaves {
-		if is(&b.leaves[i]) {
-			return b.leaves[i], true
+	leaves := *b.leaves.Load()
+	for i := range leaves {
+		if is(&leaves[i]) {
+			return leaves[i], true
 		}
 	}
 	return Invited{}, false
@@ -203,7 +213,7 @@ func (b *Book) edit(name string, change func(leaves []Invited, at int, found boo
 		if err := b.refresh(); err != nil {
 			return err
 		}
-		leaves := slices.SortedFunc(slices.Values(b.leaves), compareNames)
+		leaves := b.All()
 		at, found := slices.BinarySearchFunc(leaves, Invited{Name: name}, compareNames)
 		leaves, err := change(leaves, at, found)
 		if err != nil {

@@ -27,6 +27,7 @@ func newInvitation(t testing.TB) (*Invitation, *Book) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.Hub = "hub-1"
 	return in, book
 }
 
@@ -51,6 +52,10 @@ func TestInvitationThatIsNotWholeIsRefusedWithoutQuotingIt(t *testing.T) {
 		} else if n > 60 && strings.Contains(err.Error(), line[20:n]) {
 			t.Fatal("the error quotes the line")
 		}
+	}
+	in.Hub = "the hub"
+	if _, err := ParseInvitation(in.Line()); !errors.Is(err, ErrInvitation) {
+		t.Errorf("a hub of a name that cannot be: %v", err)
 	}
 	if _, err := ParseInvitation("waggle-link-2." + line[len(linePrefix):]); err == nil || !strings.Contains(err.Error(), "update") {
 		t.Errorf("an invitation of a newer version: %v", err)
@@ -138,6 +143,23 @@ func TestDamagedFilesAreRefusedWithTheRemedy(t *testing.T) {
 		if err := open(); err != nil {
 			t.Errorf("%s as it was: %v", name, err)
 		}
+	}
+}
+
+func TestBookWithANameTwiceIsDamaged(t *testing.T) {
+	_, book := newInvitation(t)
+	leaf, _ := book.Find("leaf-1")
+	if err := writeJSON(book.path(), inBook{[]Invited{leaf, {Name: "a", Rights: everything}, leaf}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Refresh(); err == nil || !strings.Contains(err.Error(), "is damaged") {
+		t.Error(err)
+	}
+	if err := writeJSON(book.path(), inBook{[]Invited{leaf, {Name: "a", Rights: everything}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Revoke("a"); err != nil {
+		t.Errorf("a name that is not in its place: %v", err)
 	}
 }
 
@@ -275,7 +297,7 @@ func TestRightsAreKeptAndCheckedByTheBook(t *testing.T) {
 			t.Errorf("the name %q was taken", name)
 		}
 	}
-	for _, bad := range [][]string{nil, {"x"}, {":1"}, {"x:0"}, {"x:65536"}, {"a b:1"}, {"http://x:1"}, make([]string, MaxAddresses+1)} {
+	for _, bad := range [][]string{nil, {"x"}, {":1"}, {"x:0"}, {"x:65536"}, {"a b:1"}, {"http://x:1"}, {"[fe80::1%eth0]:1"}, make([]string, MaxAddresses+1)} {
 		if _, err := book.Invite("leaf-3", everything, bad, time.Now()); err == nil {
 			t.Errorf("the addresses %q were taken", bad)
 		}

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
@@ -15,10 +16,19 @@ type desk struct {
 	stop func()                   // ends what the desk has for itself; nil: nothing, or not any more
 
 	mu        sync.Mutex
-	link      *Link // nil: none; it stays until its handler knows that it is closed
-	notBefore time.Time
+	link      *Link     // nil: none; it stays until its handler knows that it is closed
+	began     time.Time // of the last session
+	notBefore time.Time // the next one
+	whyNot    string    // what the leaf was told then
 	shut      bool
+	strays    int // cost of what was of no session within the second that began at counted
+	counted   time.Time
 }
+
+// mostStrays is the most that a leaf may send in a second that is of no session, with
+// [FrameCost] for each frame. Of one that has just ended there can be a window; knocks are
+// eight small ones.
+const mostStrays = 2 * Window
 
 // open returns the session, or nil.
 func (d *desk) open() *Link {
@@ -38,20 +48,67 @@ func (d *desk) isShut() bool {
 
 // arrived takes what came from the leaf.
 func (d *desk) arrived(b []byte, _ string) {
-	f, err := parseFrame(b)
-	if err != nil {
-		return
-	}
 	d.mu.Lock()
 	link := d.link
 	d.mu.Unlock()
-	if link != nil && link.session == f.session && f.kind != knock && f.kind != welcome {
-		link.receive(&f)
+	if link == nil || len(b) < headerSize || binary.BigEndian.Uint64(b[1:]) != link.session {
+		d.stray(b)
+		return
 	}
+	if f, err := parseFrame(b); err == nil && f.kind != knock && f.kind != welcome {
+		link.receive(&f)
+		return
+	}
+	d.stray(b)
+}
+
+// stray counts what is of no session, and shuts out a leaf that sends much of it. It
+// reports whether the leaf may go on.
+func (d *desk) stray(b []byte) (fine bool) {
+	d.mu.Lock()
+	if now := time.Now(); now.Sub(d.counted) >= time.Second {
+		d.counted, d.strays = now, 0
+	}
+	before := d.strays
+	d.strays += len(b) + FrameCost
+	fine = d.strays <= mostStrays
+	link := d.link
+	if !fine {
+		d.notBefore, d.whyNot = time.Now().Add(breachPause), errFlood.farewell().Words
+	}
+	d.mu.Unlock()
+	if fine {
+		return true
+	}
+	var client uint64
+	if link != nil {
+		link.shutOut(errFlood) // its own connection is closed when it was told
+		client = link.client
+	}
+	if before <= mostStrays {
+		d.tellOff(b)
+	}
+	if d.hub.inside != nil {
+		d.hub.inside.kickAll(d.name, client)
+	}
+	return false
+}
+
+// tellOff says to a leaf that sends too much, by the session that it gave, and to the log
+// that it is shut out.
+func (d *desk) tellOff(b []byte) {
+	if len(b) >= headerSize {
+		_ = d.post(newControl(refuse, binary.BigEndian.Uint64(b[1:]), errFlood.farewell())) // who floods may not listen
+		d.rush()
+	}
+	d.hub.turnedAway(d.name, "", errFlood.Error())
 }
 
 // knocked answers a leaf that wants a session.
 func (d *desk) knocked(b []byte, _ string) {
+	if !d.stray(b) {
+		return
+	}
 	f, err := parseFrame(b)
 	if err != nil || f.kind != knock {
 		return
@@ -79,18 +136,20 @@ func (d *desk) decide(f *frame, leaf *Invited) (words string, wait time.Duration
 	defer d.mu.Unlock()
 	switch link := d.link; {
 	case d.shut:
-	case link != nil && link.session == f.session:
-		d.greet(link)
 	case link != nil && link.reason() != nil:
 		// The handler is told of its end first.
+	case link != nil && link.session == f.session:
+		d.greet(link)
 	case link != nil && (link.life == f.control.Life || d.isGone(link)):
 		link.end(errAgain, nil)
 	case link != nil:
 		return "there is a link with this leaf already: if it has just been restarted it is let in within ten seconds; else two trackers use one invitation, and the other needs one by a name of its own", 3 * time.Second
 	case time.Now().Before(d.notBefore):
-		return "the hub has closed this link for a while", max(time.Until(d.notBefore), time.Second)
+		return "the hub has closed this link for a while: " + d.whyNot, max(time.Until(d.notBefore), time.Second)
 	case !d.isOurs(f.control.Client):
 		return "the hub does not see this leaf's connection: it is tried again", time.Second
+	case time.Since(d.began) < d.hub.o.pace.beat/2:
+		// Whoever comes and goes all the time makes work, and fills logs.
 	default:
 		d.begin(f, leaf)
 	}
@@ -119,7 +178,7 @@ func (d *desk) begin(f *frame, leaf *Invited) {
 		hang: func(told bool) { d.kick(client, told) },
 	})
 	l.rights, l.life, l.client = leaf.Rights, f.control.Life, client
-	d.link = l
+	d.link, d.began = l, time.Now()
 	d.greet(l)
 	l.start(func() { d.over(l) })
 	d.hub.o.Log.Info("a leaf has come", "leaf", d.name, "address", l.address)
@@ -131,7 +190,10 @@ func (d *desk) over(l *Link) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.link = nil
-	d.notBefore = time.Now().Add(l.parting())
+	wait, words := l.parting()
+	if until := time.Now().Add(wait); until.After(d.notBefore) {
+		d.notBefore, d.whyNot = until, words
+	}
 }
 
 // connect gives the desk its connection. It returns false where the desk was closed

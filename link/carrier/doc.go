@@ -35,15 +35,21 @@
 // # Bounds
 //
 // A side may have sent [Window] bytes more than the other has taken in: beyond that
-// [Link.Send] returns [ErrFull], at once. A leaf that sends more all the same is shut
-// out for a while. Each leaf has a connection of its own inside the hub, so that one
-// that floods fills nobody else's.
+// [Link.Send] returns [ErrFull], at once. A leaf that sends more all the same, or much that
+// is of no session, is shut out for a minute, in words at both ends; what it sends
+// meanwhile is not read, and has its connections closed. Each leaf has a connection of its
+// own inside the hub, so that one that floods fills nobody else's.
+//
+// Who has not shown a key yet has 5 s for TLS and 5 s more for the key, 1 KiB to say it in,
+// and, with all others and those of leaves, 4,000 connections, of some 20 KB each: who fills
+// those keeps newcomers out for as long as that goes on, and none of the links that are
+// open. A firewall can tell such hosts apart; the hub says in its log that it is time to.
 //
 // # Where to begin
 //
 // hub.go and leaf.go use all others: link.go is a session and session.go what it does,
-// frame.go what travels, wire.go a connection to NATS; desk.go is where a hub attends to
-// one leaf, server.go and porter.go the NATS inside a hub, outside.go and abroad.go one
-// that is there already; book.go, identity.go, invitation.go and joined.go are the
-// credentials, words.go what is said when something is refused.
+// frame.go what travels, wire.go a connection to NATS; attempts.go is how a leaf tries,
+// desk.go where a hub attends to one leaf, server.go and porter.go the NATS inside a hub,
+// outside.go and abroad.go one that is there already; book.go, identity.go, invitation.go
+// and joined.go are the credentials, words.go what is said when something is refused.
 package carrier

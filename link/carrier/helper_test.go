@@ -15,7 +15,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // brisk is a pace for tests that wait for silence or for another attempt.
-var brisk = pace{beat: 100 * time.Millisecond, silence: 2 * time.Second, retry: 100 * time.Millisecond, refused: 200 * time.Millisecond, answer: 4 * time.Second}
+var brisk = pace{
+	beat: 100 * time.Millisecond, silence: 2 * time.Second, retry: 100 * time.Millisecond, refused: 200 * time.Millisecond,
+	answer: 4 * time.Second, stranger: 5 * time.Second,
+}
 
 const patience = 20 * time.Second
 

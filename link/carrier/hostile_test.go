@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,6 +19,7 @@ import (
 )
 
 func TestStrangersMayDoNothing(t *testing.T) {
+	t.Parallel()
 	hub, _, _, _ := startPair(t)
 	address := hub.Addr().String()
 	unknown, err := nkeys.CreateUser()
@@ -50,19 +54,8 @@ func TestStrangersMayDoNothing(t *testing.T) {
 
 func TestLeafHearsAndSaysNothingInAnothersName(t *testing.T) {
 	hub, leaf, atHub, atLeaf := startPair(t)
-	in := hub.invite(t, "spy")
-	pair, err := nkeys.FromSeed([]byte(in.seed.reveal()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
 	denied := make(chan error, 100)
-	spy, err := nats.Connect("tls://"+hub.Addr().String(), nats.NoReconnect(), nats.TLSHandshakeFirst(), nats.Nkey(public, pair.Sign),
-		nats.Secure(tlsToHub(in.Pin, time.Now, func(error) {})),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
+	spy, err := connectAs(hub.invite(t, "spy"), func(err error) { denied <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +94,25 @@ func TestLeafHearsAndSaysNothingInAnothersName(t *testing.T) {
 	hub.log.says(t, "it tried what a leaf may not do")
 }
 
-// flood publishes whatever it likes with a leaf's key.
-func flood(ctx context.Context, t *testing.T, hub *hubSide, in *Invitation, sent *atomic.Int64, frames func(session uint64) []byte) {
-	t.Helper()
+// connectAs connects with a leaf's key, and by none of the leaf's manners.
+func connectAs(in *Invitation, complained func(error)) (*nats.Conn, error) {
 	pair, err := nkeys.FromSeed([]byte(in.seed.reveal()))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	public, err := pair.PublicKey()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
+	return nats.Connect("tls://"+in.Addresses[0], nats.NoReconnect(), nats.TLSHandshakeFirst(), nats.Nkey(public, pair.Sign),
+		nats.Secure(tlsToHub(in.Pin, time.Now, func(error) {})),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { complained(err) }))
+}
+
+// flood publishes whatever it likes with a leaf's key.
+func flood(ctx context.Context, in *Invitation, sent *atomic.Int64, frames func(session uint64) []byte) {
 	for ctx.Err() == nil {
-		nc, err := nats.Connect("tls://"+hub.Addr().String(), nats.NoReconnect(), nats.TLSHandshakeFirst(), nats.Nkey(public, pair.Sign),
-			nats.Secure(tlsToHub(in.Pin, time.Now, func(error) {})), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		nc, err := connectAs(in, func(error) {})
 		if err != nil {
 			continue
 		}
@@ -143,10 +141,9 @@ func TestLeafThatFloodsFillsNoMemoryAndDisturbsNobody(t *testing.T) {
 	body := make([]byte, pieceSize)
 	var position uint64
 	kinds := map[string]func(session uint64) []byte{
-		"big":     func(s uint64) []byte { position++; return appendData(nil, s, position, flagFirst|flagLast, body) },
-		"small":   func(s uint64) []byte { return appendData(nil, s, 0, 0, nil) },
-		"beats":   func(s uint64) []byte { return appendBeat(nil, s, 0, 0) },
-		"rubbish": func(uint64) []byte { return body[:4096] },
+		"big":    func(s uint64) []byte { position++; return appendData(nil, s, position, flagFirst|flagLast, body) },
+		"small":  func(s uint64) []byte { return appendData(nil, s, 0, 0, nil) },
+		"strays": func(s uint64) []byte { return appendData(nil, s+1, 0, flagFirst|flagLast, body) },
 	}
 	hub.gate = make(chan struct{})
 	open := sync.OnceFunc(func() { close(hub.gate) })
@@ -161,15 +158,15 @@ func TestLeafThatFloodsFillsNoMemoryAndDisturbsNobody(t *testing.T) {
 	for name, frames := range kinds {
 		in := hub.invite(t, name)
 		go func() {
-			flood(ctx, t, hub, in, &sent, frames)
+			flood(ctx, in, &sent, frames)
 			done <- struct{}{}
 		}()
 	}
-	const least = 256 << 20 // bytes of a flood
+	const least, room = 128 << 20, 80 << 20 // bytes of a flood, and those that it may fill
 	most := uint64(0)
 	began, looked := time.Now(), time.Now()
 	shutOut := func() bool { return strings.Contains(hub.log.String(), errFlood.Error()) }
-	for (sent.Load() < least || !shutOut()) && time.Since(began) < 2*patience {
+	for (sent.Load() < least || !shutOut()) && time.Since(began) < patience {
 		send(t, atHub, []byte("all is well"))
 		wait(t, leaf.received, "a message in a flood")
 		if time.Since(looked) < 200*time.Millisecond {
@@ -186,11 +183,51 @@ func TestLeafThatFloodsFillsNoMemoryAndDisturbsNobody(t *testing.T) {
 	open()
 	grown := int64(most) - int64(before.HeapInuse)
 	t.Logf("%d MB were sent, and the heap grew by %d MB", sent.Load()>>20, grown>>20)
-	if grown > least/2 {
+	if grown > room {
 		t.Errorf("the heap grew by %d MB", grown>>20)
 	}
 	if atHub.reason() != nil || atLeaf.reason() != nil {
 		t.Errorf("a link that did nothing was closed: %v, %v", atHub.reason(), atLeaf.reason())
 	}
 	hub.log.says(t, errFlood.Error())
+}
+
+// Who only connects says nothing that could be refused: time and number are what bounds it.
+func TestStrangersWhoSayNothingAreBoundedInTimeAndNumber(t *testing.T) {
+	t.Parallel()
+	hub := startHub(t, func(o *HubOptions) { o.pace.stranger, o.connections = 2*time.Second, 6 })
+	leaf := startLeaf(t, hub.invite(t, "leaf"))
+	atLeaf := wait(t, leaf.opened, "the leaf's link")
+	var silent []net.Conn
+	for n := range 4 { // with the leaf and its desk there are six
+		c, err := net.Dial("tcp", hub.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n%2 == 0 { // some speak TLS
+			c = tls.Client(c, &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true})
+			if err := c.(*tls.Conn).Handshake(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		silent = append(silent, c)
+	}
+	eventually(t, "the connections", func() bool { return hub.inside.server.NumClients() == 6 })
+	late := startLeaf(t, hub.invite(t, "late"))
+	late.log.says(t, "the hub has too many connections; it is tried again")
+	hub.log.says(t, "there are as many connections as a hub takes")
+	send(t, atLeaf, []byte("here"))
+	if got := wait(t, hub.received, "a message of who was there before"); string(got) != "here" {
+		t.Errorf("got %q", got)
+	}
+	for _, c := range silent {
+		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("a stranger is still there")
+		}
+		_ = c.Close()
+	}
+	wait(t, late.opened, "the late leaf's link")
 }

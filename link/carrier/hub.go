@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
@@ -27,7 +26,8 @@ type HubOptions struct {
 	Now     func() time.Time // what certificates and the book go by; nil: time.Now
 	Dial    Dial             // for Outside; nil: a [net.Dialer]'s
 
-	pace pace // of tests
+	pace        pace // of tests, as is
+	connections int  // which 0 makes the usual ones
 }
 
 func (o *HubOptions) fill() error {
@@ -43,7 +43,7 @@ func (o *HubOptions) fill() error {
 		}
 	}
 	o.Log, o.Now, o.Dial = orUsual(o.Log, o.Now, o.Dial)
-	o.pace = cmp.Or(o.pace, usual)
+	o.pace, o.connections = cmp.Or(o.pace, usual), cmp.Or(o.connections, maxConnections)
 	return nil
 }
 
@@ -53,28 +53,15 @@ type Hub struct {
 	inside *inside // nil over a NATS that is there already
 	cancel context.CancelFunc
 	works  sync.WaitGroup
-	said   *said
+	said   *said // of leaves, and of the hub itself
+	shown  *said // of strangers, who must not keep the others out of the log
 
-	mu       sync.Mutex
-	desks    map[string]*desk
-	trouble  map[string]Attempt // by the leaf's name: why it was refused last
-	attempts []Attempt          // the last ones that were refused, oldest first
-	outside  error              // why there is no connection to the NATS outside
-	stopped  bool
+	mu      sync.Mutex
+	desks   map[string]*desk
+	trouble map[string]Status // by the leaf's name: why it is not there
+	outside error             // why there is no connection to the NATS outside
+	stopped bool
 }
-
-// Attempt is somebody that the hub has refused.
-type Attempt struct {
-	Time    time.Time
-	Name    string // of the leaf, where it is known
-	Address string // where it came from, where that is known
-	Words   string // why, and what to do
-
-	refused bool // it was not only that a link broke
-}
-
-// mostAttempts is how many are kept.
-const mostAttempts = 50
 
 // NewHub begins to take links. Errors are of the options, of the key beside the book,
 // or that the address cannot be listened on. A NATS outside may be there or not: it is
@@ -85,8 +72,8 @@ func NewHub(o HubOptions) (*Hub, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &Hub{
-		o: o, cancel: cancel, said: newSaid(time.Now, time.Minute),
-		desks: make(map[string]*desk), trouble: make(map[string]Attempt),
+		o: o, cancel: cancel, said: newSaid(time.Now, time.Minute), shown: newSaid(time.Now, time.Minute),
+		desks: make(map[string]*desk), trouble: make(map[string]Status),
 	}
 	if o.Outside == nil {
 		if err := h.listen(); err != nil {
@@ -175,67 +162,58 @@ func (h *Hub) Links() []Status {
 func (h *Hub) fillStatus(s *Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a, ok := h.trouble[s.Name]; ok {
-		s.State, s.Why, s.Address, s.Since = Split, a.Words, a.Address, a.Time
-		if a.refused {
-			s.State = Refused
-		}
+	if trouble, ok := h.trouble[s.Name]; ok {
+		*s = trouble
 	}
 	if h.outside != nil {
 		s.State, s.Why = Split, h.outside.Error()
 	}
 }
 
-// Attempts returns the last ones that were refused, oldest first.
-func (h *Hub) Attempts() []Attempt {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.attempts)
-}
-
 // turnedAway takes note of somebody who was refused, and says so in the log, but not
-// the same all the time.
+// the same all the time. A stranger has no name.
 func (h *Hub) turnedAway(name, address, words string) {
-	a := Attempt{Time: h.o.Now(), Name: name, Address: address, Words: words, refused: true}
-	h.mu.Lock()
-	if len(h.attempts) >= mostAttempts {
-		h.attempts = slices.Delete(h.attempts, 0, 1)
+	said := h.shown
+	if name != "" {
+		said = h.said
+		h.note(Status{Name: name, State: Refused, Why: words, Address: address, Since: h.o.Now()})
 	}
-	h.attempts = append(h.attempts, a)
-	h.note(a)
-	h.mu.Unlock()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address
 	}
-	if h.said.fresh(host + " " + name + " " + words) {
+	if said.fresh(host + " " + name + " " + words) {
 		h.o.Log.Warn("a link was refused", "leaf", name, "address", address, "why", words)
 	}
 }
 
-// note keeps why a leaf of the book is not there; h.mu is held.
-func (h *Hub) note(a Attempt) {
-	if _, known := h.o.Book.Find(a.Name); known {
-		h.trouble[a.Name] = a
+// note keeps why a leaf of the book is not there.
+func (h *Hub) note(s Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.o.Book.Find(s.Name); known {
+		h.trouble[s.Name] = s
 	}
 }
 
 // parted takes note of why a link was closed.
 func (h *Hub) parted(l *Link) {
 	why := l.reason()
-	a := Attempt{Time: h.o.Now(), Name: l.name, Address: l.address, Words: why.Error()}
+	s := Status{Name: l.name, State: Split, Why: why.Error(), Address: l.address, Since: h.o.Now()}
+	pause, _ := l.parting()
 	level := slog.LevelWarn
 	var farewell *Bye
-	switch {
-	case errors.As(why, &farewell):
-		a.Words, level = "the leaf says: "+farewell.Words, slog.LevelInfo
-	case errors.Is(why, ErrClosed):
-		a.refused, level = l.parting() > 0, slog.LevelInfo
+	if errors.As(why, &farewell) {
+		s.Why, pause = "the leaf says: "+farewell.Words, farewell.Wait
 	}
-	h.mu.Lock()
-	h.note(a)
-	h.mu.Unlock()
-	h.o.Log.Log(context.Background(), level, "the link of a leaf is closed", "leaf", l.name, "address", l.address, "why", a.Words)
+	switch {
+	case pause > 0:
+		s.State = Refused // somebody must do something
+	case farewell != nil, errors.Is(why, ErrClosed):
+		level = slog.LevelInfo
+	}
+	h.note(s)
+	h.o.Log.Log(context.Background(), level, "the link of a leaf is closed", "leaf", l.name, "address", l.address, "why", s.Why)
 }
 
 // look looks after what changes by itself, every half beat, until ctx ends.
@@ -263,7 +241,7 @@ func (h *Hub) check() {
 		link := d.open()
 		switch {
 		case !known:
-			h.strike(d)
+			h.strike(d.name)
 		case link != nil && !link.rights.equal(&leaf.Rights):
 			link.Close("the rights of this link were changed at the hub", 0)
 		}
@@ -275,11 +253,12 @@ func (h *Hub) check() {
 
 // strike closes the desk of a leaf that is in the book no more. It does not wait, as the
 // handler may be the one who calls.
-func (h *Hub) strike(d *desk) {
+func (h *Hub) strike(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.trouble, d.name)
-	if h.stopped || h.desks[d.name] != d || d.isShut() {
+	delete(h.trouble, name)
+	d := h.desks[name]
+	if h.stopped || d == nil || d.isShut() {
 		return
 	}
 	h.works.Go(func() {

@@ -15,7 +15,7 @@ import (
 
 func TestMessagesGoBothWaysInOrder(t *testing.T) {
 	hub, leaf, atHub, atLeaf := startPair(t)
-	if atHub.Name() != "leaf" || atLeaf.Name() != "the-hub" || atHub.Session() != atLeaf.Session() || !everything.equal(&atLeaf.rights) {
+	if atHub.Name() != "leaf" || atLeaf.Name() != "the-hub" || atHub.session != atLeaf.session || !everything.equal(&atLeaf.rights) {
 		t.Errorf("the hub has %s, the leaf %s", atHub.Name(), atLeaf.Name())
 	}
 	both := []struct {
@@ -49,9 +49,6 @@ func TestMessagesGoBothWaysInOrder(t *testing.T) {
 	}
 	for range 2 * len(both) {
 		wait(t, done, "the messages")
-	}
-	if f := atHub.Figures(); f.SentMessages != 60 || f.ReceivedMessages != 60 || f.SentBytes == 0 {
-		t.Errorf("%+v", f)
 	}
 	if s := leaf.Status(); s.State != Active || s.Name != "the-hub" || s.Link != atLeaf {
 		t.Errorf("%+v", s)
@@ -95,6 +92,7 @@ func TestLeafWhoseConnectionBreaksComesAgainAtOnce(t *testing.T) {
 }
 
 func TestHubThatStartsAgainHasItsLeavesBack(t *testing.T) {
+	t.Parallel()
 	hub, leaf, _, _ := startPair(t)
 	address := hub.Addr().String()
 	for range 3 {
@@ -109,116 +107,6 @@ func TestHubThatStartsAgainHasItsLeavesBack(t *testing.T) {
 		wait(t, hub.opened, "the hub's link")
 		wait(t, leaf.opened, "the leaf's link")
 	}
-}
-
-func TestAddressesAreTriedInTurn(t *testing.T) {
-	hub := startHub(t)
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dead.Close(); err != nil {
-		t.Fatal(err)
-	}
-	leaf := startLeaf(t, hub.invite(t, "leaf", dead.Addr().String(), "nowhere.invalid:1", hub.Addr().String()))
-	link := wait(t, leaf.opened, "the leaf's link")
-	if link.Address() != hub.Addr().String() {
-		t.Errorf("it is open to %s", link.Address())
-	}
-	leaf.log.says(t, "address="+dead.Addr().String()+" state=connecting why=\"nothing listens there")
-	leaf.log.says(t, "address=nowhere.invalid:1")
-}
-
-func TestUnknownKeyIsRefusedInBothLogs(t *testing.T) {
-	hub := startHub(t)
-	in := hub.invite(t, "leaf")
-	if err := hub.book.Revoke("leaf"); err != nil {
-		t.Fatal(err)
-	}
-	leaf := startLeaf(t, in)
-	eventually(t, "the leaf's state", func() bool { return leaf.Status().State == Refused })
-	leaf.log.says(t, "does not know this tracker's key")
-	hub.log.says(t, "its key is not in the book of this hub")
-	if a := hub.Attempts(); len(a) == 0 || !strings.HasPrefix(a[0].Address, "127.0.0.1:") {
-		t.Errorf("%+v", a)
-	}
-	if strings.Contains(leaf.log.String()+hub.log.String(), in.seed.reveal()) {
-		t.Error("a log has the secret")
-	}
-	// Who is invited while the hub runs, by another process, may come at once.
-	other, err := OpenBook(hub.book.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err = other.Invite("late", everything, []string{hub.Addr().String()}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wait(t, startLeaf(t, in).opened, "the late leaf's link")
-}
-
-func TestHubWithAnotherKeyIsRefusedInBothLogs(t *testing.T) {
-	hub, other := startHub(t), startHub(t)
-	in := hub.invite(t, "leaf", other.Addr().String())
-	leaf := startLeaf(t, in)
-	eventually(t, "the leaf's state", func() bool { return leaf.Status().State == Refused })
-	leaf.log.says(t, "the one who answers is not the hub that invited")
-	other.log.says(t, "it did not take this hub's certificate")
-}
-
-func TestExpiredCertificateIsRefusedInBothLogs(t *testing.T) {
-	past := func() time.Time { return time.Now().AddDate(0, -6, 0) }
-	hub := startHub(t, func(o *HubOptions) { o.Now = past })
-	leaf := startLeaf(t, hub.invite(t, "leaf"))
-	eventually(t, "the leaf's state", func() bool { return leaf.Status().State == Refused })
-	leaf.log.says(t, "the hub's certificate has expired")
-	leaf.log.says(t, "Set the clocks of both machines")
-	hub.log.says(t, "it did not take this hub's certificate")
-
-	future := startLeaf(t, hub.invite(t, "other"), func(o *LeafOptions) { o.Now = func() time.Time { return past().AddDate(0, -6, 0) } })
-	future.log.says(t, "is not good yet")
-	hourOff := startLeaf(t, hub.invite(t, "third"), func(o *LeafOptions) { o.Now = func() time.Time { return past().Add(-time.Hour) } })
-	wait(t, hourOff.opened, "the link of a leaf whose clock is an hour behind")
-}
-
-func TestLeafThatIsRevokedIsCutOffAtOnce(t *testing.T) {
-	hub, leaf, _, _ := startPair(t)
-	if err := hub.Revoke("leaf"); err != nil {
-		t.Fatal(err)
-	}
-	if why := wait(t, leaf.closed, "the leaf's link"); !strings.Contains(why.Error(), "the invitation was revoked") {
-		t.Error(why)
-	}
-	ended(t, hub.closed, "the hub's link")
-	eventually(t, "the connections", func() bool { return leavesAt(hub.Hub) == 0 })
-	leaf.log.says(t, "does not know this tracker's key")
-	if s := leaf.Status(); s.State != Refused {
-		t.Errorf("%+v", s)
-	}
-
-	// By another process it takes a beat.
-	in := hub.invite(t, "second")
-	second := startLeaf(t, in)
-	wait(t, second.opened, "the second leaf's link")
-	other, err := OpenBook(hub.book.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Revoke("second"); err != nil {
-		t.Fatal(err)
-	}
-	ended(t, second.closed, "the second leaf's link")
-}
-
-// leavesAt returns how many connections of leaves a hub has.
-func leavesAt(h *Hub) int {
-	h.inside.mu.Lock()
-	defer h.inside.mu.Unlock()
-	n := 0
-	for _, of := range h.inside.visitors {
-		n += len(of)
-	}
-	return n
 }
 
 func TestChangedRightsOpenTheLinkAnew(t *testing.T) {
@@ -237,23 +125,6 @@ func TestChangedRightsOpenTheLinkAnew(t *testing.T) {
 	wait(t, hub.opened, "the hub's link")
 }
 
-func TestLeafThatIsThereTwiceIsRefusedTheSecondTime(t *testing.T) {
-	hub, leaf, atHub, _ := startPair(t)
-	twin := startLeaf(t, leaf.o.Invitation)
-	eventually(t, "the twin's state", func() bool { return twin.Status().State == Refused })
-	twin.log.says(t, "two trackers use one invitation")
-	hub.log.says(t, "two trackers use one invitation")
-	if atHub.reason() != nil || hub.Link("leaf") != atHub {
-		t.Error("the first one was disturbed")
-	}
-	send(t, leaf.Status().Link, []byte("first"))
-	if got := wait(t, hub.received, "a message"); string(got) != "first" {
-		t.Errorf("got %q", got)
-	}
-	leaf.Close()
-	wait(t, twin.opened, "the twin's link, after the first one has gone")
-}
-
 func TestResetOpensTheLinkAnew(t *testing.T) {
 	hub, leaf, _, _ := startPair(t)
 	if !hub.Reset("leaf") || hub.Reset("nobody") {
@@ -270,19 +141,38 @@ func TestResetOpensTheLinkAnew(t *testing.T) {
 }
 
 func TestLinkThatIsClosedForAWhileStaysClosed(t *testing.T) {
+	t.Parallel()
 	hub, leaf, atHub, _ := startPair(t)
 	began := time.Now()
 	atHub.Close("it told 900 changes a second and may 50; raise the limit or ask its owner", 2*time.Second)
 	ended(t, leaf.closed, "the leaf's link")
 	leaf.log.says(t, "it told 900 changes a second")
 	wait(t, leaf.opened, "the leaf's link")
-	if took := time.Since(began); took < time.Second {
+	if took := time.Since(began); took < 2*time.Second {
 		t.Errorf("it was open again after %v", took)
 	}
 	wait(t, hub.opened, "the hub's link")
+	if strings.Contains(hub.log.String(), "a link was refused") {
+		t.Error("the leaf came before its time")
+	}
+}
+
+func TestLeafThatClosesItsLinkForAWhileStaysAway(t *testing.T) {
+	t.Parallel()
+	hub, leaf, _, atLeaf := startPair(t)
+	began := time.Now()
+	atLeaf.Close("the clocks differ by days: set them", 2*time.Second)
+	ended(t, hub.closed, "the hub's link")
+	hub.log.says(t, "the leaf says: the clocks differ by days")
+	eventually(t, "the states", func() bool { return leaf.Status().State == Refused && hub.Links()[0].State == Refused })
+	wait(t, hub.opened, "the hub's link")
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("it was open again after %v", took)
+	}
 }
 
 func TestSilentNetworkIsNoticedOnBothSidesWithinTenSeconds(t *testing.T) {
+	t.Parallel()
 	hub := startHub(t, func(o *HubOptions) { o.pace = usual })
 	between := startRelay(t, hub.Addr().String())
 	leaf := startLeaf(t, hub.invite(t, "leaf", between.Addr().String()), func(o *LeafOptions) { o.pace = usual })
@@ -305,6 +195,7 @@ func TestSilentNetworkIsNoticedOnBothSidesWithinTenSeconds(t *testing.T) {
 }
 
 func TestFullNetworkThatFallsSilentHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	hub := startHub(t)
 	between := startRelay(t, hub.Addr().String())
 	leaf := startLeaf(t, hub.invite(t, "leaf", between.Addr().String()))

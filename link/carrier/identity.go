@@ -135,9 +135,9 @@ func tlsOfHub(id *identity, now func() time.Time) *tls.Config {
 }
 
 // errPin is that another key than the invitation's answered.
-var errPin = errors.New("the one who answers is not the hub that invited: its key is another. " +
+var errPin = &Refusal{"the one who answers is not the hub that invited: its key is another. " +
 	"Check the address; if the hub was set up anew, ask its owner for a new invitation and join again; " +
-	"else somebody may be in between")
+	"else somebody may be in between"}
 
 // tlsToHub is how a leaf knows its hub. What was wrong is left in the error that
 // failed points to, as a library in between may lose it.

@@ -28,6 +28,7 @@ const (
 // Line and Join let it out.
 type Invitation struct {
 	Name      string   // of the leaf
+	Hub       string   // its name; "": the line does not say
 	Addresses []string // host:port of the hub, to be tried in this order
 	Pin       string   // SHA-256 of the hub's public key, in hexadecimal
 
@@ -39,6 +40,7 @@ type onLine struct {
 	Addresses []string `json:"addresses"`
 	Pin       string   `json:"pin"`
 	Name      string   `json:"name"`
+	Hub       string   `json:"hub,omitempty"`
 	Seed      string   `json:"seed"`
 }
 
@@ -49,7 +51,7 @@ func (i *Invitation) Line() string {
 }
 
 func (i *Invitation) onLine() *onLine {
-	return &onLine{Addresses: i.Addresses, Pin: i.Pin, Name: i.Name, Seed: i.seed.reveal()}
+	return &onLine{Addresses: i.Addresses, Pin: i.Pin, Name: i.Name, Hub: i.Hub, Seed: i.seed.reveal()}
 }
 
 // ErrInvitation is that a line is no invitation, or not all of one.
@@ -61,7 +63,7 @@ var ErrInvitation = errors.New("this is not a whole invitation: copy all of the 
 func ParseInvitation(line string) (*Invitation, error) {
 	line = strings.TrimSpace(line)
 	rest, ok := strings.CutPrefix(line, linePrefix)
-	if !ok && strings.HasPrefix(line, "waggle-link-") {
+	if !ok && strings.HasPrefix(line, "waggle-link-") && strings.Contains(line, ".") {
 		return nil, errors.New("this invitation is of another version of waggle: update the older of the two")
 	}
 	if !ok || len(line) > maxLine {
@@ -82,7 +84,7 @@ func ParseInvitation(line string) (*Invitation, error) {
 
 // check returns the invitation, or an error if something about it is wrong.
 func (in *onLine) check() (*Invitation, error) {
-	if CheckName(in.Name) != nil || CheckAddresses(in.Addresses) != nil || len(in.Seed) > 128 {
+	if CheckName(in.Name) != nil || in.Hub != "" && CheckName(in.Hub) != nil || CheckAddresses(in.Addresses) != nil || len(in.Seed) > 128 {
 		return nil, ErrInvitation
 	}
 	if pin, err := hex.DecodeString(in.Pin); err != nil || len(pin) != 32 || strings.ToLower(in.Pin) != in.Pin {
@@ -96,7 +98,7 @@ func (in *onLine) check() (*Invitation, error) {
 	if public, err := pair.PublicKey(); err != nil || !nkeys.IsValidPublicUserKey(public) {
 		return nil, ErrInvitation
 	}
-	return &Invitation{Name: in.Name, Addresses: in.Addresses, Pin: in.Pin, seed: newSecret(in.Seed)}, nil
+	return &Invitation{Name: in.Name, Hub: in.Hub, Addresses: in.Addresses, Pin: in.Pin, seed: newSecret(in.Seed)}, nil
 }
 
 // CheckAddresses returns what is wrong with the addresses of a hub: there are 1 to
@@ -117,7 +119,7 @@ func checkAddress(a string) error {
 	host, port, err := net.SplitHostPort(a)
 	n, err2 := strconv.ParseUint(port, 10, 16)
 	strange := strings.ContainsFunc(host, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#[]"<>`, r)
+		return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#%[]"<>`, r)
 	})
 	if err != nil || err2 != nil || n == 0 || host == "" || len(host) > 253 || strange {
 		return fmt.Errorf("%q is no address of a hub: it is a host and a port, as in hub.example.org:6970 or [2001:db8::1]:6970", cut(a, 80))

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -29,7 +28,8 @@ type LeafOptions struct {
 	Now     func() time.Time // what certificates are held against; nil: time.Now
 	Dial    Dial             // nil: a [net.Dialer]'s
 
-	pace pace // of tests
+	pace    pace // of tests, as is
+	version int  // which 0 makes the usual one
 }
 
 func (o *LeafOptions) fill() error {
@@ -44,7 +44,7 @@ func (o *LeafOptions) fill() error {
 		o.Name = o.Invitation.Name
 	}
 	o.Log, o.Now, o.Dial = orUsual(o.Log, o.Now, o.Dial)
-	o.pace = cmp.Or(o.pace, usual)
+	o.pace, o.version = cmp.Or(o.pace, usual), cmp.Or(o.version, version)
 	return nil
 }
 
@@ -72,7 +72,7 @@ const (
 
 // Status is how a link is, for people.
 type Status struct {
-	Name    string // of the other node; on a leaf "" until it was open once
+	Name    string // of the other node; on a leaf "" until it is known
 	State   State
 	Why     string    // what is in the way, in words; "" where nothing is
 	Address string    // of the other node, where it is known; of a leaf the one that was tried last
@@ -90,9 +90,10 @@ type Leaf struct {
 	again  chan struct{} // to try at once
 	said   *said
 
-	mu       sync.Mutex
-	status   Status
-	everOpen bool
+	good string // the address that did last, "" before any did; of run
+
+	mu     sync.Mutex
+	status Status
 }
 
 // NewLeaf begins to keep a link open. Errors are of the options alone: what is wrong
@@ -105,6 +106,9 @@ func NewLeaf(o LeafOptions) (*Leaf, error) {
 	l := &Leaf{
 		o: o, life: number(), cancel: cancel, done: make(chan struct{}), again: make(chan struct{}, 1),
 		said: newSaid(time.Now, 10*time.Minute), status: Status{State: Connecting, Since: o.Now()},
+	}
+	if o.Invitation != nil {
+		l.status.Name = o.Invitation.Hub
 	}
 	go l.run(ctx)
 	return l, nil
@@ -138,90 +142,17 @@ func (l *Leaf) Close() {
 	<-l.done
 }
 
-// run tries the addresses in turn, until ctx ends.
-func (l *Leaf) run(ctx context.Context) {
-	defer close(l.done)
-	wait := time.Duration(0)
-	for ctx.Err() == nil {
-		var opened bool
-		for _, address := range l.addresses() {
-			var err error
-			if opened, err = l.try(ctx, address); ctx.Err() != nil {
-				return
-			}
-			wait = l.failed(address, opened, err, wait)
-			if opened {
-				break
-			}
-		}
-		l.rest(ctx, wait)
-	}
-}
-
-func (l *Leaf) addresses() []string {
-	if l.o.Outside != nil {
-		return []string{l.o.Outside.host()}
-	}
-	return l.o.Invitation.Addresses
-}
-
-// rest waits for about so long, or until a reset.
-func (l *Leaf) rest(ctx context.Context, wait time.Duration) {
-	jitter := time.Duration(mathrand.Int64N(int64(wait/2 + 1)))
-	timer := time.NewTimer(wait - jitter)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-l.again:
-	case <-timer.C:
-	}
-}
-
-// failed takes note of why an address did not do, or no longer does, and returns how
-// long to wait after the last of them.
-func (l *Leaf) failed(address string, opened bool, err error, wait time.Duration) time.Duration {
-	var refusal *Refusal
-	var farewell *Bye
-	state := Connecting
-	wait = min(max(2*wait, l.o.pace.retry/8), l.o.pace.retry)
-	switch {
-	case errors.As(err, &farewell) && farewell.Wait > 0:
-		wait, state = farewell.Wait, Refused
-	case errors.As(err, &refusal):
-		wait, state = l.o.pace.refused, Refused
-	case opened:
-		wait = l.o.pace.retry / 8
-	}
-	l.mu.Lock()
-	if state == Connecting && l.everOpen {
-		state = Split
-	}
-	if l.status.State != state {
-		l.status.Since = l.o.Now()
-	}
-	l.status.State, l.status.Why, l.status.Address, l.status.Link = state, err.Error(), address, nil
-	l.mu.Unlock()
-	switch {
-	case opened && farewell != nil:
-		l.o.Log.Info("the hub has closed the link", "address", address, "why", farewell.Words)
-	case opened:
-		l.o.Log.Warn("the link to the hub is closed; it is tried again", "address", address, "why", err)
-	case l.said.fresh(address + " " + err.Error()):
-		l.o.Log.Warn("no link to the hub", "address", address, "state", string(state), "why", err)
-	}
-	return wait
-}
-
 // try opens a session at an address, and returns when it is over, or could not be opened.
-func (l *Leaf) try(ctx context.Context, address string) (opened bool, err error) {
+// Parting is for how long this side has closed it.
+func (l *Leaf) try(ctx context.Context, address string) (opened bool, parting time.Duration, err error) {
 	w, err := l.open(ctx, address)
 	if err != nil {
-		return false, explain(err)
+		return false, 0, explain(err)
 	}
 	link, err := l.knock(ctx, w, address)
 	if err != nil {
 		w.close()
-		return false, explain(err)
+		return false, 0, explain(err)
 	}
 	l.isOpen(link)
 	link.start(func() {})
@@ -233,12 +164,13 @@ func (l *Leaf) try(ctx context.Context, address string) (opened bool, err error)
 	case <-link.done:
 	}
 	<-link.gone
-	return true, link.reason()
+	parting, _ = link.parting()
+	return true, parting, link.reason()
 }
 
 func (l *Leaf) isOpen(link *Link) {
+	l.good = link.address
 	l.mu.Lock()
-	l.everOpen = true
 	l.status = Status{Name: link.Name(), State: Active, Address: link.address, Since: l.o.Now(), Link: link}
 	l.mu.Unlock()
 	l.said.forget()
@@ -288,7 +220,7 @@ func (l *Leaf) subject(of string) string {
 func (l *Leaf) knock(ctx context.Context, w *wire, address string) (*Link, error) {
 	link := newLink("", address, number(), l.o.Handler, l.o.pace, w.way(l.subject("up")))
 	answers := make(chan frame, 1)
-	err := w.hear(l.subject("down"), func(b []byte, _ string) {
+	_, err := w.hear(l.subject("down"), func(b []byte, _ string) {
 		f, err := parseFrame(b)
 		if err != nil || f.session != link.session {
 			return
@@ -306,7 +238,7 @@ func (l *Leaf) knock(ctx context.Context, w *wire, address string) (*Link, error
 		return nil, err
 	}
 	client, _ := w.nc.GetClientID() // a server without them needs none
-	question := newControl(knock, link.session, &control{Version: version, Life: l.life, Client: client})
+	question := newControl(knock, link.session, &control{Version: l.o.version, Life: l.life, Client: client})
 	f, err := l.ask(ctx, w, question, answers)
 	if err != nil {
 		return nil, err
@@ -330,7 +262,7 @@ func (l *Leaf) ask(ctx context.Context, w *wire, question []byte, answers <-chan
 	defer again.Stop()
 	for {
 		if err := w.nc.Publish(l.subject("knock"), question); err != nil {
-			return f, err
+			return f, w.fault()
 		}
 		select {
 		case f := <-answers:

@@ -32,9 +32,26 @@ var (
 	// ErrSilent is that nothing came from the other side for too long.
 	ErrSilent = errors.New("the other side has said nothing for too long: it is frozen or overloaded, or the network between is cut; it is tried again")
 
-	errFlood  = errors.New("it sends more than it may before it is taken in")
-	errBeyond = errors.New("it says that it took in more than was sent to it")
+	errFlood  = &breach{"it sends more than it may", "it sent more than a link may carry before that is taken in"}
+	errBeyond = &breach{"it says that it took in more than was sent to it", "it said that it had taken in more than was sent to it"}
 )
+
+// breach is that the other side breaks the rules: why, as this side has it, and as the
+// other side is told of itself.
+type breach struct{ why, told string }
+
+// breachPause is for how long a link is closed then.
+const breachPause = time.Minute
+
+// Error says what to do.
+func (b *breach) Error() string {
+	return b.why + ", as no waggle of this version does: update it there, or drop the link if you do not trust its owner"
+}
+
+// farewell is what the other side is told.
+func (b *breach) farewell() *control {
+	return &control{Words: "this tracker breaks the rules of links: " + b.told + ". The link is closed for a minute; update waggle here", Wait: int(breachPause / time.Second)}
+}
 
 // Bye is that the other side closed a link, or refused to open one.
 type Bye struct {
@@ -47,14 +64,18 @@ func (b *Bye) Error() string { return "the other side says: " + b.Words }
 
 // pace is how fast a session lives.
 type pace struct {
-	beat    time.Duration // how often a side says that it is there
-	silence time.Duration // how long it may say nothing
-	retry   time.Duration // most between two attempts to reach a hub
-	refused time.Duration // between two attempts, where the hub or the leaf has refused
-	answer  time.Duration // how long a hub may take to answer
+	beat     time.Duration // how often a side says that it is there
+	silence  time.Duration // how long it may say nothing
+	retry    time.Duration // between two rounds of attempts to reach a hub, and up to half as much more
+	refused  time.Duration // the same where the hub or the leaf has refused
+	answer   time.Duration // how long a hub may take to answer
+	stranger time.Duration // how long a hub waits for TLS, and then for who it is
 }
 
-var usual = pace{beat: 2 * time.Second, silence: 8 * time.Second, retry: time.Second, refused: 15 * time.Second, answer: 5 * time.Second}
+var usual = pace{
+	beat: 2 * time.Second, silence: 8 * time.Second, retry: 700 * time.Millisecond, refused: 15 * time.Second,
+	answer: 5 * time.Second, stranger: 5 * time.Second,
+}
 
 // way is how a session reaches the other side. The functions are safe for use by many
 // goroutines.
@@ -88,8 +109,6 @@ type Link struct {
 	taken atomic.Uint64 // cost of what was taken in
 	ready chan struct{} // closed when a welcome came; on a leaf
 
-	figures figures
-
 	mu       sync.Mutex
 	waiting  [][]byte // messages to be sent
 	accepted uint64   // cost of all that Send took
@@ -103,42 +122,12 @@ type Link struct {
 	farewell *control
 }
 
-// Figures are counts of a link since it opened.
-type Figures struct {
-	SentMessages, SentBytes         uint64 // handed to NATS
-	ReceivedMessages, ReceivedBytes uint64 // taken in by the handler
-	Waiting                         uint64 // bytes, and [FrameCost] a frame, that the other side has not taken in yet
-}
-
-type figures struct{ sentMessages, sentBytes, receivedMessages, receivedBytes atomic.Uint64 }
-
 // Name returns the other node's name.
 func (l *Link) Name() string { return l.name }
-
-// Address returns where the other node is, as far as this one sees; "" over a NATS that
-// was there already.
-func (l *Link) Address() string { return l.address }
 
 // Rights returns what the leaf, which is one end of the link, may do. The caller must
 // not change them.
 func (l *Link) Rights() Rights { return l.rights }
-
-// Session returns the number of the session: the same on both sides, and of no other.
-func (l *Link) Session() uint64 { return l.session }
-
-// Began returns when the session opened, by the clock of the operating system.
-func (l *Link) Began() time.Time { return l.began }
-
-// Figures returns the counts up to now.
-func (l *Link) Figures() Figures {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return Figures{
-		SentMessages: l.figures.sentMessages.Load(), SentBytes: l.figures.sentBytes.Load(),
-		ReceivedMessages: l.figures.receivedMessages.Load(), ReceivedBytes: l.figures.receivedBytes.Load(),
-		Waiting: l.accepted - l.released,
-	}
-}
 
 // Send sends a message, which is the link's from then on, after all that were sent
 // before. It returns at once: [ErrFull] where the other side is behind (try again when
@@ -227,14 +216,14 @@ func (l *Link) watch() {
 	}
 }
 
-// parting returns for how long this side has closed the link.
-func (l *Link) parting() time.Duration {
+// parting returns for how long this side has closed the link, and what it said.
+func (l *Link) parting() (wait time.Duration, words string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.farewell == nil {
-		return 0
+		return 0, ""
 	}
-	return l.farewell.wait()
+	return l.farewell.wait(), l.farewell.Words
 }
 
 // hangUp tells the other side why, and ends the way.

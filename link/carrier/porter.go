@@ -27,7 +27,7 @@ func (p *porter) Check(c server.ClientAuthentication) bool {
 		address = a.String()
 	}
 	leaf, words := p.recognise(c, options)
-	if words == "" && !p.h.inside.add(leaf.Name, c.GetID(), visitor{address: address, since: time.Now()}) {
+	if words == "" && !p.h.inside.add(leaf.Name, c.GetID(), visitor{key: leaf.Key, address: address, since: time.Now()}) {
 		words = "too many connections use the invitation of this leaf: it is used by several trackers, or by somebody who should not have it; then revoke it"
 	}
 	if words != "" {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +33,7 @@ type inside struct {
 
 // visitor is a connection that has shown to be a leaf's.
 type visitor struct {
+	key     string // public
 	address string
 	since   time.Time
 }
@@ -54,9 +57,10 @@ func (h *Hub) listen() error {
 	in := &inside{token: fmt.Sprintf("%016x%016x", number(), number()), visitors: make(map[string]map[uint64]visitor)}
 	in.server, err = server.NewServer(&server.Options{
 		ServerName: h.o.Name, Host: host, Port: port,
-		TLSConfig: tlsOfHub(id, h.o.Now), TLSHandshakeFirst: true, TLSTimeout: 5, AuthTimeout: 5,
+		TLSConfig: tlsOfHub(id, h.o.Now), TLSHandshakeFirst: true,
+		TLSTimeout: h.o.pace.stranger.Seconds(), AuthTimeout: h.o.pace.stranger.Seconds(),
 		CustomClientAuthentication: &porter{h}, AlwaysEnableNonce: true,
-		MaxPayload: maxPayload, MaxPending: maxPending, MaxConn: maxConnections, MaxSubs: 8, MaxControlLine: 1024,
+		MaxPayload: maxPayload, MaxPending: maxPending, MaxConn: h.o.connections, MaxSubs: 8, MaxControlLine: 1024,
 		WriteDeadline: h.o.pace.silence, PingInterval: 3 * time.Second, MaxPingsOut: 2, MaxClosedClients: 16,
 		NoSigs: true, NoSystemAccount: true, NoHeaderSupport: true, NoLog: true,
 	})
@@ -181,7 +185,10 @@ func (in *inside) serve(d *desk) error {
 		w.close()
 		return nil
 	}
-	err = errors.Join(w.hear(ownPrefix+".up."+d.name, d.arrived), w.hear(ownPrefix+".knock."+d.name, d.knocked))
+	_, err = w.hear(ownPrefix+".up."+d.name, d.arrived)
+	if err == nil {
+		_, err = w.hear(ownPrefix+".knock."+d.name, d.knocked)
+	}
 	if err != nil {
 		w.close()
 		return err
@@ -254,6 +261,18 @@ func (in *inside) kick(name string, client uint64) {
 	}
 }
 
+// kickAll closes the connections of a leaf but for one.
+func (in *inside) kickAll(name string, but uint64) {
+	in.mu.Lock()
+	clients := slices.Collect(maps.Keys(in.visitors[name]))
+	in.mu.Unlock()
+	for _, client := range clients {
+		if client != but {
+			in.kick(name, client)
+		}
+	}
+}
+
 // sweep ends sessions whose connections are gone, and closes connections that have no
 // session, or are of nobody that is known.
 func (in *inside) sweep(h *Hub) {
@@ -263,17 +282,19 @@ func (in *inside) sweep(h *Hub) {
 		}
 	}
 	type stray struct {
-		name   string
-		client uint64
+		name    string
+		client  uint64
+		another bool // who was invited by that name has another key
 	}
 	var strays []stray
 	now := time.Now()
 	in.mu.Lock()
 	for name, of := range in.visitors {
-		_, known := h.o.Book.Find(name)
+		leaf, known := h.o.Book.Find(name)
 		for client, v := range of {
-			if !known || now.Sub(v.since) > h.o.pace.silence {
-				strays = append(strays, stray{name, client})
+			another := known && v.key != leaf.Key
+			if !known || another || now.Sub(v.since) > h.o.pace.silence {
+				strays = append(strays, stray{name, client, another})
 			}
 		}
 		if len(of) == 0 {
@@ -282,8 +303,11 @@ func (in *inside) sweep(h *Hub) {
 	}
 	in.mu.Unlock()
 	for _, s := range strays {
-		if h.session(s.name) != s.client {
+		switch {
+		case h.session(s.name) != s.client:
 			in.kick(s.name, s.client)
+		case s.another:
+			h.strike(s.name)
 		}
 	}
 }

@@ -27,9 +27,7 @@ func (l *Link) receive(f *frame) {
 }
 
 // shutOut ends the session of somebody who breaks the rules.
-func (l *Link) shutOut(why error) {
-	l.end(why, &control{Words: "you break the rules of links: " + why.Error() + "; update waggle there", Wait: 60})
-}
+func (l *Link) shutOut(why *breach) { l.end(why, why.farewell()) }
 
 func (l *Link) tooMany() bool {
 	l.mu.Lock()
@@ -124,8 +122,6 @@ func (l *Link) deliver() {
 		}
 		if message, ok := whole.add(&f); ok {
 			l.handler.Received(l, message)
-			l.figures.receivedMessages.Add(1)
-			l.figures.receivedBytes.Add(uint64(len(message)))
 		}
 		told = l.took(&f, told)
 	}
@@ -155,7 +151,9 @@ func (a *assembly) add(f *frame) (message []byte, whole bool) {
 		a.open, a.pieces = false, nil
 		return f.body, true
 	case flagFirst:
-		a.open, a.pieces = true, append(make([]byte, 0, 4*pieceSize), f.body...)
+		if a.open = len(f.body) == pieceSize; a.open { // else it is no piece of ours, and not worth the room
+			a.pieces = append(make([]byte, 0, 4*pieceSize), f.body...)
+		}
 		return nil, false
 	}
 	if lost || !a.open || len(a.pieces)+len(f.body) > MaxMessage {
@@ -247,7 +245,5 @@ func (l *Link) writeMessage(w *writer, message []byte) error {
 		w.sent += uint64(len(piece)) + FrameCost
 		flags &^= flagFirst
 	}
-	l.figures.sentMessages.Add(1)
-	l.figures.sentBytes.Add(uint64(len(message)))
 	return nil
 }

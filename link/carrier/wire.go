@@ -33,6 +33,7 @@ type wire struct {
 	mu      sync.Mutex
 	raw     net.Conn
 	dialErr error
+	denied  error // by the NATS, which leaves the connection open
 	cutOff  bool
 }
 
@@ -45,7 +46,7 @@ func openWire(ctx context.Context, dial Dial, url string, patience time.Duration
 		nats.Timeout(patience), nats.FlusherTimeout(patience), nats.ReconnectOnFlusherError(),
 		nats.PingInterval(3 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ClosedHandler(func(*nats.Conn) { close(w.closed) }),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // else it prints them
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.complained(err) }),
 		nats.SetCustomDialer(&wireDialer{ctx: ctx, dial: dial, w: w, patience: patience}),
 	}, options...)
 	stop := context.AfterFunc(ctx, w.cut)
@@ -88,13 +89,14 @@ func (d *wireDialer) Dial(network, address string) (net.Conn, error) {
 	return raw, err
 }
 
-// hear calls back for what arrives under a subject, one at a time.
-func (w *wire) hear(subject string, call func(b []byte, subject string)) error {
+// hear calls back for what arrives under a subject, one at a time, until stop is called or
+// the connection is closed.
+func (w *wire) hear(subject string, call func(b []byte, subject string)) (stop func(), err error) {
 	s, err := w.nc.Subscribe(subject, func(m *nats.Msg) { call(m.Data, m.Subject) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.SetPendingLimits(pendingFrames, pendingBytes)
+	return func() { _ = s.Unsubscribe() }, s.SetPendingLimits(pendingFrames, pendingBytes) // one that is closed needs no stop
 }
 
 // flush waits, at most half a second, until the server has what was published.
@@ -118,8 +120,25 @@ func (w *wire) close() {
 	<-w.closed
 }
 
+// complained takes what the NATS has to say of a connection that goes on: that something
+// is forbidden, without which there is no link, ends it. What else is lost is made up for.
+func (w *wire) complained(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	w.mu.Lock()
+	w.denied = err
+	w.mu.Unlock()
+	w.cut()
+}
+
 // fault returns why the connection was closed.
 func (w *wire) fault() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.denied != nil {
+		return w.denied
+	}
 	if err := w.nc.LastError(); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -24,8 +25,8 @@ type Refusal struct{ Words string }
 func (r *Refusal) Error() string { return r.Words }
 
 // errUnknownKey is what a leaf makes of a hub that does not know it.
-var errUnknownKey = &Refusal{"the hub does not know this tracker's key: its invitation was revoked, or the hub was set up anew. " +
-	"Ask the hub's owner for a new invitation, part from the hub, and join again"}
+var errUnknownKey = &Refusal{"the hub does not know this tracker's key: its invitation was revoked, the hub was set up anew, or many trackers use the invitation at once. " +
+	"Ask the hub's owner for a new invitation, leave the hub (waggle link leave), and join again"}
 
 // explain puts into words what was in the way of reaching an address.
 func explain(err error) error {
@@ -35,15 +36,18 @@ func explain(err error) error {
 	var name *net.DNSError
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errPin):
-		return &Refusal{errPin.Error()}
 	case errors.As(err, &certificate):
 		return &Refusal{certificate.Error()}
-	case errors.As(err, &refusal), errors.Is(err, context.Canceled):
+	case errors.As(err, &refusal):
+		return refusal
+	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return &Refusal{"the NATS does not let this tracker do what links need: see to it that a leaf may publish PREFIX.up.NAME and PREFIX.knock.NAME and " +
+			"subscribe PREFIX.down.NAME, and that the hub may do the reverse for all names. It says: " + clean(err.Error())}
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return errUnknownKey
-	case errors.Is(err, nats.ErrMaxConnectionsExceeded):
+	case errors.Is(err, nats.ErrMaxConnectionsExceeded), errors.As(err, &noTLS) && string(noTLS.RecordHeader[:]) == "-ERR ": // before TLS the NATS has nothing else to say
 		return errors.New("the hub has too many connections; it is tried again")
 	case errors.As(err, &noTLS), errors.Is(err, nats.ErrNoInfoReceived), errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrNkeysNotSupported):
 		return errors.New("what answers there is no hub of waggle: check the address and the port")
@@ -66,13 +70,13 @@ func explainToHub(report string) string {
 	switch {
 	case strings.Contains(report, "remote error: tls: bad certificate"):
 		return "it did not take this hub's certificate: its invitation is of another hub, or of this one before its key was made anew (invite it again), or the clocks differ by days (set them)"
+	case strings.Contains(report, "TLS handshake error: EOF"), strings.Contains(report, "connection reset by peer"):
+		return "" // whoever looks for open ports
 	case strings.Contains(report, "TLS handshake error"):
 		return "it does not speak TLS 1.3 as leaves do: it is no waggle, or something on the way changes what it sends"
-	case strings.Contains(report, "Authentication Timeout"):
-		return "it did not say in time who it is"
-	case strings.Contains(report, "maximum connections"):
-		return "there are too many connections"
-	case strings.Contains(report, "Violation"):
+	case strings.Contains(report, server.ErrTooManyConnections.Error()):
+		return "there are as many connections as a hub takes: where there are few leaves most are of strangers, whom a firewall can keep out"
+	case strings.Contains(report, "Violation"), strings.Contains(report, server.ErrMaxPayload.Error()):
 		return "it tried what a leaf may not do: it is no waggle, or one that was tampered with; revoke it if you do not know it"
 	}
 	return ""

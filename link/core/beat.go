@@ -21,7 +21,7 @@ func (n *Node) tend(s *session) {
 		n.flush(s, 1)
 		n.sendBeat(s)
 	}
-	if s.capped && s.o.MaxPeers > 0 && s.to.peers*10 < s.o.MaxPeers*9 || s.capped && s.o.MaxPeers == 0 && n.live*10 < n.o.MaxPeers*9 {
+	if s.capped && n.hasRoomAgain(s) {
 		s.capped, s.heal.quiet = false, 0
 	}
 	n.tendHeal(s)

@@ -52,7 +52,7 @@ func TestWhatAStoreHasKeptIsNotLostToOlderNews(t *testing.T) {
 	former := p.putOf(2)
 	former.origin, former.age = 55, 50*ticks
 	p.change(someHash, former)
-	if f := p.node.Figures(); f.Peers != 2 || f.Owned != 0 {
+	if f := p.node.Figures(); f.Peers != 2 || f.Owned != 1 || f.Insisted != 1 { // the second is this node's again
 		t.Fatalf("%+v", f)
 	}
 	for i := 1; i <= 2; i++ { // they left elsewhere two minutes ago, by a clock that is ahead
@@ -60,7 +60,25 @@ func TestWhatAStoreHasKeptIsNotLostToOlderNews(t *testing.T) {
 		gone.origin, gone.age, gone.stamp = 99, 120*ticks, stampOf(p.now.Add(time.Hour).UnixMilli())
 		p.change(someHash, gone)
 	}
-	if f := p.node.Figures(); f.Peers != 2 || f.Owned != 2 || f.Insisted != 2 {
+	if f := p.node.Figures(); f.Peers != 2 || f.Owned != 2 || f.Insisted != 3 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A store that does not write every announce takes the latest time that a peer can have been seen:
+// that is no reason to take it from the tracker that it announced to.
+func TestPeersThatAStoreHasKeptStayThoseOfWhomTheyAnnouncedTo(t *testing.T) {
+	p := newPuppet(t, Options{Doubt: 10 * time.Minute})
+	p.greetAll(LinkOptions{})
+	p.restore(1, time.Minute)
+	p.restore(2, time.Minute)
+	theirs := p.putOf(1)
+	theirs.age = 8 * 60 * ticks
+	p.change(someHash, theirs)
+	ours := p.putOf(2)
+	ours.age = 20 * 60 * ticks
+	p.change(someHash, ours)
+	if f := p.node.Figures(); f.Peers != 2 || f.Owned != 1 || f.Insisted != 1 {
 		t.Errorf("%+v", f)
 	}
 }

@@ -25,7 +25,9 @@
 // end tells. Stamps decide between two changes; where clocks are apart and trackers
 // were cut off from each other, they may decide wrongly, and then the node that the
 // peer announced to later knows it by the ages, and insists: it says the same again
-// with a greater stamp ([Node.Restore] says what of this survives a restart).
+// with a greater stamp ([Node.Restore] says what of this survives a restart). Of a peer
+// that left one tracker and came to another within half a second, as far as ages can
+// tell, the coming counts.
 //
 // The tracker that a peer announced to removes it. The others keep it a minute
 // longer than a lifetime, which is how long a peer whose tracker died lives on.
@@ -67,9 +69,18 @@
 // # Who may do what
 //
 // [LinkOptions] limit what a link brings: whether anything, which torrents, how many
-// peers, how many changes a second. Beyond the peers they are left out; beyond the
-// changes, the link is closed for a minute. What it is asked for is only as much as
-// this node can take. [Node.Revoke] forgets all that came through a link.
+// peers, how many changes a second. Beyond the peers they are left out, those that
+// others brought before included; beyond the changes, the link is closed for a minute.
+// What it is asked for is only as much as this node can take. No link brings more than
+// half of the peers that left, and of the counters, that the node keeps, nor has it look
+// at more than some millions of entries a second: what it asks for waits, or it is
+// closed. [Node.Revoke] forgets all peers that came through a link, in whatever life of
+// its other end.
+//
+// Counters stay. Whose they are, nobody can tell from the link that they came through
+// first; and what takes a counter out has to beat any count, everywhere and for ever,
+// or whoever was away brings it back. Any link could say that of any origin, those
+// included whose life is over and who have nobody left to contradict.
 //
 // # Where to look
 //
@@ -78,7 +89,8 @@
 //	table.go     torrents and entries         index.go    how they are found
 //	session.go   Open, Receive, Hello         interest.go who is told of what
 //	send.go      batches, window              waiting.go  what waits, what flies
-//	beat.go      heartbeats, silence          sweep.go    what is forgotten when
+//	room.go      what is left out             sweep.go    what is forgotten when
+//	beat.go      heartbeats, silence          rights.go   revoking, files
 //	heal.go      the asking side              listing.go  the answering side
 //	wire*.go     the bytes                    figures.go  what a console shows
 //

@@ -58,7 +58,7 @@ type LinkFigures struct {
 	Link      LinkID // 0: not connected
 	Up        bool   // both ends have greeted
 	Healing   bool
-	Peers     int           // live, that came through it
+	Peers     int           // live, that came through it, in any life of its other end
 	Waiting   int           // changes that were not sent yet
 	Flying    int           // bytes that were not acknowledged yet
 	For       time.Duration // connected
@@ -74,8 +74,8 @@ type LinkFigures struct {
 func (n *Node) Figures() Figures {
 	f := n.figures
 	f.Torrents, f.Peers, f.Departed, f.Counters = n.torrentOf.used, n.live, n.departed, n.counters
-	f.Owned = n.live - n.orphaned
-	for _, to := range n.neighbours[viaLinks:] {
+	f.Owned = n.live
+	for _, to := range n.neighbours[1:] {
 		f.Owned -= to.peers
 	}
 	return f
@@ -84,7 +84,7 @@ func (n *Node) Figures() Figures {
 // Links returns what is known of each link, in the order of their first connections.
 func (n *Node) Links() []LinkFigures {
 	all := make([]LinkFigures, 0, len(n.neighbours))
-	for _, to := range n.neighbours[viaLinks:] {
+	for _, to := range n.neighbours[1:] {
 		f := LinkFigures{Name: to.name, Peers: to.peers, Origin: to.origin}
 		if s := to.session; s != nil {
 			f.Link, f.Up, f.Healing, f.Waiting, f.Flying = s.id, s.up, s.heal.active, s.waiting.n, s.flying.bytes
@@ -120,7 +120,7 @@ type Held struct {
 	swarm.Peer
 	Origin Origin
 	Stamp  Stamp
-	Link   string // that it came through; empty: it announced here, or its link is of another life
+	Link   string // that it came through; empty: it announced here, or in a life before
 }
 
 // Peers yields the live peers of a torrent, in no order that means anything.
@@ -140,8 +140,8 @@ func (n *Node) Peers(h bittorrent.InfoHash) iter.Seq[Held] {
 				Uploaded: e.uploaded, Downloaded: e.downloaded, Left: e.left,
 				Last: time.UnixMilli(n.wall).Add(-time.Duration(n.now-e.seen) * time.Second / ticks),
 			}}
-			if e.via >= viaLinks {
-				p.Link = n.neighbours[e.via].name
+			if to := n.broughtBy(e); to != nil {
+				p.Link = to.name
 			}
 			if !yield(p) {
 				return

@@ -67,7 +67,7 @@ func (n *Node) healSoon(s *session, cause string) {
 // pump asks what is to be asked, and ends a healing that is done.
 func (n *Node) pump(s *session) {
 	h := &s.heal
-	if !s.up || !h.active || !s.ours.done() || h.brings.room(n.ms) <= 0 {
+	if !s.up || !h.active || !s.ours.done() || h.brings.room(n.ms) <= 0 || s.looks.room(n.ms) <= 0 {
 		return
 	}
 	for len(h.work) > 0 && len(h.out) < maxOut {
@@ -112,29 +112,29 @@ func (n *Node) hearAnswer(s *session, k kind, body []byte) error {
 	at := slices.IndexFunc(s.heal.out, func(a ask) bool { return a.number == to.number && a.heal == to.heal })
 	if at < 0 {
 		if k == kindListing {
-			return n.hearListing(s, &r, false)
+			return n.hearListing(s, &r, to, nil)
 		}
 		return nil // of a healing that began anew
 	}
 	s.heal.moved = n.ms
-	a := s.heal.out[at]
+	a := &s.heal.out[at]
 	var err error
 	last := true
 	switch {
 	case k == kindBuckets && a.what == askBuckets:
 		err = n.hearBuckets(s, &r)
 	case k == kindPage && a.what == askPage:
-		err = n.hearPage(s, &a, &r)
+		err = n.hearPage(s, a, &r)
 	case k == kindParts && a.what == askParts:
-		err = n.hearParts(s, &a, &r)
+		err = n.hearParts(s, a, &r)
 	case k == kindListing && (a.what == askTorrents || a.what == askPeers):
 		last = len(r.b) > 0 && r.b[0]&answerMore == 0
-		err = n.hearListing(s, &r, true)
+		err = n.hearListing(s, &r, to, a)
 	default:
 		return errGarbled
 	}
 	if last && err == nil && !s.closed {
-		s.heal.out = slices.DeleteFunc(s.heal.out, func(o ask) bool { return o.number == a.number })
+		s.heal.out = slices.Delete(s.heal.out, at, at+1)
 	}
 	return err
 }
@@ -176,6 +176,7 @@ func (n *Node) hearPage(s *session, a *ask, r *reader) error {
 		s.heal.work = append(s.heal.work, ask{what: askPage, bucket: a.bucket, after: last})
 	}
 	mine := n.sorted(a.bucket)
+	s.looks.take(len(mine))
 	want := ask{what: askTorrents}
 	entries := 0
 	add := func(h bittorrent.InfoHash, size int) {
@@ -222,6 +223,7 @@ func (n *Node) comparePaged(s *session, p *paged, t uint32, add func(bittorrent.
 	var told, all uint64
 	if t != 0 {
 		told, all, _ = n.sum(t, s.to.slot)
+		s.looks.take(int(n.torrent(t).size))
 	}
 	switch {
 	case p.told == told^all || p.all == all:
@@ -234,6 +236,7 @@ func (n *Node) comparePaged(s *session, p *paged, t uint32, add func(bittorrent.
 
 // saidOnly reports whether a torrent has peers that only the other end can know of.
 func (n *Node) saidOnly(s *session, t uint32) bool {
+	s.looks.take(int(n.torrent(t).size))
 	for i := n.torrent(t).first; i != 0; i = n.entry(i).next {
 		if e := n.entry(i); e.state == live && e.via == s.to.slot && e.origin == s.hello.origin {
 			return true
@@ -255,6 +258,7 @@ func (n *Node) hearParts(s *session, a *ask, r *reader) error {
 	var from, mine digests
 	if t := n.lookup(a.hash); t != 0 {
 		others := n.sumParts(t, s.to.slot, &mine)
+		s.looks.take(int(n.torrent(t).size))
 		for i := range from {
 			from[i] = others[i] ^ mine[i]
 		}

@@ -124,8 +124,8 @@ type Event struct {
 // FileOp is what a [FileMessage] is about.
 type FileOp uint8
 
-// FileMessage is a message about a .torrent file, which the Node carries and does
-// not read.
+// FileMessage is a message about a .torrent file, or about what else those tell each
+// other who use nodes. The Node carries it and does not read it.
 type FileMessage struct {
 	Op   FileOp
 	Hash bittorrent.InfoHash

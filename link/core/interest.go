@@ -182,9 +182,13 @@ func (n *Node) hearInterest(s *session, body []byte) error {
 			}
 		}
 	}
-	if len(s.theirs) > maxInterest {
+	switch {
+	case len(s.theirs) > maxInterest:
 		n.close(s, Reason{Code: ReasonBounds, Words: "the link asks for more than a million torrents by name: " +
 			"let that tracker hold all torrents"})
+	case s.looks.room(n.ms) < -max(looksASecond*looksOver, 8*int(n.topEntry)):
+		n.block(s, "the link says over and over which torrents it wants: it may come back in a minute; "+
+			"if it is no mistake of that tracker, drop it")
 	}
 	return nil
 }
@@ -205,6 +209,7 @@ func (n *Node) tellListed(s *session) {
 func (n *Node) tellTorrent(s *session, h bittorrent.InfoHash) {
 	if t := n.lookup(h); t != 0 && s.tells(&h) {
 		told, _, _ := n.sum(t, s.to.slot)
+		s.looks.take(int(n.torrent(t).size))
 		s.told[h[0]] ^= told
 	}
 }

@@ -3,6 +3,8 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
+
+	"waggle/bittorrent"
 )
 
 // answering is an ask of the other end that is being answered.
@@ -17,13 +19,14 @@ const (
 	maxAnswers = 32   // asks that wait
 	maxListed  = 1024 // entries of a torrent that are listed at once
 
-	// looksASecond is how many entries the answers to one link look at, over
-	// looksOver seconds: some tenth of a processor.
+	// looksASecond is how many entries are looked at for one link, over looksOver
+	// seconds, in asking and in answering: some tenth of a processor.
 	looksASecond = 5_000_000
 	looksOver    = 10
 
-	// listedAtOnce is how many entries a link whose changes are limited may bring to
-	// heal; then ten times as many a second as it may bring changes.
+	// listedAtOnce is how many entries a link whose changes are limited is asked for
+	// to heal; then ten times as many a second as it may bring changes. One that brings
+	// as many more than it was asked for is closed.
 	listedAtOnce = 1_000_000
 )
 
@@ -90,6 +93,7 @@ func (n *Node) sendPage(s *session, head answer, a *answering) {
 	flags := len(b)
 	b = append(b, 0)
 	listed := 0
+	s.looks.take(len(n.buckets[a.bucket])) // to sort them
 	for _, t := range n.sorted(a.bucket) {
 		r := n.torrent(t)
 		if !a.begin && bytes.Compare(r.hash[:], a.after[:]) <= 0 || !s.tells(&r.hash) {
@@ -207,17 +211,19 @@ func (n *Node) sendPeers(s *session, head answer, a *answering) (more bool) {
 
 func (a *answering) asksFor(part uint8) bool { return a.parts[part/8]>>(part%8)&1 != 0 }
 
-// hearListing takes in entries, asked for or not.
-func (n *Node) hearListing(s *session, r *reader, was bool) error {
+// hearListing takes in entries. a is the ask that they answer; nil: one of a healing
+// that began anew, or none.
+func (n *Node) hearListing(s *session, r *reader, to answer, a *ask) error {
+	asked := a != nil || to.heal > 0 && to.heal < s.heal.id
 	r.u8()
 	base := r.milli(r.uvarint())
 	late := uint64(n.transit(s, base)) * ticks / 1000
-	heard, applied := 0, 0
+	heard := 0
 	n.origins.reset()
 	for len(r.b) > 0 && !s.closed {
 		h := r.hash()
 		count := r.uvarint()
-		whole := count&1 != 0 && was
+		whole := count&1 != 0 && a != nil && a.lists(&h)
 		wanted := n.wants(s, &h)
 		t := n.lookup(h)
 		for count >>= 1; count > 0 && !r.bad && !s.closed; count-- {
@@ -228,23 +234,10 @@ func (n *Node) hearListing(s *session, r *reader, was bool) error {
 			}
 			heard++
 			c.age += late
-			if !wanted {
+			if wanted {
+				n.hearListed(s, &t, h, c, whole)
+			} else {
 				s.figures.Refused++
-				continue
-			}
-			addr, port := c.addr, c.port
-			heardOf := n.hear(s, &t, h, c)
-			if heardOf == taken {
-				applied++
-			}
-			i := n.find(t, &addr, port)
-			if i == 0 {
-				continue
-			}
-			n.entry(i).listed = whole
-			if heardOf == older && n.entry(i).via != s.to.slot && s.tells(&h) && s.waiting.n < n.o.MaxWaiting {
-				n.wait(s, i, true) // that they have older news does not show in digests
-				s.heal.returned++
 			}
 		}
 		if whole && t != 0 {
@@ -252,17 +245,38 @@ func (n *Node) hearListing(s *session, r *reader, was bool) error {
 		}
 	}
 	s.figures.ListedIn += uint64(heard)
-	if s.closed {
+	switch {
+	case s.closed:
 		return nil
-	}
-	if !was && s.o.MaxChanges > 0 {
+	case asked:
+		s.heal.brings.take(heard)
+		if s.heal.brings.room(n.ms) < -listedAtOnce {
+			n.block(s, "far more came through the link than it was asked for: it may come back in a minute; "+
+				"if it is no mistake of that tracker, drop it")
+		}
+	default:
 		n.charge(s, heard)
 	}
-	s.heal.applied += applied
-	if was {
-		s.heal.brings.take(heard)
-	}
 	return r.end()
+}
+
+// hearListed takes in one entry of a listing, which is whole where it has all entries of
+// the torrent. What is newer here is sent back.
+func (n *Node) hearListed(s *session, t *uint32, h bittorrent.InfoHash, c *change, whole bool) {
+	addr, port := c.addr, c.port
+	heard := n.hear(s, t, h, c)
+	if heard == taken {
+		s.heal.applied++
+	}
+	i := n.find(*t, &addr, port)
+	if i == 0 {
+		return
+	}
+	n.entry(i).listed = whole
+	if heard == older && n.entry(i).via != s.to.slot && s.tells(&h) && s.waiting.n < n.o.MaxWaiting {
+		n.wait(s, i, true) // that they have older news does not show in digests
+		s.heal.returned++
+	}
 }
 
 // buryUnlisted removes the peers that announced at the other end, in its present
@@ -270,6 +284,7 @@ func (n *Node) hearListing(s *session, r *reader, was bool) error {
 // its clock.
 func (n *Node) buryUnlisted(s *session, t uint32, base int64, broken bool) {
 	n.numbers = n.numbers[:0]
+	s.looks.take(int(n.torrent(t).size))
 	for i := n.torrent(t).first; i != 0; i = n.entry(i).next {
 		e := n.entry(i)
 		if e.listed {
@@ -284,15 +299,6 @@ func (n *Node) buryUnlisted(s *session, t uint32, base int64, broken bool) {
 		return
 	}
 	for _, i := range n.numbers {
-		n.remove(i)
-	}
-}
-
-// remove buries a peer that came through a link, and lets the store know.
-func (n *Node) remove(i uint32) {
-	e := n.entry(i)
-	n.bury(i, uint64(n.now-min(e.seen, n.now)))
-	if h := n.torrent(e.torrent).hash; n.holds(&h) {
-		n.host.Remove(h, e.addrPort())
+		n.buryAndRemove(i, uint64(n.now-n.entry(i).seen))
 	}
 }

@@ -13,7 +13,12 @@ import (
 // What a Put or Remove of the [Host] did to the store must not come back as a
 // change. A peer that the store made room by forgetting must not come as PeerGone
 // either, since that tells all trackers that it left. That a store forgets a peer
-// of another tracker at the end of its lifetime is no news, and left out.
+// of another tracker at the end of its lifetime is no news, and left out: by the Last
+// of the peer that it forgot, where PeerGone has it, or by what is known here.
+//
+// A Put or Remove that is on its way to the store while a peer announces or stops there
+// does not come before that in the store, as it does here: whoever drives the Node then
+// has the store be as it said last.
 //
 // DownloadCount adds one to what was counted here; how many the store says there
 // are is not looked at. TorrentGone is left out: counts are kept for their time.
@@ -70,14 +75,12 @@ func (n *Node) localPut(now time.Time, h bittorrent.InfoHash, p *swarm.Peer, by 
 		return
 	}
 	if i == 0 {
-		if n.live >= n.o.MaxPeers || n.live+n.departed >= 3*n.o.MaxPeers {
+		if n.isFull() {
 			n.noRoom()
 			return
 		}
-		if t == 0 {
-			t = n.addTorrent(h)
-		}
-		i = n.addEntry(t, &addr, port)
+		w.addr, w.port = addr, port
+		i = n.add(&t, h, &w)
 	}
 	if made := n.wall - age.Milliseconds(); by == sure {
 		w.stamp = n.newStamp(made, n.entry(i).stamp)
@@ -91,7 +94,7 @@ func (n *Node) localPut(now time.Time, h bittorrent.InfoHash, p *swarm.Peer, by 
 
 // localGone buries a peer that stopped here, or that announced here and expired.
 func (n *Node) localGone(c *swarm.Change) {
-	if !c.Peer.Addr.Addr().IsValid() {
+	if !c.Peer.Addr.Addr().IsValid() || c.Peer.Addr.Port() == 0 {
 		return
 	}
 	addr := c.Peer.Addr.Addr().As16()
@@ -102,6 +105,9 @@ func (n *Node) localGone(c *swarm.Change) {
 	e := n.entry(i)
 	silent := n.now - e.seen
 	expired := silent+2*ticks >= n.lifetime
+	if last := c.Peer.Last; !last.IsZero() && time.UnixMilli(n.wall).Sub(last) >= n.o.Lifetime-2*time.Second {
+		expired = true // by the clock of the store, whatever came over a link since
+	}
 	if e.state != live || expired && e.via != viaHere {
 		return
 	}
@@ -119,6 +125,15 @@ func (n *Node) bury(i uint32, silent uint64) {
 	w := change{what: whatGone, origin: n.o.Origin, older: silent}
 	w.stamp = n.newStamp(n.wall, n.entry(i).stamp)
 	n.take(i, &w, viaHere)
+}
+
+// buryAndRemove buries a peer, and has the store forget it.
+func (n *Node) buryAndRemove(i uint32, silent uint64) {
+	n.bury(i, silent)
+	e := n.entry(i)
+	if h := n.torrent(e.torrent).hash; n.holds(&h) {
+		n.host.Remove(h, e.addrPort())
+	}
 }
 
 // localCount counts a download that was completed here.
@@ -152,31 +167,7 @@ func (n *Node) count(h bittorrent.InfoHash, o Origin, count Stamp) {
 		return
 	}
 	if i == 0 {
-		if i = n.addCounter(&t, h, &w); i == 0 {
-			n.noRoom()
-			return
-		}
+		i = n.add(&t, h, &w) // however many others have brought
 	}
 	n.take(i, &w, viaHere)
-}
-
-// addCounter makes a counter, and its torrent; 0: there is no room.
-func (n *Node) addCounter(t *uint32, h bittorrent.InfoHash, w *change) uint32 {
-	if n.counters >= n.o.MaxPeers || *t != 0 && n.torrent(*t).counters >= maxCounters {
-		return 0
-	}
-	if *t == 0 {
-		*t = n.addTorrent(h)
-	}
-	n.torrent(*t).counters++
-	return n.addEntry(*t, &w.addr, 0)
-}
-
-func (n *Node) noRoom() {
-	n.figures.NoRoom++
-	if !n.full {
-		n.full = true
-		n.host.Happened(Event{Kind: TableFull, Words: "this node keeps as many peers as it may: " +
-			"new ones are not told to linked trackers until others leave; raise the limit of peers"})
-	}
 }

@@ -89,30 +89,38 @@ func (n *Node) uncount(e *entry, t *torrent) { n.addUp(e, t, -1) }
 func (n *Node) recount(e *entry, t *torrent) { n.addUp(e, t, 1) }
 
 func (n *Node) addUp(e *entry, t *torrent, by int) {
+	to := n.broughtBy(e)
 	switch e.state {
 	case live:
 		n.live += by
 		t.live += uint32(by)
-		switch {
-		case e.via >= viaLinks:
-			n.neighbours[e.via].peers += by
-		case e.via == viaOrphan:
-			n.orphaned += by
+		if to != nil {
+			to.peers += by
 		}
 	case gone:
 		n.departed += by
+		if to != nil {
+			to.departed += by
+		}
 	case counts:
 		n.counters += by
 		t.total += uint64(by) * uint64(e.stamp)
+		if to != nil {
+			to.counters += by
+		}
 	}
 }
+
+// broughtBy returns through whose link an entry came, in any of its lives; nil: it was
+// made here.
+func (n *Node) broughtBy(e *entry) *neighbour { return n.neighbours[e.via>>1] }
 
 // tally adds a digest to those of the node and its links, or takes it out.
 func (n *Node) tally(t *torrent, via uint16, d uint64) {
 	bucket := t.hash[0]
 	n.all[bucket] ^= d
-	if via >= viaLinks {
-		n.neighbours[via].from[bucket] ^= d
+	if via != viaHere && via&viaFormer == 0 {
+		n.neighbours[via>>1].from[bucket] ^= d
 	}
 	for _, s := range n.listed {
 		if s.to.slot != via && s.tells(&t.hash) {
@@ -163,21 +171,10 @@ func (n *Node) hear(s *session, t *uint32, h bittorrent.InfoHash, c *change) ver
 			return unknown
 		case expired && c.what != whatCount:
 			return known
-		case !n.hasRoom(s, c):
+		case !n.hasRoom(s, *t, c.what, nil):
 			return dropped
 		}
-		if c.what == whatCount {
-			if i = n.addCounter(t, h, c); i == 0 {
-				n.noRoom()
-				return dropped
-			}
-		} else {
-			if *t == 0 {
-				*t = n.addTorrent(h)
-			}
-			i = n.addEntry(*t, &c.addr, c.port)
-		}
-		n.take(i, c, s.to.slot)
+		n.take(n.add(t, h, c), c, s.to.slot)
 		return taken
 	}
 	e := n.entry(i)
@@ -193,12 +190,12 @@ func (n *Node) hear(s *session, t *uint32, h bittorrent.InfoHash, c *change) ver
 		}
 		c.what, c.id, c.key = whatPut, e.id, e.key
 	}
-	if c.what == whatPut && e.state != live && !n.hasRoom(s, c) {
-		return dropped
-	}
-	if e.state != counts && n.owns(e) && n.ago(c.age+c.older)+evidenceSlack < e.seen {
+	if e.state != counts && n.owns(e) && (n.heardLater(e, c) || n.isOwnAgain(e, c)) {
 		n.insist(i, c.stamp)
 		return taken
+	}
+	if !n.hasRoom(s, *t, c.what, e) {
+		return dropped
 	}
 	n.take(i, c, s.to.slot)
 	return taken
@@ -210,20 +207,61 @@ func (n *Node) owns(e *entry) bool {
 	return e.origin == n.o.Origin || e.kept || len(n.o.Former) > 0 && slices.Contains(n.o.Former, e.origin)
 }
 
-// evidenceSlack is by how much ages that went over a link may be off, in ticks.
-const evidenceSlack = 2
+// isOwnAgain reports whether a change tells what a life before had said of a peer that
+// the own store has kept: it is this node's still, and not the link's that brings it.
+func (n *Node) isOwnAgain(e *entry, c *change) bool {
+	return e.kept && e.via == viaHere && c.what == whatPut && slices.Contains(n.o.Former, c.origin)
+}
+
+// add makes the entry that a change is about, and its torrent.
+func (n *Node) add(t *uint32, h bittorrent.InfoHash, c *change) uint32 {
+	if *t == 0 {
+		*t = n.addTorrent(h)
+	}
+	if c.what == whatCount {
+		n.torrent(*t).counters++
+	}
+	return n.addEntry(*t, &c.addr, c.port)
+}
+
+// heardLater reports whether what this node knows of a peer is later than a change,
+// whatever the stamps say. A peer that left another tracker when it came here, as far
+// as ages can tell, has come.
+func (n *Node) heardLater(e *entry, c *change) bool {
+	at, seen := n.ago(c.age+c.older), e.seen
+	if e.kept {
+		seen -= min(seen, uint32(n.o.Doubt*ticks/time.Second))
+	}
+	switch {
+	case e.state == live && c.what == whatGone:
+		return at <= seen+moveSlack
+	case e.state == gone:
+		return at+moveSlack+evidenceSlack < seen
+	}
+	return at+evidenceSlack < seen
+}
+
+// evidenceSlack is by how much ages that went over a link are off, in ticks, beside the
+// time that a message takes at least, which nobody can tell from a clock that is off:
+// moveSlack is more than that. Two trackers that contradict each other must not both be
+// right, so what one of them forgives, the other adds.
+const (
+	evidenceSlack = 2
+	moveSlack     = 5
+)
 
 // claimSlack is by how much what two stores kept of one announce may be apart, in
 // ticks: they keep whole seconds.
 const claimSlack = 15
 
 // insist tells again what this node said of a peer, because another node, whose
-// clock is ahead, said something with a greater stamp that happened before.
+// clock is ahead, said something with a greater stamp that happened before. The stamp
+// is no greater than that takes: it is no news.
 func (n *Node) insist(i uint32, beaten Stamp) {
 	e := n.entry(i)
 	w := n.changeOf(e)
 	w.origin = n.o.Origin
-	w.stamp = n.newStamp(n.wall, beaten)
+	w.stamp = beaten + 1
 	n.figures.Insisted++
 	n.take(i, &w, viaHere)
 	n.mark(i, n.torrent(e.torrent), true) // others may have forgotten the client
@@ -232,13 +270,13 @@ func (n *Node) insist(i uint32, beaten Stamp) {
 // changeOf returns the change that makes another node's entry like this one.
 func (n *Node) changeOf(e *entry) change {
 	c := change{
-		addr: e.addr, port: e.port, stamp: e.stamp, origin: e.origin, age: uint64(n.now - e.seen),
+		addr: e.addr, port: e.port, stamp: e.stamp, origin: e.origin, age: n.since(e.seen),
 		kind: e.kind, id: e.id, key: e.key, left: e.left, uploaded: e.uploaded, downloaded: e.downloaded,
 	}
 	switch e.state {
 	case gone:
 		removed := uint32(e.left)
-		c.what, c.kind, c.age, c.older = whatGone, 0, uint64(n.now-removed), uint64(removed-e.seen)
+		c.what, c.kind, c.age, c.older = whatGone, 0, n.since(removed), uint64(removed-e.seen)
 		c.id, c.key, c.left = bittorrent.PeerID{}, 0, 0
 	case counts:
 		c.what, c.kind = whatCount, 0
@@ -262,29 +300,4 @@ func (n *Node) refuseStamp(s *session, c *change) verdict {
 			"a tracker behind this link has a wrong clock"})
 	}
 	return dropped
-}
-
-// hasRoom reports whether a new entry may come through the link.
-func (n *Node) hasRoom(s *session, c *change) bool {
-	switch c.what {
-	case whatGone:
-		return n.departed < n.o.MaxPeers
-	case whatCount:
-		return true
-	}
-	if n.live >= n.o.MaxPeers || n.live+n.departed >= 3*n.o.MaxPeers {
-		n.noRoom()
-		s.capped = true
-		return false
-	}
-	if s.o.MaxPeers == 0 || s.to.peers < s.o.MaxPeers {
-		return true
-	}
-	s.figures.Capped++
-	if !s.capped {
-		s.capped = true
-		n.event(s, Event{Kind: Capped, Words: "the link has brought as many peers as it may: new ones are left out " +
-			"until others leave; raise its limit, or revoke it if they are not real"})
-	}
-	return false
 }

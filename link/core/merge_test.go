@@ -171,7 +171,7 @@ func TestANodeInsistsOnWhatItHeardLater(t *testing.T) {
 	p.change(someHash, c)
 	p.pass(time.Second)
 	got := p.changes()
-	if len(got) != 1 || got[0].origin != p.node.o.Origin || got[0].stamp <= c.stamp || len(p.store) != 0 {
+	if len(got) != 1 || got[0].origin != p.node.o.Origin || got[0].stamp != c.stamp+1 || len(p.store) != 0 {
 		t.Errorf("%+v, store %v", got, p.store)
 	}
 	gone := p.goneOf(1) // it expired there: it was heard of here since

@@ -36,6 +36,11 @@ type Options struct {
 	// of the store. Nodes that are linked should have the same.
 	Lifetime time.Duration
 
+	// Doubt is by how much earlier than it seems a peer may have announced that
+	// [Node.Restore] is given: a store that does not write every announce takes the
+	// latest time that it can have been, so that none expires too early.
+	Doubt time.Duration
+
 	// MaxPeers is the most peers that the node keeps, of all origins. As many that left
 	// are remembered, and as many counters kept. 0: 10 million.
 	MaxPeers int
@@ -83,7 +88,7 @@ type Node struct {
 	countsOf uint32 // ticks that counts are kept
 
 	all        digests
-	neighbours []*neighbour // by the via of entries; nil: none
+	neighbours []*neighbour // by half the via of entries; the first is nil: here
 	byName     map[string]*neighbour
 	sessions   []*session // in the order of their opening
 	listed     []*session // those that are told of some torrents only
@@ -92,7 +97,6 @@ type Node struct {
 	held map[bittorrent.InfoHash]struct{} // Listed only
 
 	live, departed, counters int // entries of each state
-	orphaned                 int // of live
 	sweepAt                  uint32
 	sweptMs                  int64
 	full                     bool // said
@@ -127,7 +131,7 @@ func New(now time.Time, o Options, host Host) *Node {
 		table: newTable(), o: o, host: host, start: now,
 		lifetime:   uint32(o.Lifetime * ticks / time.Second),
 		countsOf:   uint32(o.CountsKept * ticks / time.Second),
-		neighbours: make([]*neighbour, viaLinks),
+		neighbours: make([]*neighbour, 1),
 		byName:     map[string]*neighbour{},
 		held:       map[bittorrent.InfoHash]struct{}{},
 	}
@@ -150,6 +154,9 @@ func (n *Node) ago(age uint64) uint32 {
 	}
 	return n.now - uint32(age)
 }
+
+// since returns how many ticks ago one was, or the most that a message says.
+func (n *Node) since(tick uint32) uint64 { return min(uint64(n.now-tick), maxAge) }
 
 // Tick does what is due: sends what waits, heartbeats, acknowledgements; ends what
 // is silent; forgets what is old. It should be called every 20 to 100 ms: that is

@@ -21,16 +21,12 @@ func (n *Node) Revoke(now time.Time, name string) (peers int) {
 			"for another invitation"})
 	}
 	for i := uint32(1); i <= n.topEntry; i++ {
-		e := n.entry(i)
-		if e.via != to.slot || e.state != live {
+		if e := n.entry(i); e.state != live || n.broughtBy(e) != to {
 			continue
 		}
 		// As if nothing had been heard of it for a lifetime: where it announces in
 		// truth, that node insists on it.
-		n.bury(i, uint64(n.lifetime+graceTicks))
-		if h := n.torrent(e.torrent).hash; n.holds(&h) {
-			n.host.Remove(h, e.addrPort())
-		}
+		n.buryAndRemove(i, uint64(n.lifetime+graceTicks))
 		peers++
 	}
 	n.flushAll(eager)

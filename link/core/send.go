@@ -107,7 +107,7 @@ func (n *Node) mark(i uint32, t *torrent, whole bool) {
 // wait makes an entry wait for a link. Where too many do, all are dropped: the other
 // end is told to heal.
 func (n *Node) wait(s *session, i uint32, whole bool) {
-	if s.waiting.n < n.o.MaxWaiting {
+	if s.waiting.size() < n.o.MaxWaiting {
 		s.waiting.add(i, whole)
 		return
 	}
@@ -252,7 +252,7 @@ func (n *Node) hearBatch(s *session, body []byte) error {
 		}
 	}
 	s.figures.ChangesIn += uint64(heard)
-	if !s.closed && s.o.MaxChanges > 0 {
+	if !s.closed {
 		n.charge(s, heard)
 	}
 	if lacks && !s.closed && !s.capped && !s.heal.active {
@@ -268,7 +268,12 @@ func (n *Node) charge(s *session, changes int) {
 	if changes <= room {
 		return
 	}
-	s.to.blocked = n.ms + blockedFor
-	n.close(s, Reason{Code: ReasonRate, Words: "more changes came through the link than it may bring: it may come back " +
-		"in a minute; raise its limit if they are real"})
+	n.block(s, "more changes came through the link than it may bring: it may come back in a minute; "+
+		"raise its limit if they are real")
+}
+
+// block closes a link for a minute.
+func (n *Node) block(s *session, words string) {
+	s.to.blocked, s.to.blockedWhy = n.ms+blockedFor, words
+	n.close(s, Reason{Code: ReasonRate, Words: words})
 }

@@ -41,13 +41,16 @@ const (
 
 // neighbour is the other end of a link, connected or not.
 type neighbour struct {
-	name    string
-	slot    uint16
-	origin  Origin // its latest life; 0: none yet
-	from    digests
-	peers   int // live, that came through the link
-	session *session
-	blocked int64 // ms until which it may not connect
+	name       string
+	slot       uint16
+	origin     Origin  // its latest life; 0: none yet
+	from       digests // of what came through the link in that
+	session    *session
+	blocked    int64 // ms until which it may not connect
+	blockedWhy string
+	peers      int // live, that came through the link in any life
+	departed   int // the same of those that left
+	counters   int
 }
 
 // session is one connection.
@@ -80,7 +83,7 @@ type session struct {
 	files       [][]byte
 	answers     []answering
 	lastHeal    uint32    // greatest heal that they asked in
-	looks       allowance // entries that answers may look at
+	looks       allowance // entries that may be looked at for the other end
 	batchNext   bool      // before an answer
 	told        digests
 	theirs      map[bittorrent.InfoHash]struct{} // what they want, where they want a list
@@ -110,11 +113,11 @@ func (n *Node) Open(now time.Time, o LinkOptions) LinkID {
 		n.host.Close(s.id, Reason{Code: ReasonBounds, Words: "this node has had too many links: start it again"})
 		return s.id
 	case to == nil:
-		to = &neighbour{name: o.Name, slot: uint16(len(n.neighbours))}
+		to = &neighbour{name: o.Name, slot: uint16(2 * len(n.neighbours))}
 		n.neighbours = append(n.neighbours, to)
 		n.byName[o.Name] = to
 	case to.blocked > n.ms:
-		y := bye{code: ReasonRate, words: "too many changes came through this link: connect again in a minute"}
+		y := bye{code: ReasonRate, words: to.blockedWhy}
 		n.host.Send(s.id, y.message())
 		n.host.Close(s.id, Reason{Code: y.code, Words: y.words})
 		return s.id
@@ -129,7 +132,7 @@ func (n *Node) Open(now time.Time, o LinkOptions) LinkID {
 			s.rights[h] = struct{}{}
 		}
 	}
-	s.tokens = newAllowance(float64(o.MaxChanges), 10, n.ms)
+	s.tokens = newAllowance(float64(o.MaxChanges), 10*float64(o.MaxChanges), n.ms)
 	n.sessions = append(n.sessions, s)
 	h := hello{
 		origin: n.o.Origin, clock: n.wall, wants: n.wantsOf(s), offers: offersOf(s), rate: uint64(max(o.MaxChanges, 0)),
@@ -319,14 +322,21 @@ func (n *Node) hearHello(s *session, body []byte) {
 	n.establish(s)
 }
 
+// centuryMilli is about a century in milliseconds: the clock of a neighbour may say
+// what a Duration does not hold.
+const centuryMilli = 100 * 365 * 24 * 3600 * 1000
+
 // goodClock closes the session if the clocks are too far apart.
 func (n *Node) goodClock(s *session) bool {
-	apart := time.Duration(s.skew) * time.Millisecond
-	if apart.Abs() <= maxAhead*time.Millisecond {
+	apart := max(s.skew, -s.skew)
+	if apart <= maxAhead {
 		return true
 	}
-	n.close(s, Reason{Code: ReasonClock, Words: fmt.Sprintf("the clocks of the two trackers are %v apart: set them",
-		apart.Abs().Round(time.Minute))})
+	words := "a century or more"
+	if apart < centuryMilli {
+		words = (time.Duration(apart) * time.Millisecond).Round(time.Minute).String()
+	}
+	n.close(s, Reason{Code: ReasonClock, Words: "the clocks of the two trackers are " + words + " apart: set them"})
 	return false
 }
 
@@ -335,13 +345,10 @@ func (n *Node) establish(s *session) {
 	s.up, s.window = true, maxWindow
 	s.tellsAll = s.o.Send && s.rights == nil && s.hello.wants == modeAll
 	s.flying.progress = n.ms
-	s.looks = newAllowance(looksASecond, looksOver, n.ms)
-	if s.o.MaxChanges > 0 {
-		s.heal.brings = newAllowance(float64(s.o.MaxChanges)*10, 0, n.ms)
-		s.heal.brings.most = listedAtOnce
-		s.heal.brings.tokens = listedAtOnce
-	}
-	s.sendTokens = newAllowance(float64(s.hello.rate)*0.9, 1, n.ms)
+	s.looks = newAllowance(looksASecond, looksASecond*looksOver, n.ms)
+	s.heal.brings = newAllowance(10*float64(s.o.MaxChanges), listedAtOnce, n.ms)
+	rate := 0.9 * float64(s.hello.rate)
+	s.sendTokens = newAllowance(rate, rate, n.ms)
 	if !s.tellsAll {
 		n.listed = append(n.listed, s)
 		n.tellListed(s)
@@ -354,15 +361,15 @@ func (n *Node) establish(s *session) {
 }
 
 // orphan makes what came through the link of a neighbour that has lived again since
-// something that it is to be told like all else.
+// something that it is to be told like all else. It counts towards what the link may
+// bring, and is revoked with it, all the same.
 func (n *Node) orphan(to *neighbour) {
 	for i := uint32(1); i <= n.topEntry; i++ {
 		if e := n.entry(i); e.via == to.slot && e.state != free {
-			e.via = viaOrphan
+			e.via |= viaFormer
 		}
 	}
-	n.orphaned += to.peers
-	to.from, to.peers = digests{}, 0
+	to.from = digests{}
 }
 
 func (n *Node) hearFile(s *session, body []byte) error {

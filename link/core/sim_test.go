@@ -39,6 +39,7 @@ type client struct {
 	running bool
 	sure    bool // its latest event is known to a tracker that remembers it
 	last    time.Duration
+	hopped  bool // it announced there right after it had stopped elsewhere
 }
 
 // scene is a schedule that is being played.
@@ -47,6 +48,7 @@ type scene struct {
 	clients []*client
 	counts  map[core.Origin]map[bittorrent.InfoHash]uint32 // by whom they were counted
 	short   bool                                           // lifetimes are short
+	skewed  bool                                           // clocks are apart
 	verbose bool
 }
 
@@ -92,7 +94,8 @@ func newScene(t *testing.T, seed uint64) *scene {
 		degree[i]++
 		degree[parents[i]]++
 	}
-	skewed := r.IntN(3) == 0
+	s.skewed = r.IntN(3) == 0
+	lags := r.IntN(2) == 0
 	for i := range size {
 		var o core.Options
 		if i > 0 && r.IntN(5) == 0 {
@@ -102,7 +105,8 @@ func newScene(t *testing.T, seed uint64) *scene {
 			o.MaxWaiting = 5
 		}
 		tr := s.add(o)
-		if skewed {
+		tr.lags = lags
+		if s.skewed {
 			tr.clock = time.Duration(r.IntN(7200)-3600) * time.Second
 			tr.crash(false)
 		}
@@ -129,7 +133,7 @@ func newScene(t *testing.T, seed uint64) *scene {
 		s.clients = append(s.clients, c)
 	}
 	s.weather = []weather{{}, {}, {loss: 0.01}, {loss: 0.05, twice: 0.05, late: 0.05}, {late: 0.1}}[r.IntN(5)]
-	s.say("%d trackers, parents %v, short %v, skewed %v, %+v, %d clients", size, parents, s.short, skewed, s.weather, len(s.clients))
+	s.say("%d trackers, parents %v, short %v, skewed %v, lags %v, %+v, %d clients", size, parents, s.short, s.skewed, lags, s.weather, len(s.clients))
 	return s
 }
 
@@ -180,6 +184,7 @@ func (s *scene) step() {
 		tr := s.trackers[r.IntN(len(s.trackers))]
 		if !tr.frozen {
 			s.say("tracker %d freezes", tr.at)
+			tr.finish()
 			tr.frozen = true
 			s.after(time.Duration(r.IntN(20))*time.Second, func() { tr.frozen = false })
 		}
@@ -194,7 +199,8 @@ func (s *scene) step() {
 }
 
 // revoke forgets what came through a link, which then comes back: those that
-// announced to trackers that still live are there again.
+// announced to trackers that still live are there again, but for those whose stop at
+// another cannot be told from their announce by ages alone.
 func (s *scene) revoke(e *end) {
 	if e.tracker.frozen {
 		return
@@ -202,13 +208,14 @@ func (s *scene) revoke(e *end) {
 	s.say("tracker %d revokes %d", e.tracker.at, e.other.tracker.at)
 	e.tracker.node.Revoke(e.tracker.now(), e.o.Name)
 	for _, c := range s.clients {
-		if c.life != s.trackers[c.tracker].life {
+		if c.life != s.trackers[c.tracker].life || c.hopped {
 			c.sure = false
 		}
 	}
 }
 
-// crash ends a life. What only that tracker knew is lost without memory.
+// crash ends a life. What only that tracker knew is lost without memory, and with it what
+// happened within a second: stores keep no more.
 func (s *scene) crash(tr *tracker, withMemory bool) {
 	s.say("tracker %d crashes, memory %v", tr.at, withMemory)
 	tr.frozen = false
@@ -218,6 +225,7 @@ func (s *scene) crash(tr *tracker, withMemory bool) {
 			if other == tr {
 				continue
 			}
+			other.finish()
 			for c := range other.node.Counters() {
 				s.raise(c.Origin, c.Hash, c.Count)
 			}
@@ -225,7 +233,7 @@ func (s *scene) crash(tr *tracker, withMemory bool) {
 	}
 	tr.crash(withMemory)
 	for _, c := range s.clients {
-		if c.tracker == tr.at && (!withMemory || !c.running) {
+		if c.tracker == tr.at && (!withMemory || !c.running || c.hopped) {
 			c.sure = false
 		}
 	}
@@ -250,6 +258,9 @@ func (s *scene) live(c *client) {
 		s.announce(c, at)
 	case roll < 8:
 		s.stop(c)
+		if !s.skewed && r.IntN(2) == 0 {
+			s.hop(c)
+		}
 	case c.peer.Kind == swarm.Leecher:
 		c.peer.Kind, c.peer.Left = swarm.Seeder, 0
 		s.announce(c, at)
@@ -265,7 +276,7 @@ func (s *scene) announce(c *client, at int) {
 		c.peer.ID[19]++
 		c.peer.Kind, c.peer.Left = swarm.Leecher, 5000
 	}
-	c.running, c.tracker, c.life, c.sure, c.last = true, at, tr.life, true, s.elapsed
+	c.running, c.tracker, c.life, c.sure, c.last, c.hopped = true, at, tr.life, true, s.elapsed, false
 	c.peer.Uploaded += 1000
 	tr.announce(hashes[c.hash], c.peer)
 }
@@ -295,9 +306,23 @@ func (s *scene) stop(c *client) {
 	}
 	s.say("%v of torrent %d stops at %d", c.peer.Addr, c.hash, c.tracker)
 	// Just before its lifetime ends, a stop looks like its end.
-	early := s.elapsed-c.last < s.lifetime-3*time.Second
+	at := place{hash: hashes[c.hash], addr: c.peer.Addr}
+	early := tr.now().Sub(tr.store[at].Last) < s.lifetime-3*time.Second
 	c.running, c.last = false, s.elapsed
-	c.sure = tr.gone(place{hash: hashes[c.hash], addr: c.peer.Addr}) && early
+	c.sure = tr.gone(at) && early
+}
+
+// hop lets a client that has just stopped announce to another tracker at once: it is
+// there, however the two news of it meet.
+func (s *scene) hop(c *client) {
+	life := s.trackers[c.tracker].life
+	at := s.rng.IntN(len(s.trackers))
+	s.after(time.Duration(30+s.rng.IntN(40))*time.Millisecond, func() {
+		if tr := s.trackers[at]; !c.running && !tr.frozen && tr.holds(c.hash) && s.trackers[c.tracker].life == life {
+			s.announce(c, at)
+			c.hopped = true
+		}
+	})
 }
 
 // calm makes the network whole, waits until all agree, and returns for how long.
@@ -310,6 +335,7 @@ func (s *scene) calm() time.Duration {
 	for _, tr := range s.trackers {
 		tr.frozen = false
 	}
+	s.run(200 * time.Millisecond) // what was begun
 	// What expires meanwhile must not be what they differ in.
 	if s.short {
 		for _, c := range s.clients {

@@ -50,7 +50,7 @@ func (n *Node) sweepOne(i, keepGone uint32) {
 		}
 		n.figures.Expired++
 		if e.via == viaHere {
-			n.remove(i) // the store should have told
+			n.buryAndRemove(i, uint64(silent)) // the store should have told
 			return
 		}
 		h, addr := n.torrent(e.torrent).hash, e.addrPort()

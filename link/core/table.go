@@ -9,11 +9,12 @@ import (
 	"waggle/swarm"
 )
 
-// The links that an entry may have come through. Those of neighbours begin after.
+// Where an entry came from: viaHere, or the slot of a neighbour, which is even. What a
+// neighbour told in a life that is over has viaFormer beside it: its next life is told
+// of that like of all else.
 const (
-	viaHere   uint16 = iota // it was made here
-	viaOrphan               // through a link whose other end has lived again since
-	viaLinks
+	viaHere   uint16 = 0 // it was made here
+	viaFormer uint16 = 1
 )
 
 // States of an entry.

@@ -11,6 +11,9 @@ import (
 // check compares what trackers have with the truth.
 func (s *scene) check() {
 	s.t.Helper()
+	for _, tr := range s.trackers {
+		tr.finish()
+	}
 	known := make([][]map[netip.AddrPort]core.Held, len(s.trackers))
 	for i, tr := range s.trackers {
 		for _, h := range hashes {

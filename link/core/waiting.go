@@ -17,6 +17,9 @@ func (w *waiting) at(i uint32) (word *uint64, shift uint) {
 	return &w.bits[at], uint(i&31) * 2
 }
 
+// size is how much room those that wait take: those that were dropped included.
+func (w *waiting) size() int { return len(w.queue) - w.head }
+
 // add lets an entry wait, and reports whether it did not before.
 func (w *waiting) add(i uint32, whole bool) bool {
 	word, shift := w.at(i)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"waggle/bittorrent"
 )
@@ -29,6 +30,19 @@ type ask struct {
 	hash         bittorrent.InfoHash   // askParts, askPeers
 	parts        [buckets / 8]byte     // askPeers: a bit each
 	hashes       []bittorrent.InfoHash // askTorrents
+	listed       int                   // of hashes, that were answered or passed over; not on the wire
+}
+
+// lists reports whether a torrent was asked for, and neither it nor one after it was
+// answered yet. With one that was not asked for, nothing counts that comes after it.
+func (a *ask) lists(h *bittorrent.InfoHash) bool {
+	at := slices.Index(a.hashes[a.listed:], *h)
+	if at < 0 {
+		a.listed = len(a.hashes)
+		return false
+	}
+	a.listed += at + 1
+	return true
 }
 
 // Bounds of asking.

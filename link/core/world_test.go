@@ -97,6 +97,7 @@ type tracker struct {
 	ends    map[core.LinkID]*end
 	frozen  bool
 	expired time.Duration // when it looked for what has
+	lagging
 }
 
 type place struct {
@@ -125,6 +126,7 @@ func (tr *tracker) start() {
 	tr.life++
 	tr.ends = map[core.LinkID]*end{}
 	tr.store, tr.counted = map[place]swarm.Peer{}, map[bittorrent.InfoHash]uint32{}
+	tr.lane, tr.deeds = nil, nil
 	tr.node = core.New(tr.now(), tr.o, tr)
 }
 
@@ -165,22 +167,23 @@ func (tr *tracker) announce(h bittorrent.InfoHash, p swarm.Peer) {
 	if ok && had.ID == p.ID && had.Kind == p.Kind {
 		c.Kind, c.Previous = swarm.PeerRefreshed, had.Last
 	}
-	tr.node.Local(tr.now(), &c)
+	tr.changed(&c)
 }
 
 // gone forgets a peer, and reports whether it was there.
 func (tr *tracker) gone(at place) bool {
-	if _, ok := tr.store[at]; !ok {
+	peer, ok := tr.store[at]
+	if !ok {
 		return false
 	}
 	delete(tr.store, at)
-	tr.node.Local(tr.now(), &swarm.Change{Kind: swarm.PeerGone, InfoHash: at.hash, Peer: swarm.Peer{Addr: at.addr}})
+	tr.changed(&swarm.Change{Kind: swarm.PeerGone, InfoHash: at.hash, Peer: peer})
 	return true
 }
 
 func (tr *tracker) complete(h bittorrent.InfoHash) {
 	tr.counted[h]++
-	tr.node.Local(tr.now(), &swarm.Change{Kind: swarm.DownloadCount, InfoHash: h, Downloaded: tr.counted[h]})
+	tr.changed(&swarm.Change{Kind: swarm.DownloadCount, InfoHash: h, Downloaded: tr.counted[h]})
 }
 
 func (tr *tracker) Send(link core.LinkID, message []byte) {
@@ -200,11 +203,13 @@ func (tr *tracker) Put(h bittorrent.InfoHash, p *swarm.Peer) {
 	if tr.now().Sub(p.Last) < 0 {
 		tr.w.t.Fatalf("%v was seen in the future", p.Addr)
 	}
-	tr.store[place{hash: h, addr: p.Addr}] = *p
+	peer := *p
+	tr.act(func() { tr.store[place{hash: h, addr: peer.Addr}] = peer })
 }
 
 func (tr *tracker) Remove(h bittorrent.InfoHash, addr netip.AddrPort) {
-	delete(tr.store, place{hash: h, addr: addr})
+	at := place{hash: h, addr: addr}
+	tr.act(func() { delete(tr.store, at) })
 }
 
 func (tr *tracker) Completed(h bittorrent.InfoHash, total uint32) {
@@ -226,6 +231,9 @@ func (tr *tracker) happened(k core.EventKind) (found []core.Event) {
 
 // crash ends a tracker's life and starts another one.
 func (tr *tracker) crash(withMemory bool) {
+	if withMemory {
+		tr.finish()
+	}
 	for _, wi := range tr.w.wires {
 		if wi.ends[0].tracker == tr || wi.ends[1].tracker == tr {
 			wi.shut(wi.ends[b2i(wi.ends[1].tracker == tr)])
