@@ -44,8 +44,8 @@ type Links interface {
 	// SetRights gives a leaf, invited or linked, other rights in place of all it has.
 	SetRights(ctx context.Context, name string, r client.Rights) error
 
-	// AnnounceLists returns where clients reach this tracker and those that it is linked
-	// with, as tiers of BEP 12.
+	// AnnounceLists returns where clients reach this tracker and all that it is linked
+	// with, also through others, as tiers of BEP 12.
 	AnnounceLists(ctx context.Context) ([][]string, error)
 }
 
@@ -78,7 +78,7 @@ func (a *api) addLinks() {
 	huma.Register(a.huma, operation(http.MethodPost, "/links/{name}/reset", "reset-link", "Connect anew with a leaf or the hub, and compare what both know",
 		http.StatusNotFound, http.StatusConflict), a.resetLink)
 	huma.Register(a.huma, linkOperation(http.MethodPut, "/links/{name}/rights", "set-link-rights", "Give a leaf other rights in place of all that it has"), a.setLinkRights)
-	huma.Register(a.huma, operation(http.MethodGet, "/links/announce-list", "get-announce-list", "Where clients reach this tracker and those it is linked with (BEP 12)",
+	huma.Register(a.huma, operation(http.MethodGet, "/links/announce-list", "get-announce-list", "Where clients reach this tracker and all it is linked with (BEP 12)",
 		http.StatusNotFound), a.getAnnounceList)
 }
 
@@ -220,17 +220,20 @@ func (a *api) linkDone(ctx context.Context, err error) error {
 	return a.failed(ctx, err)
 }
 
-// checkRights refuses rights that mean nothing, and says at which place of the body.
+// checkRights refuses rights that mean nothing, and says at which place of the body. It
+// writes info hashes as links have them.
 func checkRights(r *client.Rights, at string) error {
 	if !r.Receive && !r.Send {
 		return huma.Error422UnprocessableEntity("a leaf that may neither receive nor send has no use: allow one of them, or both",
 			&huma.ErrorDetail{Location: at, Message: "neither receive nor send"})
 	}
-	for i, h := range r.Torrents {
-		if _, err := bittorrent.ParseInfoHash(h); err != nil {
+	for i, text := range r.Torrents {
+		h, err := bittorrent.ParseInfoHash(text)
+		if err != nil {
 			return huma.Error422UnprocessableEntity("rights name torrents by their info hashes, of 40 hexadecimal digits",
-				&huma.ErrorDetail{Location: at + ".torrents[" + strconv.Itoa(i) + "]", Message: "this is no info hash", Value: h})
+				&huma.ErrorDetail{Location: at + ".torrents[" + strconv.Itoa(i) + "]", Message: "this is no info hash", Value: text})
 		}
+		r.Torrents[i] = h.String()
 	}
 	return nil
 }

@@ -240,6 +240,11 @@ func TestRightsAndNamesThatMeanNothingAreRefusedBeforeTheyAreTried(t *testing.T)
 			t.Errorf("%.100s: status %d, %.300s", body, got.status, got.body)
 		}
 	}
+	c := changed{method: http.MethodPut, path: "/links/fra/rights", body: `{"receive":true,"send":true,"torrents":["` + strings.ToUpper(someHash) + `","AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH"]}`}
+	if got := w.do(t, c.request("")); got.status != http.StatusNoContent || len(l.asked) != 1 || strings.Count(l.asked[0], someHash) != 2 {
+		t.Errorf("hashes in other ways of writing: status %d, asked %q", got.status, l.asked)
+	}
+	l.asked = nil
 	for path, body := range map[string]string{"/links/join": `{"line":""}`, "/links/fra/rights": `{"receive":false,"send":false}`} {
 		c := changed{method: http.MethodPost, path: path, body: body}
 		if strings.HasSuffix(path, "rights") {
@@ -252,7 +257,7 @@ func TestRightsAndNamesThatMeanNothingAreRefusedBeforeTheyAreTried(t *testing.T)
 	if len(l.asked) != 0 {
 		t.Errorf("tried: %q", l.asked)
 	}
-	c := changed{method: http.MethodPost, path: "/links/invitations", body: `{"name":"` + strings.Repeat("x", 200_000) + `"}`}
+	c = changed{method: http.MethodPost, path: "/links/invitations", body: `{"name":"` + strings.Repeat("x", 200_000) + `"}`}
 	if got := w.do(t, c.request("")); got.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("too large: status %d", got.status)
 	}

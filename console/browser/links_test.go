@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/console"
 	"waggle/console/client"
 )
@@ -114,7 +115,9 @@ func (l *links) Drop(_ context.Context, name string) error {
 
 func (l *links) Reset(_ context.Context, name string) error { return l.do("reset %s", name) }
 
-func (l *links) SetRights(context.Context, string, client.Rights) error { return nil }
+func (l *links) SetRights(_ context.Context, name string, r client.Rights) error {
+	return l.do("rights %s %+v", name, r)
+}
 
 func (l *links) AnnounceLists(context.Context) ([][]string, error) { return nil, nil }
 
@@ -136,10 +139,10 @@ func TestLinksAreShownToEverybodyAndAsTheyBecome(t *testing.T) {
 	l.become("lon", client.LinkActive)
 	w.until(`document.querySelector("#link-leaf-lon .badge").textContent === "active"`)
 	w.until(`document.querySelector(".tree svg").getAttribute("aria-label").includes("lon is active")`)
-	if got := evaluate[int](w, `document.querySelectorAll(".tree line.l-active").length`); got != 2 {
+	if got := evaluate[int](w, `document.querySelectorAll(".tree.broad line.l-active").length`); got != 2 {
 		t.Errorf("%d lines are drawn as active", got)
 	}
-	if got := evaluate[string](w, `getComputedStyle(document.querySelector(".tree line.l-refused")).strokeDasharray`); got == "none" {
+	if got := evaluate[string](w, `getComputedStyle(document.querySelector(".tree.broad line.l-refused")).strokeDasharray`); got == "none" {
 		t.Error("a link that is refused is drawn like one that is active, but for its colour")
 	}
 	w.visit("/links/drop?name=fra")
@@ -188,8 +191,8 @@ func TestInvitationIsShownOnceAndHubIsJoined(t *testing.T) {
 	}
 	w := open(t, tr)
 	w.visit("/links")
-	w.fill("form[action='/links/invite'] input[name=name]", "osl")
-	if status := w.follow("form[action='/links/invite'] button.first"); status != http.StatusCreated {
+	w.fill("form[action='/links'] input[name=name]", "osl")
+	if status := w.follow("form[action='/links'] button.first"); status != http.StatusCreated {
 		t.Errorf("status %d", status)
 	}
 	w.wantText("#line", "waggle-link-1.")
@@ -202,4 +205,68 @@ func TestInvitationIsShownOnceAndHubIsJoined(t *testing.T) {
 	w.follow("form[action='/links/join'] button.first")
 	w.wantText("[role=status]", "The hub is joined")
 	l.wantAsked(t, "leave", "invite osl", "join waggle-link-1.abc")
+}
+
+func TestRightsOfALeafAreChanged(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile(axeFile)
+	if err != nil {
+		t.Fatalf("%v: %s (npm ci --ignore-scripts in console/web)", err, remedy)
+	}
+	l, tr := linked(t)
+	w := open(t, tr)
+	w.expect(refused("422"))
+	w.visit("/links")
+	w.follow(`#link-leaf-fra .rights a`)
+	w.wantText("h1", "Rights of fra")
+	w.audit("/links/rights", string(axe))
+	w.fill("input[name=peers]", "a few")
+	if status := w.follow("main form button.first"); status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d", status)
+	}
+	w.wantText("[role=alert]", "A bound is a number")
+	w.fill("input[name=peers]", "70")
+	w.fill("textarea[name=torrents]", strings.Repeat("ab", 20)+" "+strings.Repeat("cd", 20))
+	w.follow("main form button.first")
+	w.wantText("[role=status]", "The leaf fra has other rights: receives and sends, 2 torrents only, receives and sends .torrent files, at most 70 peers, at most 1,000 changes a second")
+	l.wantAsked(t, "rights fra {Receive:true Send:true Torrents:["+strings.Repeat("ab", 20)+" "+strings.Repeat("cd", 20)+"] Share:both Peers:70 ChangesPerSecond:1000}")
+}
+
+func TestTrackersAreLinkedByTheirPagesAlone(t *testing.T) {
+	t.Parallel()
+	hub := startTracker(t, "--link-name", "ams", "--link-listen", "127.0.0.1:0")
+	leaf := startTracker(t, "--link-name", "elsewhere")
+	atHub, atLeaf := open(t, hub), open(t, leaf)
+	atHub.visit("/links")
+	atHub.fill("form[action='/links'] input[name=name]", "fra")
+	atHub.follow("form[action='/links'] button.first")
+	line := strings.TrimSpace(atHub.text("#line"))
+	atLeaf.visit("/links")
+	atLeaf.fill("form[action='/links/join'] input[name=line]", line)
+	atLeaf.follow("form[action='/links/join'] button.first")
+	atLeaf.until(`document.querySelector("#link-hub-ams .badge").textContent === "active"`)
+	atHub.until(`document.querySelector("#link-leaf-fra .badge").textContent === "active"`) // on the page that has the line, too
+	if got := strings.TrimSpace(atHub.text("#line")); got != line {
+		t.Errorf("the line became %q", got)
+	}
+	for i := range 3 {
+		if err := leaf.tell(t.Context(), bittorrent.InfoHash{7}, peer{at: fmt.Sprintf("203.0.113.%d:6881", i+1), id: fmt.Sprintf("-XX0000-%012d", i), left: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	atHub.until(`document.querySelector("#link-leaf-fra td.n").textContent === "3"`)
+
+	atHub.follow("#link-leaf-fra .rights a")
+	evaluate[string](atHub, `document.querySelector("select[name=direction]").value = "receive"`)
+	atHub.follow("main form button.first")
+	atHub.wantText("[role=status]", "receives only")
+	atHub.until(`document.querySelector("#link-leaf-fra .badge").textContent === "active"`)
+	atLeaf.until(`document.querySelector("#link-hub-ams .rights").textContent.includes("receives only")`)
+
+	atHub.click("#link-leaf-fra a.danger")
+	atHub.until(`document.getElementById("confirm").open`)
+	atHub.follow("#confirm button.danger")
+	atHub.until(`!document.getElementById("link-leaf-fra")`)
+	atLeaf.until(`document.querySelector("#link-hub-ams .badge").textContent === "refused"`)
+	atLeaf.wantText("#link-hub-ams .why", "invitation")
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"image"
 	colour "image/color" //nolint:misspell // its name
 	"image/png"
@@ -19,6 +20,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"waggle/bittorrent"
+	"waggle/console/client"
 )
 
 const (
@@ -50,7 +54,6 @@ func (r *room) pictures() []picture {
 		{name: "delete", path: transfer + "/delete"},
 		{name: "peers", path: "/peers"},
 		{name: "history", path: "/history"},
-		{name: "links", path: "/links"},
 		{name: "cluster", path: "/cluster"},
 		{name: "settings", path: "/settings"},
 		{name: "accounts", path: "/settings/accounts"},
@@ -123,6 +126,50 @@ func TestScreenshots(t *testing.T) {
 	stranger.console = "http://127.0.0.1:6969"
 	stranger.origins = append(stranger.origins, stranger.console)
 	stranger.draw(t, picture{path: "/"}, "public", wide)
+}
+
+// TestScreenshotsOfLinks draws the links of a tracker that has a hub and leaves, of which
+// one has just died.
+func TestScreenshotsOfLinks(t *testing.T) {
+	hub := startTracker(t, "--link-name", "world", "--link-listen", "127.0.0.1:0")
+	tr := startTracker(t, "--link-name", "ams", "--link-listen", "127.0.0.1:0")
+	leaves := []string{"fra", "lon", "osl"}
+	trackers := []*tracker{tr, hub}
+	join(t, hub, tr, "ams", client.Rights{Receive: true, Send: true})
+	for i, name := range leaves {
+		leaf := startTracker(t, "--link-name", name)
+		trackers = append(trackers, leaf)
+		join(t, tr, leaf, name, client.Rights{Receive: true, Send: true, Share: []string{"", client.ShareBoth, client.ShareReceive}[i], Peers: 60_000 * i})
+	}
+	if _, err := tr.api.Invite(t.Context(), client.NewInvitation{Name: "rom", Rights: client.Rights{Receive: true}}); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, tr)
+	w.visit("/links")
+	w.until(`document.querySelectorAll(".tree.broad .l-active").length === 4`)
+	for i := range 500 {
+		at := fmt.Sprintf("10.20.%d.%d:51413", i/250, 1+i%250)
+		if err := trackers[i%13%5].tell(t.Context(), bittorrent.InfoHash{byte(i % 9)}, peer{at: at, id: fmt.Sprintf("-TR4060-%012d", i), left: int64(i % 3)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = trackers[3].stop()
+	w.until(`document.querySelector("#link-leaf-lon .badge").textContent === "split"`)
+	w.draw(t, picture{path: "/links"}, "links", wide)
+	w.draw(t, picture{path: "/links"}, "links-phone", phone)
+	w.draw(t, picture{path: "/links/rights?name=osl"}, "link-rights", wide)
+}
+
+// join makes one tracker the leaf of another.
+func join(t *testing.T, hub, leaf *tracker, name string, r client.Rights) {
+	t.Helper()
+	invitation, err := hub.api.Invite(t.Context(), client.NewInvitation{Name: name, Rights: r})
+	if err == nil {
+		_, err = leaf.api.Join(t.Context(), invitation.Line)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // draw writes the pictures of a page as a window of a width shows it.

@@ -35,8 +35,8 @@ const (
 type Links struct {
 	Name      string    `json:"name" doc:"Of this tracker, as others see it." example:"ams"`
 	Listening []string  `json:"listening" nullable:"false" doc:"Addresses at which leaves join; none where it is no hub." example:"[\"0.0.0.0:6971\"]"`
-	Hub       string    `json:"hub,omitempty" doc:"Name of the tracker that this one joined; left out if there is none."`
-	Own       int       `json:"own" minimum:"0" doc:"Peers that announced here latest."`
+	Hub       string    `json:"hub,omitempty" doc:"Name of the tracker that this one joined; left out if there is none, or it did not say yet what it is called: there is a link of role hub then."`
+	Own       int       `json:"own" minimum:"0" doc:"Peers that announced here latest; 0, as the next two are, before there was any link."`
 	Relayed   int       `json:"relayed" minimum:"0" doc:"Peers that announced at other trackers."`
 	Torrents  int       `json:"torrents" minimum:"0" doc:"That these peers are of."`
 	Links     []Link    `json:"links" nullable:"false" doc:"The hub first, then the leaves by name."`
@@ -45,25 +45,55 @@ type Links struct {
 
 // Link is one tracker that this one is linked with.
 type Link struct {
-	Name         string     `json:"name" example:"fra"`
+	Name         string     `json:"name" doc:"Of the other tracker; hub where that one did not say yet what it is called." example:"fra"`
 	Role         string     `json:"role" enum:"hub,leaf" doc:"What it is to this tracker: hub, which this one joined, or leaf, which joined this one."`
 	State        string     `json:"state" enum:"active,healing,connecting,split,refused" doc:"active: each end knows what the other does; healing: they compare; connecting: not there yet; split: not there any more, which is being mended; refused: one end does not want the other, see why."`
 	Why          string     `json:"why,omitempty" doc:"What is wrong, and what to do; left out if nothing is."`
 	Since        time.Time  `json:"since,omitzero" doc:"When this state began."`
-	Address      string     `json:"address,omitempty" doc:"Where it is connected from, or to; left out while it is not." example:"192.0.2.1:40000"`
+	Address      string     `json:"address,omitempty" doc:"Where it is connected from, or to; while it is not, where it was, or was tried, last." example:"192.0.2.1:40000"`
 	Software     string     `json:"software,omitempty" doc:"As it calls itself." example:"waggle 0.1.0"`
 	Peers        int        `json:"peers" minimum:"0" doc:"Whose latest announce came through it: they are forgotten when it is dropped."`
 	ChangesIn    float64    `json:"changes_in" minimum:"0" doc:"Of peers, a second over the last ten."`
 	ChangesOut   float64    `json:"changes_out" minimum:"0" doc:"Of peers, a second over the last ten."`
 	BytesIn      float64    `json:"bytes_in" minimum:"0" doc:"A second over the last ten."`
 	BytesOut     float64    `json:"bytes_out" minimum:"0" doc:"A second over the last ten."`
-	Lag          float64    `json:"lag_seconds" minimum:"0" doc:"From when a message was sent last to when the other end had taken it in."`
+	Lag          float64    `json:"lag_seconds" minimum:"0" doc:"From an announce here to when the other end had taken it in."`
 	LastHeal     *Heal      `json:"last_heal,omitempty" doc:"Left out if there was none."`
-	Waiting      int        `json:"waiting" minimum:"0" doc:"Changes that are not sent yet."`
+	Waiting      int        `json:"waiting" minimum:"0" doc:"Changes that wait here to be sent, those included that links were not told of yet."`
 	Capped       uint64     `json:"capped" doc:"Changes that were not taken in since the start, because it told of more peers than it may."`
 	Rights       Rights     `json:"rights" doc:"What the leaf of the two may do."`
 	AnnounceURLs []string   `json:"announce_urls" nullable:"false" doc:"Where clients reach it, as it says."`
 	Totals       LinkTotals `json:"totals"`
+}
+
+// HubText returns what the hub is called that the tracker has joined: words, where it has
+// not said that yet. It is empty if there is none.
+func (l *Links) HubText() string {
+	if l.Hub != "" {
+		return l.Hub
+	}
+	for i := range l.Links {
+		if l.Links[i].Role == RoleHub {
+			return "a hub that did not say yet what it is called"
+		}
+	}
+	return ""
+}
+
+// RightsOf returns what a leaf may do, be it linked or only invited; false: there is none
+// of that name.
+func (l *Links) RightsOf(leaf string) (Rights, bool) {
+	for i := range l.Links {
+		if one := &l.Links[i]; one.Name == leaf && one.Role == RoleLeaf {
+			return one.Rights, true
+		}
+	}
+	for i := range l.Invited {
+		if one := &l.Invited[i]; one.Name == leaf {
+			return one.Rights, true
+		}
+	}
+	return Rights{}, false
 }
 
 // Heal is a time at which two ends compared what they know, and mended it.
@@ -117,9 +147,10 @@ type NewHub struct {
 	Line string `json:"line" minLength:"1" maxLength:"16384" doc:"That the hub's invitation has."`
 }
 
-// AnnounceList is where clients reach this tracker and those that it is linked with.
+// AnnounceList is where clients reach this tracker and all that it is linked with, also
+// through others.
 type AnnounceList struct {
-	Tiers [][]string `json:"tiers" nullable:"false" doc:"As announce-list has them (BEP 12): clients ask one tracker of the first tier, any, and others where it fails."`
+	Tiers [][]string `json:"tiers" nullable:"false" doc:"As announce-list has them (BEP 12): the first has one URL of each tracker, the second their others. Those are left out that do not tell all peers, or are not told of all."`
 }
 
 // Links returns what the tracker has of its links. If it cannot have any, the error is
@@ -178,7 +209,7 @@ func (c *Client) SetRights(ctx context.Context, name string, r Rights) error {
 	return err
 }
 
-// AnnounceLists returns where clients reach the tracker and those it is linked with, as
+// AnnounceLists returns where clients reach the tracker and all that it is linked with, as
 // tiers of BEP 12.
 func (c *Client) AnnounceLists(ctx context.Context) ([][]string, error) {
 	var l AnnounceList

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// maxForm bounds a form without files, in bytes.
-	maxForm = 64 << 10
+	// maxForm bounds a form without files, in bytes: the largest names all torrents that a
+	// link is limited to.
+	maxForm = 128 << 10
 
 	messageCookie  = "waggle_message"
 	maxMessages    = 10   // in a cookie

@@ -14,18 +14,23 @@ import (
 // linksPage is what the links show.
 type linksPage struct {
 	client.Links
-	Why     string // there can be none; "": there can
-	Active  int    // of the links
-	Drawing drawing
+	Why    string // there can be none; "": there can
+	Active int    // of the links
+	LeafOf string // "": of none
 
-	Directions, Shares []choice
-	Made               *client.Invitation // just now
-	Problem            string             // why none was made
-	Asked              inviteForm
+	Drawings []drawing
+
+	Made    *client.Invitation // just now
+	Problem string             // why none was made
+	Asked   inviteForm
+	Choices rightsChoices
 }
 
 // inviteForm is an invitation as somebody asked for it.
-type inviteForm struct{ Name, Direction, Share, Torrents, Peers, Changes, Addresses string }
+type inviteForm struct {
+	Name, Addresses string
+	rightsForm
+}
 
 func (s *Site) links(r *http.Request) (view, error) {
 	p, err := s.linksPage(r)
@@ -40,12 +45,9 @@ func (s *Site) linksPage(r *http.Request) (*linksPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &linksPage{Links: l, Drawing: draw(&l)}
+	p := &linksPage{Links: l, LeafOf: l.HubText(), Drawings: draw(&l)}
 	p.offer(inviteForm{})
 	for i := range l.Links {
-		if l.Links[i].Role == client.RoleHub && p.Hub == "" {
-			p.Hub = l.Links[i].Name // it was joined, and did not say yet what it is called
-		}
 		if l.Links[i].State == client.LinkActive || l.Links[i].State == client.LinkHealing {
 			p.Active++
 		}
@@ -55,11 +57,7 @@ func (s *Site) linksPage(r *http.Request) (*linksPage, error) {
 
 // offer fills in the form of an invitation.
 func (p *linksPage) offer(asked inviteForm) {
-	p.Asked = asked
-	p.Directions = choose(asked.Direction,
-		choice{Value: "", Label: "receives and sends"}, choice{Value: client.ShareReceive, Label: "receives only: is told of peers"}, choice{Value: client.ShareSend, Label: "sends only: tells of peers"})
-	p.Shares = choose(asked.Share,
-		choice{Value: "", Label: "off"}, choice{Value: client.ShareReceive, Label: "receives them"}, choice{Value: client.ShareSend, Label: "sends them"}, choice{Value: client.ShareBoth, Label: "receives and sends them"})
+	p.Asked, p.Choices = asked, asked.choices()
 }
 
 // inviteLink makes an invitation. Its line is shown by the answer itself, once: nothing
@@ -68,10 +66,7 @@ func (s *Site) inviteLink(w http.ResponseWriter, r *http.Request) {
 	if !s.parseForm(w, r) {
 		return
 	}
-	asked := inviteForm{
-		Name: strings.TrimSpace(r.PostFormValue("name")), Direction: r.PostFormValue("direction"), Share: r.PostFormValue("share"),
-		Torrents: r.PostFormValue("torrents"), Peers: r.PostFormValue("peers"), Changes: r.PostFormValue("changes"), Addresses: r.PostFormValue("addresses"),
-	}
+	asked := inviteForm{Name: strings.TrimSpace(r.PostFormValue("name")), Addresses: r.PostFormValue("addresses"), rightsForm: rightsFormIn(r)}
 	wanted, err := asked.invitation()
 	var made client.Invitation
 	if err == nil {
@@ -97,6 +92,7 @@ func (s *Site) showLinks(w http.ResponseWriter, r *http.Request, status int, cha
 	p, err := s.linksPage(r)
 	if err != nil {
 		p = new(linksPage) // what came of the form matters more
+		p.offer(inviteForm{})
 	}
 	change(p)
 	s.linksShown.write(w, r, status, s.linksShown.frame(r, view{"Links", p}))
@@ -104,28 +100,9 @@ func (s *Site) showLinks(w http.ResponseWriter, r *http.Request, status int, cha
 
 // invitation returns what the form asks for. The error is a refusal.
 func (f *inviteForm) invitation() (n client.NewInvitation, err error) {
-	n = client.NewInvitation{Name: f.Name, Addresses: strings.Fields(strings.ReplaceAll(f.Addresses, ",", " "))}
-	n.Rights = client.Rights{
-		Receive: f.Direction != client.ShareSend, Send: f.Direction != client.ShareReceive,
-		Share: f.Share, Torrents: strings.Fields(strings.ReplaceAll(f.Torrents, ",", " ")),
-	}
-	if n.Rights.Peers, err = atMost(f.Peers); err != nil {
-		return n, err
-	}
-	n.Rights.ChangesPerSecond, err = atMost(f.Changes)
+	n = client.NewInvitation{Name: f.Name, Addresses: items(f.Addresses)}
+	n.Rights, err = f.rights()
 	return n, err
-}
-
-// atMost reads a bound; none is 0.
-func atMost(text string) (int, error) {
-	if text = strings.TrimSpace(text); text == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 1_000_000_000 {
-		return 0, &refusal{http.StatusUnprocessableEntity, "A bound is a number from 1 to 1,000,000,000, or is left empty for none."}
-	}
-	return n, nil
 }
 
 func (s *Site) joinLink(r *http.Request) (text, next string, err error) {
@@ -173,37 +150,6 @@ func (s *Site) dropLink(r *http.Request) (text, next string, err error) {
 
 func (s *Site) leaveLink(r *http.Request) (text, next string, err error) {
 	return "This tracker has left its hub", "/links", s.api.Leave(r.Context())
-}
-
-// rightsText says what a leaf may do.
-func rightsText(r client.Rights) []string {
-	var all []string
-	switch {
-	case r.Receive && r.Send:
-		all = append(all, "receives and sends")
-	case r.Receive:
-		all = append(all, "receives only")
-	case r.Send:
-		all = append(all, "sends only")
-	}
-	if len(r.Torrents) > 0 {
-		all = append(all, plural(len(r.Torrents), "torrent")+" only")
-	}
-	switch r.Share {
-	case client.ShareReceive:
-		all = append(all, "receives .torrent files")
-	case client.ShareSend:
-		all = append(all, "sends .torrent files")
-	case client.ShareBoth:
-		all = append(all, "receives and sends .torrent files")
-	}
-	if r.Peers > 0 {
-		all = append(all, "at most "+plural(r.Peers, "peer"))
-	}
-	if r.ChangesPerSecond > 0 {
-		all = append(all, "at most "+plural(r.ChangesPerSecond, "change")+" a second")
-	}
-	return all
 }
 
 // shortText writes a number of seconds that may be a small part of one.

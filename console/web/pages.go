@@ -23,6 +23,7 @@ func (s *Site) pages() []*page {
 		{pattern: "/peers", name: "peers", section: "/peers", load: s.peers, blocks: []string{"peers"}},
 		{pattern: "/history", name: "history", section: "/history", load: s.history},
 		{pattern: "/links", name: "links", section: "/links", load: s.links, blocks: []string{"links"}},
+		{pattern: linkRightsPath, name: "rights", section: "/links", load: s.linkRightsPage},
 		{pattern: dropLinkPath, name: "unlink", section: "/links", load: s.dropLinkPage},
 		{pattern: leaveLinkPath, name: "unlink", section: "/links", load: s.leaveLinkPage},
 		{pattern: "/cluster", name: "cluster", section: "/cluster", load: still("Cluster")},

@@ -83,6 +83,8 @@ func (s *Site) route(templates map[string]*template.Template) {
 			s.mux.HandleFunc("POST "+p.pattern, s.editAccount(p))
 		case "links":
 			s.linksShown = p
+		case "rights":
+			s.mux.HandleFunc("POST "+p.pattern, s.setLinkRights(p))
 		case "login":
 			s.logInShown = p
 		}
@@ -91,7 +93,7 @@ func (s *Site) route(templates map[string]*template.Template) {
 	s.mux.HandleFunc("POST /login", s.logIn)
 	s.mux.HandleFunc("POST /logout", s.logOut)
 	s.mux.HandleFunc("POST /settings/accounts", s.createAccount)
-	s.mux.HandleFunc("POST /links/invite", s.inviteLink)
+	s.mux.HandleFunc("POST /links", s.inviteLink)
 	for pattern, change := range s.changes() {
 		s.mux.HandleFunc("POST "+pattern, s.change(change))
 	}

@@ -161,7 +161,7 @@ func linked() client.Links {
 		Name: "ams", Listening: []string{"0.0.0.0:6971"}, Hub: "world", Own: 1234567, Relayed: 7654321, Torrents: 4321,
 		Links: []client.Link{
 			{Name: "world", Role: "hub", State: "active", Since: at, Address: "192.0.2.1:6971", Software: nasty, Peers: 7000000, ChangesIn: 1234.5, ChangesOut: 0.05, BytesIn: 5 << 20, BytesOut: 100, Lag: 0.0123, LastHeal: &client.Heal{At: at, Took: 0.4, Entries: 77}, Rights: both},
-			{Name: "fra", Role: "leaf", State: "healing", Since: at, Address: "192.0.2.2:40000", Software: "waggle 1.2.3", Rights: client.Rights{Receive: true, Torrents: []string{hash.String()}, Share: "both", Peers: 1000, ChangesPerSecond: 1}, Waiting: 5, Capped: 9},
+			{Name: "fra", Role: "leaf", State: "healing", Since: at, Address: "192.0.2.2:40000", Software: "waggle 1.2.3", Rights: client.Rights{Receive: true, Torrents: []string{hash.String()}, Share: "both", Peers: 1000, ChangesPerSecond: 1}, Waiting: 5, Capped: 9, LastHeal: &client.Heal{At: at, Entries: 3}},
 			{Name: "lon", Role: "leaf", State: "split", Why: nasty, Since: at, Rights: both},
 			{Name: "mad", Role: "leaf", State: "refused", Why: "its certificate has expired: look at its clock", Since: at, Rights: client.Rights{Send: true, Share: "receive"}},
 			{Name: "osl", Role: "leaf", State: "connecting", Rights: client.Rights{Send: true, Receive: true, Share: "send"}},
@@ -244,7 +244,7 @@ func timeline() client.Timeline {
 // everyPage is a path of each page.
 var everyPage = []string{
 	"/", "/?span=day", "/torrents", "/torrents?query=x&sort=size&order=desc&state=active", "/transfers/" + hash.String(), "/transfers/" + strange.String(),
-	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/cluster",
+	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/links/rights?name=fra", "/cluster",
 	"/settings", "/settings/accounts", "/settings/accounts/edit?name=" + url.QueryEscape(nasty), "/settings/accounts/delete?name=" + url.QueryEscape(nasty), "/settings/audit", "/about", "/login",
 }
 
