@@ -14,6 +14,7 @@
 #
 # ROUNDS, DURATION in seconds and PEERS of the heal may be set in the environment.
 set -euo pipefail
+export LC_ALL=C # numbers have a point
 
 waggle=$(realpath "${1:?usage: bench/links.sh WAGGLE [cost] [changes] [heal]}")
 shift

@@ -29,6 +29,13 @@
 // starts, is for the namespaces; strace -f -e trace=connect,sendto,sendmsg shows
 // whether it does.
 //
+// # Linked trackers
+//
+// linked_test.go starts trackers and links them, links_*_test.go says what they promise. The
+// other end of a link that breaks the rules is a puppet (puppet_test.go), in the process of
+// the test. Trackers whose clocks are wrong are real ones, whose kernel tells them another
+// time (clock_amd64_test.go): only on Linux on amd64, and it needs leave to trace processes.
+//
 // # Adding a client
 //
 // Write a [startClient]: a function that starts the client on a [host] with a

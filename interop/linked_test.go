@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os/exec"
 	"slices"
@@ -19,25 +20,35 @@ import (
 type node struct {
 	*tracker
 	name  string
+	host  host
+	dir   string // what it keeps of links
 	flags []string
-	ended bool // by the test, without a word: how it ends says nothing
+	ended bool       // by the test, without a word: how it ends says nothing
+	lives []*process // all that it was
 }
 
-// newNode starts a tracker that others know by a name. What it keeps of links is in a
-// directory of the test's, its swarms are in memory.
+// newNode starts a tracker that others know by a name, with its swarms in memory.
 func newNode(t *testing.T, name string, flags ...string) *node {
 	t.Helper()
-	n := &node{name: name, flags: append([]string{
-		"--store", "memory:", "--listen-console", "127.0.0.1:0", "--link-name", name, "--link-directory", t.TempDir(),
-	}, flags...)}
+	return newNodeOn(t, loopback4, name, flags...)
+}
+
+func newNodeOn(t *testing.T, h host, name string, flags ...string) *node {
+	t.Helper()
+	n := &node{name: name, host: h, dir: t.TempDir()}
+	n.flags = append([]string{
+		"--store", "memory:", "--listen-console", "127.0.0.1:0", "--link-name", name, "--link-directory", n.dir,
+	}, flags...)
 	n.begin(t)
 	t.Cleanup(func() {
 		_ = n.cmd.Process.Signal(syscall.SIGCONT) // in case it is frozen
 		if err := n.stop(); err != nil && !n.ended {
 			t.Errorf("%s after SIGTERM: %v; want exit status 0", name, err)
 		}
-		if slices.Contains(n.stderr.lines(), "WARNING: DATA RACE") {
-			t.Errorf("%s reported a data race", name)
+		for _, life := range n.lives {
+			if slices.Contains(life.stderr.lines(), "WARNING: DATA RACE") {
+				t.Errorf("%s reported a data race", name)
+			}
 		}
 	})
 	return n
@@ -46,8 +57,9 @@ func newNode(t *testing.T, name string, flags ...string) *node {
 // begin starts the tracker. What it was before has ended.
 func (n *node) begin(t *testing.T) {
 	t.Helper()
-	n.tracker = launchTracker(t, loopback4, n.flags...)
+	n.tracker = launchTracker(t, n.host, n.flags...)
 	n.process.name, n.ended = n.name, false
+	n.lives = append(n.lives, n.process)
 }
 
 // killNine ends the tracker as a loss of power does.
@@ -71,14 +83,20 @@ func newHub(t *testing.T, name string, flags ...string) *node {
 	return newNode(t, name, append([]string{"--link-listen", freeAddress(t)}, flags...)...)
 }
 
-// invite returns the line that a leaf joins with.
-func (n *node) invite(t *testing.T, leaf string) string {
+// invite returns the line that a leaf joins with, whose rights flags may limit.
+func (n *node) invite(t *testing.T, leaf string, flags ...string) string {
 	t.Helper()
-	line := run(t, waggle(t), "link", "invite", leaf, "--console", consoleOf(t, n.tracker))
+	line := n.command(t, append([]string{"link", "invite", leaf}, flags...)...)
 	if strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "waggle-link-") {
 		t.Fatalf("waggle link invite printed %q, want one line", line)
 	}
 	return line
+}
+
+// command runs a command of waggle that asks the tracker's console.
+func (n *node) command(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, slices.Concat([]string{waggle(t)}, args, []string{"--console", consoleOf(t, n.tracker)})...)
 }
 
 // join makes the tracker a leaf. What is printed where that fails is the error.
@@ -92,7 +110,8 @@ func (n *node) join(t *testing.T, line string) error {
 	return nil
 }
 
-// A nodeLinks is what "waggle links --json" prints, as far as tests look at it.
+// A nodeLinks is what the API of a tracker, and "waggle links --json", have of its links,
+// as far as tests look at it.
 type nodeLinks struct {
 	Name    string
 	Hub     string
@@ -100,21 +119,30 @@ type nodeLinks struct {
 	Invited []struct{ Name string }
 }
 
-type nodeLink struct{ Name, Role, State, Why string }
+type nodeLink struct {
+	Name, Role, State, Why string
+	Peers, Capped          int
+}
 
+// find returns the link with a tracker, or, by the name hub, with the one that was joined.
 func (l *nodeLinks) find(name string) (nodeLink, bool) {
-	i := slices.IndexFunc(l.Links, func(one nodeLink) bool { return one.Name == name })
+	i := slices.IndexFunc(l.Links, func(one nodeLink) bool { return one.Name == name || one.Role == name })
 	if i < 0 {
 		return nodeLink{}, false
 	}
 	return l.Links[i], true
 }
 
+// links asks the API.
 func (n *node) links(t *testing.T) (l nodeLinks) {
 	t.Helper()
-	out := run(t, waggle(t), "links", "--json", "--console", consoleOf(t, n.tracker))
-	if err := json.Unmarshal([]byte(out), &l); err != nil {
-		t.Fatalf("waggle links --json: %v: %q", err, out)
+	answer, err := n.http.Get(consoleOf(t, n.tracker) + "/api/v1/links")
+	if err != nil {
+		t.Fatalf("%s: %v", n.name, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if err := json.NewDecoder(answer.Body).Decode(&l); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: its API answers %s: %v", n.name, answer.Status, err)
 	}
 	return l
 }
@@ -122,35 +150,80 @@ func (n *node) links(t *testing.T) (l nodeLinks) {
 // waitForState waits until a link of the tracker has one of some states, and returns it.
 func (n *node) waitForState(t *testing.T, limit time.Duration, link string, states ...string) (is nodeLink) {
 	t.Helper()
-	eventually(t, limit, fmt.Sprintf("at %s the link %s is %s", n.name, link, strings.Join(states, " or ")), func() error {
+	return n.waitForLink(t, limit, link, strings.Join(states, " or "), func(l nodeLink) bool { return slices.Contains(states, l.State) })
+}
+
+// waitForLink waits until a link of the tracker is as it should be, and returns it.
+func (n *node) waitForLink(t *testing.T, limit time.Duration, link, how string, good func(nodeLink) bool) (is nodeLink) {
+	t.Helper()
+	eventually(t, limit, fmt.Sprintf("at %s the link %s is %s", n.name, link, how), func() error {
 		all := n.links(t)
 		var found bool
-		if is, found = all.find(link); !found || !slices.Contains(states, is.State) {
-			return fmt.Errorf("waggle links says %+v", all)
+		if is, found = all.find(link); !found || !good(is) {
+			return fmt.Errorf("it has %+v", all)
 		}
 		return nil
 	})
 	return is
 }
 
+// waitForRefusal waits until one end says of a link that it is refused, and why.
+func (n *node) waitForRefusal(t *testing.T, link, why string) {
+	t.Helper()
+	n.waitForLink(t, healLimit, link, fmt.Sprintf("refused: %q", why), func(l nodeLink) bool {
+		return l.State == "refused" && strings.Contains(l.Why, why)
+	})
+}
+
+// said waits until the log of a tracker has some words.
+func (n *node) said(t *testing.T, words string) {
+	t.Helper()
+	logged(t, n.name, &n.stderr, words)
+}
+
+// logged waits until a log has some words.
+func logged(t *testing.T, whose string, log *output, words string) {
+	t.Helper()
+	eventually(t, healLimit, fmt.Sprintf("the log of %s says %q", whose, words), func() error {
+		lines := log.lines()
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, words) }) {
+			return fmt.Errorf("not in %d lines", len(lines))
+		}
+		return nil
+	})
+}
+
 // linkedNodes starts a hub and three leaves, and links them with the lines of invitations
 // alone. The hub is the first.
-func linkedNodes(t *testing.T, flags ...string) []*node {
+func linkedNodes(t *testing.T) []*node {
 	t.Helper()
-	hub := newHub(t, "ams", flags...)
+	hub := newHub(t, "ams")
 	all := []*node{hub}
 	for _, name := range []string{"fra", "lon", "par"} {
-		leaf := newNode(t, name, flags...)
-		all = append(all, leaf)
-		if err := leaf.join(t, hub.invite(t, name)); err != nil {
+		all = append(all, newNode(t, name))
+	}
+	link(t, hub, all[1:]...)
+	return all
+}
+
+// link makes trackers leaves of a hub, and waits until both ends are content.
+func link(t *testing.T, hub *node, leaves ...*node) {
+	t.Helper()
+	for _, leaf := range leaves {
+		if err := leaf.join(t, hub.invite(t, leaf.name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, leaf := range all[1:] {
+	linked(t, hub, leaves...)
+}
+
+// linked waits until both ends of a hub's links are content.
+func linked(t *testing.T, hub *node, leaves ...*node) {
+	t.Helper()
+	for _, leaf := range leaves {
 		leaf.waitForState(t, 20*time.Second, hub.name, "active")
 		hub.waitForState(t, 20*time.Second, leaf.name, "active")
 	}
-	return all
 }
 
 // agree waits until all trackers answer a scrape of a torrent alike.
@@ -169,6 +242,10 @@ func agree(t *testing.T, limit time.Duration, all []*node, infoHash string, want
 	})
 	t.Logf("%d trackers agree after %v", len(all), time.Since(began).Round(10*time.Millisecond))
 }
+
+// movesWithin is more than the time in which a peer that comes to one tracker and leaves
+// another has moved, whichever was said first.
+const movesWithin = time.Second
 
 // A caller announces by itself: it is no client, and transfers nothing.
 type caller struct {

@@ -1,9 +1,11 @@
 package interop
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,8 +55,12 @@ func TestClientOfALinkedTrackerIsToldOfClientsOfOthers(t *testing.T) {
 		}
 	}
 	agree(t, relayLimit, all, hash, counts{downloaded: 1})
-	if l := hub.links(t); len(l.Links) != 3 || len(l.Invited) != 0 {
-		t.Errorf("the hub shows %+v, want three leaves", l)
+	var shown nodeLinks
+	if err := json.Unmarshal([]byte(hub.command(t, "links", "--json")), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if len(shown.Links) != 3 || len(shown.Invited) != 0 {
+		t.Errorf("waggle links --json says %+v, want three leaves", shown)
 	}
 }
 
@@ -105,6 +111,39 @@ func TestClientsOfLinkedTrackersFinishOneDownloadOfEachOther(t *testing.T) {
 	agree(t, relayLimit, all, hash, counts{complete: 4, downloaded: 4})
 }
 
+// The lowest of three levels is two links away from the one above, and three from the last.
+func TestLowestLinkedTrackerNamesAllInATorrent(t *testing.T) {
+	t.Parallel()
+	world, ams, fra, lon := newHub(t, "world"), newHub(t, "ams"), newNode(t, "fra"), newNode(t, "lon")
+	link(t, world, ams, lon)
+	link(t, ams, fra)
+	payload := filepath.Join(t.TempDir(), payloadName)
+	writePayload(t, payload)
+	file := payload + ".torrent"
+	waggleTorrentCreate(t, payload, fra.url(t, "udp", ipv4Loopback), file)
+	var want [2][]string
+	for _, n := range []*node{world, ams, fra, lon} {
+		want[0] = append(want[0], n.url(t, "udp", ipv4Loopback))
+		want[1] = append(want[1], n.url(t, "http", ipv4Loopback))
+	}
+	const spread = 20 * time.Second // two seconds a link, and some more
+	eventually(t, spread, "a torrent names all four trackers", func() error {
+		var report struct {
+			Files []struct{ After [][]string }
+		}
+		if err := json.Unmarshal([]byte(fra.command(t, "torrent", "announce", file, "--from-links", "--json")), &report); err != nil {
+			return err
+		}
+		has := report.Files[0].After
+		for tier := range want {
+			if len(has) != len(want) || !slices.Equal(slices.Sorted(slices.Values(has[tier])), slices.Sorted(slices.Values(want[tier]))) {
+				return fmt.Errorf("it names %q, want %q", has, want)
+			}
+		}
+		return nil
+	})
+}
+
 func TestPeersThatComeWhileTheHubIsDeadAreKnownToAllWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	all := linkedNodes(t)
@@ -118,7 +157,7 @@ func TestPeersThatComeWhileTheHubIsDeadAreKnownToAllWhenItIsBack(t *testing.T) {
 
 	hub.killNine(t)
 	for _, n := range leaves {
-		if is := n.waitForState(t, healLimit, hub.name, "split", "connecting"); is.Why == "" {
+		if is := n.waitForState(t, healLimit, hub.name, "split"); is.Why == "" {
 			t.Errorf("%s does not say why its link is %s", n.name, is.State)
 		}
 	}
@@ -140,7 +179,8 @@ func TestPeersThatComeWhileTheHubIsDeadAreKnownToAllWhenItIsBack(t *testing.T) {
 	}
 }
 
-func TestLeafThatIsBackWithAnEmptyStoreKnowsAllPeersAgain(t *testing.T) {
+// All that is left to it is the hub that it has joined.
+func TestLeafThatIsBackWithAnEmptyDiskKnowsAllPeersAgain(t *testing.T) {
 	t.Parallel()
 	all := linkedNodes(t)
 	leaf := all[2]
@@ -159,38 +199,59 @@ func TestLeafThatIsBackWithAnEmptyStoreKnowsAllPeersAgain(t *testing.T) {
 
 	leaf.killNine(t)
 	leaf.flags[len(leaf.flags)-1] = "sqlite:" + filepath.Join(t.TempDir(), "waggle.db")
+	if err := os.Remove(filepath.Join(leaf.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
 	leaf.begin(t)
 	agree(t, healLimit, all, hash, counts{complete: 1, incomplete: 3, downloaded: 1})
 	leaf.come(t, caller{hash, 1011, 7})
 	agree(t, relayLimit, all, hash, counts{complete: 1, incomplete: 4, downloaded: 1})
 }
 
-// Connections of a process that is frozen stay open: its silence alone tells.
 func TestLeafThatIsFrozenIsSplitWithinTenSecondsAndCatchesUp(t *testing.T) {
 	t.Parallel()
-	const frozen = 12 * time.Second
 	all := linkedNodes(t)
-	hub, leaf := all[0], all[3]
-	hash := bittorrent.InfoHash{4}.String()
-	leaf.come(t, caller{hash, 1001, 7})
-	agree(t, relayLimit, all, hash, counts{incomplete: 1})
+	freeze(t, all, 3, 0)
+}
 
-	thaw := time.After(frozen)
-	leaf.signal(t, syscall.SIGSTOP)
-	if is := hub.waitForState(t, healLimit, leaf.name, "split", "connecting"); is.Why == "" {
-		t.Errorf("the hub does not say why the link is %s", is.State)
+// freeze stops a tracker, and has it go on when the others have noticed, and after a while
+// at the earliest. Its connections stay open, so its silence alone tells them. Peers come
+// and leave meanwhile.
+func freeze(t *testing.T, all []*node, which int, during time.Duration) {
+	t.Helper()
+	stopped := all[which]
+	others := slices.Delete(slices.Clone(all), which, which+1)
+	hash := bittorrent.InfoHash{4, byte(which)}.String()
+	stopped.come(t, caller{hash, 1001, 7})
+	others[0].come(t, caller{hash, 1002, 7})
+	agree(t, relayLimit, all, hash, counts{incomplete: 2})
+
+	thaw := time.After(during)
+	stopped.signal(t, syscall.SIGSTOP)
+	for _, n := range others {
+		if n.name != all[0].name && which != 0 {
+			continue // it has no link with the one that is frozen
+		}
+		if is := n.waitForState(t, healLimit, stopped.name, "split"); is.Why == "" {
+			t.Errorf("%s does not say why the link is %s", n.name, is.State)
+		}
+		n.said(t, "is closed")
 	}
-	hub.come(t, caller{hash, 1002, 7})
-	all[1].come(t, caller{hash, 1003, 0})
-	agree(t, relayLimit, all[:3], hash, counts{complete: 1, incomplete: 2})
-	<-thaw
-	leaf.signal(t, syscall.SIGCONT)
-	agree(t, healLimit, all, hash, counts{complete: 1, incomplete: 2})
-	hub.waitForState(t, healLimit, leaf.name, "active")
-	if _, err := leaf.announce(caller{hash, 1001, 7}, "stopped"); err != nil {
+	others[1].come(t, caller{hash, 1003, 0})
+	if _, err := others[0].announce(caller{hash, 1002, 7}, "stopped"); err != nil {
 		t.Fatal(err)
 	}
-	agree(t, relayLimit, all, hash, counts{complete: 1, incomplete: 1})
+	if which != 0 { // without the hub, leaves do not hear of each other
+		agree(t, relayLimit, others, hash, counts{complete: 1, incomplete: 1})
+	}
+	<-thaw
+	stopped.signal(t, syscall.SIGCONT)
+	agree(t, healLimit, all, hash, counts{complete: 1, incomplete: 1})
+	linked(t, all[0], all[1:]...)
+	if _, err := stopped.announce(caller{hash, 1001, 7}, "stopped"); err != nil {
+		t.Fatal(err)
+	}
+	agree(t, relayLimit, all, hash, counts{complete: 1})
 }
 
 func TestLinesThatAreNotGoodAreRefusedInWords(t *testing.T) {
@@ -217,36 +278,32 @@ func TestLinesThatAreNotGoodAreRefusedInWords(t *testing.T) {
 
 	// An invitation that was taken back: the line is whole, the hub does not want it.
 	gone := other.invite(t, "fra")
-	run(t, waggle(t), "link", "drop", "fra", "--console", consoleOf(t, other.tracker))
+	other.command(t, "link", "drop", "fra")
 	if err := leaf.join(t, gone); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, healLimit, "the leaf says that it is refused", func() error {
-		l := leaf.links(t)
-		if len(l.Links) != 1 || l.Links[0].State != "refused" || l.Links[0].Why == "" {
-			return fmt.Errorf("waggle links says %+v", l)
-		}
-		return nil
-	})
-	said(t, leaf, "refused")
-	run(t, waggle(t), "link", "leave", "--console", consoleOf(t, leaf.tracker))
+	const unknown = "the hub does not know this tracker's key"
+	leaf.waitForRefusal(t, "hub", unknown)
+	leaf.said(t, unknown)
+	other.said(t, "its key is not in the book of this hub")
+	leaf.command(t, "link", "leave")
 	if err := leaf.join(t, line); err != nil {
 		t.Fatal(err)
 	}
-	leaf.waitForState(t, healLimit, hub.name, "active")
-}
+	linked(t, hub, leaf)
 
-// said waits until the log of a tracker has a word.
-func said(t *testing.T, n *node, word string) {
-	t.Helper()
-	eventually(t, healLimit, fmt.Sprintf("the log of %s says %q", n.name, word), func() error {
-		for _, line := range n.stderr.lines() {
-			if strings.Contains(line, word) {
-				return nil
-			}
-		}
-		return fmt.Errorf("not in %d lines", len(n.stderr.lines()))
-	})
+	// The hub was set up anew where it was: it has another key.
+	if err := hub.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(hub.dir); err != nil {
+		t.Fatal(err)
+	}
+	hub.begin(t)
+	const another = "is not the hub that invited: its key is another"
+	leaf.waitForRefusal(t, "hub", another)
+	leaf.said(t, another)
+	hub.said(t, "it did not take this hub's certificate")
 }
 
 func TestLeafThatIsDroppedIsForgottenWithItsPeers(t *testing.T) {
@@ -258,15 +315,11 @@ func TestLeafThatIsDroppedIsForgottenWithItsPeers(t *testing.T) {
 		n.come(t, caller{hash, uint16(1001 + i), 7})
 	}
 	agree(t, relayLimit, all, hash, counts{incomplete: 4})
-	run(t, waggle(t), "link", "drop", leaf.name, "--console", consoleOf(t, hub.tracker))
+	hub.command(t, "link", "drop", leaf.name)
 	agree(t, relayLimit, all[:3], hash, counts{incomplete: 3})
-	eventually(t, healLimit, "the leaf that was dropped says so", func() error {
-		l := leaf.links(t)
-		if len(l.Links) != 1 || l.Links[0].State != "refused" || l.Links[0].Why == "" {
-			return fmt.Errorf("waggle links says %+v", l)
-		}
-		return nil
-	})
+	leaf.waitForRefusal(t, "hub", "revoked: ask the")
+	leaf.said(t, "revoked: ask the")
+	hub.said(t, "a link was dropped with its peers")
 	hubSays := hub.links(t)
 	if _, there := hubSays.find(leaf.name); there || len(hubSays.Links) != 2 {
 		t.Errorf("the hub still shows the leaf: %+v", hubSays)

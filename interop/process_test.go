@@ -26,6 +26,8 @@ type host struct {
 
 	// dial connects from there.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	begin func(*exec.Cmd) error // starts a process there; nil: as anywhere
 }
 
 var (
@@ -81,7 +83,11 @@ func start(t testing.TB, h host, name string, command ...string) *process {
 		t.Fatal(err)
 	}
 	p.stdin = stdin
-	if err := p.cmd.Start(); err != nil {
+	begin := h.begin
+	if begin == nil {
+		begin = (*exec.Cmd).Start
+	}
+	if err := begin(p.cmd); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
