@@ -69,13 +69,10 @@ func (a *announcer) run(ctx context.Context) {
 func (a *announcer) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
-	select {
-	case <-a.whole:
-		a.finished = true
-	default:
-	}
+	a.look()
 	if a.finished {
 		_, _ = a.first(ctx, a.request(bittorrent.EventCompleted))
+		a.finished = false
 	}
 	_, _ = a.first(ctx, a.request(bittorrent.EventStopped))
 }
@@ -100,8 +97,18 @@ func (a *announcer) wait(ctx context.Context, interval, least time.Duration) {
 	}
 }
 
+// look sees whether the data have become whole meanwhile.
+func (a *announcer) look() {
+	select {
+	case <-a.whole:
+		a.whole, a.finished = nil, true
+	default:
+	}
+}
+
 // announce asks, and returns when to ask again: usually, and at the earliest.
 func (a *announcer) announce(ctx context.Context) (interval, least time.Duration) {
+	a.look()
 	event := bittorrent.EventNone
 	switch {
 	case !a.told:
@@ -126,6 +133,9 @@ func (a *announcer) announce(ctx context.Context) (interval, least time.Duration
 func (a *announcer) request(event bittorrent.Event) *bittorrent.AnnounceRequest {
 	r := a.ask()
 	r.Event = event
+	if r.Left == 0 && event != bittorrent.EventCompleted && (a.whole != nil || a.finished) {
+		r.Left = 1 // a completion counts only if it comes before, or with, the first word that nothing is left
+	}
 	if event == bittorrent.EventStopped {
 		r.NumWant = 0
 	}

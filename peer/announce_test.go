@@ -90,6 +90,22 @@ func TestCompletionThatComesWithTheEndIsToldBeforeStopped(t *testing.T) {
 	})
 }
 
+// Trackers count a completion of a peer that was no seeder before. The last piece may be there
+// long before all is in place.
+func TestNothingIsLeftOnlyWhenTheCompletionIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whole := make(chan struct{})
+		time.AfterFunc(90*time.Second, func() { close(whole) })
+		var left []string
+		answer := func(url string, a *bittorrent.AnnounceRequest, out *bittorrent.AnnounceResponse) error {
+			left = append(left, fmt.Sprintf("%s %d", a.Event, a.Left))
+			return every(40*time.Second)(url, a, out)
+		}
+		announceFor(t, 140*time.Second, &announcer{tiers: [][]string{{"a"}}, whole: whole}, &script{answer: answer})
+		wantTold(t, left, "started 1", "none 1", "none 1", "completed 0", "none 0", "stopped 0")
+	})
+}
+
 func TestLonelyPeerAsksOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &announcer{tiers: [][]string{{"a"}}, lonely: func() bool { return true }}
