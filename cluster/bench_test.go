@@ -12,10 +12,62 @@ import (
 // wire carries messages between nodes as fast as they take them.
 type wire struct {
 	nodes map[netip.AddrPort]*Node
+	clock map[netip.AddrPort]time.Duration // how far it is ahead
 	order []netip.AddrPort
 	queue []letter
 	now   time.Time
 	done  int
+	deaf  map[netip.AddrPort]bool // who is not brought anything
+
+	happened map[EventKind]int
+
+	cpu     func() time.Duration // nil: nothing is clocked
+	longest time.Duration        // that a call took
+	slow    uint32               // the type of the message that it was of; 0: of none
+}
+
+// start adds an instance.
+func (w *wire) start(o Options, ahead time.Duration, rows []Row) *Node {
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(len(w.order) + 1)}), 6968)
+	w.order = append(w.order, addr)
+	if ahead != 0 {
+		w.clock[addr] = ahead
+	}
+	w.nodes[addr] = New(o, wireHost{w, addr}, w.time(addr), rows)
+	return w.nodes[addr]
+}
+
+func (w *wire) time(addr netip.AddrPort) time.Time { return w.now.Add(w.clock[addr]) }
+
+func newWire() *wire {
+	return &wire{
+		nodes: map[netip.AddrPort]*Node{}, clock: map[netip.AddrPort]time.Duration{}, deaf: map[netip.AddrPort]bool{},
+		now: time.Unix(1_700_000_000, 0), happened: map[EventKind]int{},
+	}
+}
+
+// clocked has a call timed.
+func (w *wire) clocked(kind uint32, call func()) {
+	if w.cpu == nil {
+		call()
+		return
+	}
+	began := w.cpu()
+	call()
+	if took := w.cpu() - began; took > w.longest {
+		w.longest, w.slow = took, kind
+	}
+}
+
+// tick has all tick so often, each 10 ms of theirs.
+func (w *wire) tick(times int) {
+	for range times {
+		w.now = w.now.Add(10 * time.Millisecond)
+		for _, a := range w.order {
+			w.clocked(0, func() { w.nodes[a].Tick(w.time(a)) })
+		}
+		w.carry()
+	}
 }
 
 type letter struct {
@@ -44,7 +96,7 @@ func (h wireHost) Broadcast(messages ...[]byte) {
 func (wireHost) Changed(*Row, time.Time)              {}
 func (wireHost) Completed(bittorrent.InfoHash, int64) {}
 func (h wireHost) Finished(*Request, error)           { h.w.done++ }
-func (wireHost) Happened(Event)                       {}
+func (h wireHost) Happened(e Event)                   { h.w.happened[e.Kind]++ }
 func (h wireHost) Random(b []byte) {
 	for i := range b {
 		b[i] = h.addr.Addr().As4()[3]
@@ -56,7 +108,9 @@ func (w *wire) carry() {
 		list := w.queue
 		w.queue = nil
 		for _, l := range list {
-			w.nodes[l.to].Receive(w.now, l.from, l.message)
+			if !w.deaf[l.to] {
+				w.clocked(binary.BigEndian.Uint32(l.message), func() { w.nodes[l.to].Receive(w.time(l.to), l.from, l.message) })
+			}
 		}
 	}
 }
@@ -65,31 +119,19 @@ func (w *wire) carry() {
 // fifth of it is what each does, but for the master, which does more.
 func BenchmarkCommit(b *testing.B) {
 	const instances, inFlight = 5, 64
-	w := &wire{nodes: map[netip.AddrPort]*Node{}, now: time.Unix(1_700_000_000, 0)}
+	w := newWire()
 	o := testOptions
 	o.MaxRows = 10_000_000
-	for i := range instances {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 6968)
-		w.order = append(w.order, addr)
-		w.nodes[addr] = New(o, wireHost{w, addr}, w.now, nil)
-		for range 100 {
-			w.now = w.now.Add(50 * time.Millisecond)
-			for _, a := range w.order {
-				w.nodes[a].Tick(w.now)
-			}
-			w.carry()
-		}
+	for range instances {
+		w.start(o, 0, nil)
+		w.tick(500)
 	}
-	a := bittorrent.AnnounceRequest{Left: 1, Event: bittorrent.EventStarted}
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		for range inFlight {
 			n++
-			a.Port = uint16(1 + n%60_000)
-			binary.BigEndian.PutUint32(a.InfoHash[:], uint32(n/100))
-			r := Request{Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(n >> 16), byte(n >> 8)}), a.Port)}
-			copy(r.Packet[:], bittorrent.AppendUDPAnnounce(nil, uint64(n), uint32(n), &a, ""))
+			r := requestOf(n)
 			for _, to := range w.order {
 				w.nodes[to].Heard(w.now, &r)
 			}
@@ -101,4 +143,13 @@ func BenchmarkCommit(b *testing.B) {
 		b.Fatalf("%d of %d are committed", w.done, n)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/request")
+}
+
+// requestOf returns the request of a peer that makes no other.
+func requestOf(n int) Request {
+	a := bittorrent.AnnounceRequest{Left: 1, Event: bittorrent.EventStarted, Port: uint16(1 + n%60_000)}
+	binary.BigEndian.PutUint32(a.InfoHash[:], uint32(n/100))
+	r := Request{Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(n >> 16), byte(n >> 8)}), a.Port)}
+	copy(r.Packet[:], bittorrent.AppendUDPAnnounce(nil, uint64(n), uint32(n), &a, ""))
+	return r
 }

@@ -12,9 +12,15 @@
 //	members.go    the IP-ID table: who is alive
 //	election.go   who is master
 //	join.go       how a new instance comes in
-//	replicate.go  how a request is committed by all
+//	triplets.go   the table that it is given then
+//	requests.go   what peers and clients ask, until it is committed
+//	replicate.go  how a master has all commit it
+//	follow.go     how a slave does
+//	underway.go   what is being committed, when members come and go
 //	pull.go       how tables that differ are made equal
+//	align.go      how times are
 //	table.go      the rows
+//	model/        election and commit in Promela, searched whole
 //
 // # What the document leaves open
 //

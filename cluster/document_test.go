@@ -117,6 +117,16 @@ func TestTimesAreTheDocuments(t *testing.T) {
 	}
 }
 
+// contentsOf returns the SHA-1 of triplets.
+func contentsOf(list []Triplet) [20]byte {
+	var all triplets
+	for _, t := range list {
+		all.add(t)
+	}
+	sum, _ := all.sum(len(list))
+	return sum
+}
+
 func want(t *testing.T, got []byte, hexadecimal string) {
 	t.Helper()
 	if hex.EncodeToString(got) != hexadecimal {
@@ -128,7 +138,8 @@ func want(t *testing.T, got []byte, hexadecimal string) {
 func FuzzMessage(f *testing.F) {
 	id := Transaction{1, 1, 2}
 	row := Row{InfoHash: bittorrent.InfoHash{0, 1}, Addr: netip.MustParseAddrPort("10.0.0.1:6881"), First: 1, Stamp: 2}
-	some := rows{node: leafBase, list: []Row{row}}
+	at := row.cursor()
+	some := rows{node: leafBase + uint32(leafOf(&at)), list: []Row{row}}
 	question := ask{node: 3, now: 4}
 	hello := Hello{Connection: 1, Assigned: ID{2}, Triplets: []Triplet{{Port: 1}}}
 	request := Request{Source: row.Addr}
@@ -152,7 +163,7 @@ func FuzzMessage(f *testing.F) {
 			i.node.Receive(i.time(), netip.MustParseAddrPort("10.9.9.9:1"), b)
 		}
 		w.run(5 * time.Second)
-		if r, err := parseRows(b); err == nil && !bytes.Equal(r.append(nil), b) {
+		if r, err := parseRows(b); err == nil && bytes.HasPrefix(b, header(nil, typeRows)) && !bytes.Equal(r.append(nil), b) {
 			t.Errorf("rows are written otherwise: %x", r.append(nil))
 		}
 		if h, err := parseHello(b); err == nil && !h.Request && bytes.HasPrefix(b, header(nil, typeHello)) && !bytes.Equal(h.append(nil), b) {

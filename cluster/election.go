@@ -54,6 +54,7 @@ func (n *Node) startElection(why string) {
 		return
 	}
 	n.electing = true
+	n.figures.Elections++
 	for _, m := range n.members {
 		if n.now.Sub(m.voted) > n.t.Keepalive { // one that has just come is of this election
 			m.voted = time.Time{}
@@ -75,7 +76,8 @@ func (n *Node) cast() {
 }
 
 // tickElection starts an election where the master is down or has not the lowest ID, and goes
-// on with one.
+// on with one. A master that knows of a lower ID does no more until it may vote: there may be
+// another one.
 func (n *Node) tickElection() {
 	switch {
 	case n.role == Newcomer:
@@ -84,7 +86,7 @@ func (n *Node) tickElection() {
 	case !n.settled():
 		n.startElection("the master is down")
 	case n.lowest() != n.masterID():
-		if n.now.Sub(n.voted) >= n.t.Election {
+		if n.role == Master || n.now.Sub(n.voted) >= n.t.Election {
 			n.startElection("the master has not the lowest ID")
 		}
 	}
@@ -157,8 +159,9 @@ func (n *Node) becomeMaster() {
 	if n.role == Master {
 		return
 	}
+	n.shiftAll()
 	n.role, n.master, n.pull = Master, netip.AddrPort{}, nil
-	n.serving, n.took = false, n.now
+	n.serving, n.whole, n.took = false, false, n.now
 	n.round++
 	for _, m := range n.members {
 		m.standing, m.since, m.pull = unknown, n.now, nil

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -15,28 +14,28 @@ type joining struct {
 	from       netip.AddrPort // who answers
 	assigned   ID
 	contents   [20]byte
-	triplets   map[Triplet]struct{}
+	triplets   triplets
 	came       time.Time // the last triplet that was new
 	checked    bool      // since then
+	taking     bool      // they are whole, and are put into the table
 }
 
 func (j *joining) begin(n *Node) {
 	var b [8]byte
 	n.host.Random(b[:])
-	*j = joining{connection: binary.BigEndian.Uint64(b[:]), triplets: map[Triplet]struct{}{}}
+	*j = joining{connection: binary.BigEndian.Uint64(b[:])}
 }
 
 // greeting is an answer to HI that is on its way to a newcomer.
 type greeting struct {
 	connection uint64
 	assigned   ID
-	contents   [20]byte
-	triplets   []Triplet
-	next       int       // the first that was not sent yet; beyond the last: all were
+	table      *snapshot
+	next       int       // the first triplet that was not sent yet; beyond the last: all were
 	sent       time.Time // when the last part went out
 }
 
-// partsAtOnce is how many parts of an answer go out in a tick.
+// partsAtOnce is how many parts of answers go out in a tick.
 const partsAtOnce = 64
 
 // hello takes in a HI message. What it is follows from who is asked: a newcomer gets answers,
@@ -85,35 +84,41 @@ func (n *Node) greet(from netip.AddrPort, connection uint64) bool {
 	}
 	var random [idStep / 8]byte
 	n.host.Random(random[:])
-	g := &greeting{connection: connection, assigned: above(highest, random)}
-	g.triplets, g.contents = n.table.triplets()
+	g := &greeting{connection: connection, assigned: above(highest, random), table: n.recentSnapshot()}
 	m.greeting = g
 	n.happened(Joined, from, g.assigned, "")
-	n.sendGreeting(m)
+	n.sendGreeting(m, partsAtOnce)
 	return true
 }
 
-// sendGreeting sends some parts of an answer. One without triplets has one part.
-func (n *Node) sendGreeting(m *member) {
+// sendGreeting sends up to so many parts of an answer, and returns how many are left of them. An
+// answer without triplets has one part.
+func (n *Node) sendGreeting(m *member, most int) int {
 	g := m.greeting
-	for range partsAtOnce {
-		part := g.triplets[min(g.next, len(g.triplets)):]
-		part = part[:min(MaxTriplets, len(part))]
-		h := Hello{Connection: g.connection, Assigned: g.assigned, Contents: g.contents, Triplets: part}
-		n.out = h.append(n.out[:0])
+	for ; most > 0 && g.table.whole; most-- {
+		part := g.table.triplets[min(g.next*tripletLen, len(g.table.triplets)):]
+		part = part[:min(MaxTriplets*tripletLen, len(part))]
+		h := Hello{Connection: g.connection, Assigned: g.assigned, Contents: g.table.contents}
+		n.out = append(h.append(n.out[:0]), part...)
 		n.send(m.addr, n.out)
-		g.next += max(len(part), 1)
+		g.next += max(len(part)/tripletLen, 1)
 		g.sent = n.now
-		if g.next >= len(g.triplets) {
-			return
+		if g.over() {
+			return most - 1
 		}
 	}
+	return most
+}
+
+// over reports whether all was sent.
+func (g *greeting) over() bool {
+	return g.table.whole && g.next*tripletLen >= max(len(g.table.triplets), 1)
 }
 
 func (n *Node) confirmed(from netip.AddrPort, h *Hello) bool {
 	m := n.members[from]
 	if m == nil || m.greeting == nil || len(h.Triplets) > 0 || h.Connection != m.greeting.connection ||
-		h.Assigned != m.greeting.assigned || h.Contents != m.greeting.contents {
+		h.Assigned != m.greeting.assigned || h.Contents != m.greeting.table.contents {
 		return false
 	}
 	m.greeting = nil
@@ -124,18 +129,21 @@ func (n *Node) confirmed(from netip.AddrPort, h *Hello) bool {
 	return true
 }
 
-// welcomed takes a part of the answer to a newcomer.
+// welcomed takes a part of the answer to a newcomer. Who is known not to be master has none to
+// give, and one who is not known yet is no match for the master.
 func (n *Node) welcomed(from netip.AddrPort, h *Hello) bool {
 	j := &n.joining
-	if h.Connection != j.connection || h.Assigned == (ID{}) {
+	if h.Connection != j.connection || h.Assigned == (ID{}) || n.idOf(from) != n.lowest() && (n.idOf(from) != ID{} || n.fromMaster()) {
 		return false
 	}
+	if j.taking {
+		return true
+	}
 	if j.from != from || j.assigned != h.Assigned || j.contents != h.Contents {
-		j.from, j.assigned, j.contents, j.triplets = from, h.Assigned, h.Contents, map[Triplet]struct{}{}
+		j.from, j.assigned, j.contents, j.triplets = from, h.Assigned, h.Contents, triplets{}
 	}
 	for _, t := range h.Triplets {
-		if _, is := j.triplets[t]; !is && len(j.triplets) < n.o.MaxRows {
-			j.triplets[t] = struct{}{}
+		if j.triplets.count < n.o.MaxRows && j.triplets.add(t) {
 			j.came, j.checked = n.now, false
 		}
 	}
@@ -145,33 +153,65 @@ func (n *Node) welcomed(from netip.AddrPort, h *Hello) bool {
 	return true
 }
 
+// idOf returns the ID of a member; zero: it is none, or has none.
+func (n *Node) idOf(addr netip.AddrPort) ID {
+	if m := n.members[addr]; m != nil {
+		return m.id
+	}
+	return ID{}
+}
+
+// fromMaster reports whether it is the master who answers this newcomer.
+func (n *Node) fromMaster() bool {
+	id := n.idOf(n.joining.from)
+	return id != ID{} && id == n.lowest()
+}
+
 // join makes a slave of a newcomer that has the whole table.
 func (n *Node) join() {
 	j := &n.joining
-	list := make([]Triplet, 0, len(j.triplets))
-	for t := range j.triplets {
-		list = append(list, t)
+	sum, whole := j.triplets.sum(rowsAtOnce)
+	if !whole {
+		return // the next tick goes on
 	}
-	slices.SortFunc(list, Triplet.compare)
 	j.checked = true
-	if contentsOf(list) != j.contents {
-		return // some are still on their way, or were lost and will come again
+	switch {
+	case sum != j.contents: // some are still on their way, or were lost and will come again
+	case !n.fromMaster(): // its first KA message is on its way
+		j.came, j.checked = n.now, false
+	default:
+		j.taking = true
+		n.takeTriplets()
 	}
-	master := n.members[j.from]
-	if master == nil || master.id == (ID{}) {
-		j.came, j.checked = n.now, false // its first KA message is on its way
-		return
-	}
-	for _, t := range list {
+}
+
+// takeTriplets puts some of the rows that a newcomer was told of into its table, and makes a slave
+// of it with the last.
+func (n *Node) takeTriplets() {
+	j := &n.joining
+	for range rowsAtOnce {
+		t, ok := j.triplets.pop()
+		if !ok {
+			n.joined()
+			return
+		}
 		row := Row{InfoHash: t.InfoHash, Addr: netip.AddrPortFrom(netip.AddrFrom4(t.Host), t.Port), Left: 1, Bare: true}
 		if n.table.get(row.cursor()) == nil {
 			row.First, row.Stamp = n.clusterNow(), n.clusterNow()
 			n.take(&row)
 		}
 	}
-	j.triplets = nil
+}
+
+func (n *Node) joined() {
+	j := &n.joining
+	if !n.fromMaster() {
+		j.begin(n)
+		return
+	}
+	j.taking = false
 	n.id, n.spoke = j.assigned, time.Time{}
-	n.becomeSlave(master)
+	n.becomeSlave(n.members[j.from])
 	n.confirm(j.from, j.contents)
 	n.tickMembers()
 }
@@ -193,16 +233,26 @@ func (n *Node) tickJoin() {
 	if n.role != Master || n.electing {
 		return
 	}
+	if n.snapshot != nil {
+		n.snapshot.goOn(&n.table, rowsAtOnce)
+	}
+	most, asked := partsAtOnce, false
 	for _, m := range n.sorted() {
 		g := m.greeting
-		switch {
-		case g == nil:
-		case g.next < len(g.triplets):
-			n.sendGreeting(m)
-		case n.now.Sub(g.sent) >= n.t.Confirm:
-			g.next = 0
-			n.sendGreeting(m)
+		if g == nil {
+			continue
 		}
+		asked = true
+		switch {
+		case !g.over():
+			most = n.sendGreeting(m, most)
+		case n.now.Sub(g.sent) >= n.t.Confirm:
+			g.next, g.sent = 0, n.now // the same table, of which the newcomer has some parts
+			most = n.sendGreeting(m, most)
+		}
+	}
+	if !asked {
+		n.snapshot = nil
 	}
 }
 
@@ -218,6 +268,10 @@ func (n *Node) tickNewcomer() {
 		silent = j.others
 	}
 	switch {
+	case j.taking && n.now.Sub(silent) < n.t.Election:
+		n.takeTriplets()
+	case j.triplets.summing != nil && n.now.Sub(silent) < n.t.Election:
+		n.join()
 	case n.now.Sub(silent) >= n.t.Election:
 		var b [16]byte
 		n.host.Random(b[:])

@@ -37,6 +37,15 @@ type member struct {
 	greeting *greeting // the answer to its HI
 
 	ours, foreign bool // it sends messages of waggle's own; it does not
+
+	done uint64        // requests that it said to this master that it has recorded
+	lag  time.Duration // that took, from when the master took them up
+}
+
+// recorded takes in that a member has recorded a request; lag is an average of the last hundred.
+func (m *member) recorded(after time.Duration) {
+	m.done++
+	m.lag += (after - m.lag) / time.Duration(min(m.done, 100))
 }
 
 // keepalive takes in a KA message.
@@ -68,7 +77,7 @@ func (n *Node) keepalive(from netip.AddrPort, id ID) {
 		m.id, m.standing, m.since = id, unknown, n.now
 		n.happened(MemberUp, from, id, "")
 	}
-	if m.id != (ID{}) && id == (ID{}) { // it has started anew
+	if m.id != (ID{}) && id == (ID{}) && n.now.Sub(m.since) > n.t.Keepalive/2 { // not overtaken by the first with an ID
 		n.lose(m, "it has started anew")
 		m.id = ID{}
 	}

@@ -79,7 +79,6 @@ const (
 	Alone                     // the ID of this instance is another's: it joins anew
 	StoodStill                // for longer than a second
 	Aligned                   // the time of the cluster is another one than was thought
-	TableFull                 // a row had no room
 )
 
 // Event is something that people want to know of.
@@ -109,6 +108,12 @@ var (
 	ErrFull   = errors.New("the cluster has as many peers as it may")
 )
 
+// Overtaken is the error of [Host.Finished] for a request that was committed, and of whose peer
+// something else is known since: the answer goes by that.
+type Overtaken struct{ By Row }
+
+func (*Overtaken) Error() string { return "the peer has told something else since" }
+
 // Node is an instance of a cluster: a state machine without time, randomness or network of its
 // own. Messages, ticks and requests go in; through its [Host] messages, commits and answers
 // come out. It is not safe for concurrent use.
@@ -129,20 +134,23 @@ type Node struct {
 	voted    time.Time // when its last ME went out
 	vote     ID
 
-	joining joining
-	round   uint32 // of pulls, of a master
-	serving bool   // a master has what its members had, and answers
-	took    time.Time
-	pull    *puller // a slave's, from its master
-	pulls   uint32
-	pulled  uint32 // the last round of its master that it has begun
-	aligned bool   // it has its master's time
-	tenure  int64  // when it became the slave of its master, in the cluster's time then
+	joining  joining
+	snapshot *snapshot
+	round    uint32 // of pulls, of a master
+	serving  bool   // a master has what its members had, and answers
+	whole    bool   // and they have had what it had
+	took     time.Time
+	pull     *puller // a slave's, from its master
+	pulls    uint32
+	pulled   uint32 // the last round of its master that it has begun
+	aligned  bool   // it has its master's time
+	tenure   int64  // when it became the slave of its master, in the cluster's time then
 
 	table table
 	deaf  time.Time // until when nothing is heard but keepalives
 
-	swept int   // the next leaf to look through
+	swept place // the next to look at
+	shift shift
 	ahead int64 // by how much the cluster's time is ahead of this instance's, in microseconds
 	last  int64 // the last stamp
 
@@ -152,10 +160,12 @@ type Node struct {
 	flying   map[Transaction]*transaction // those that have begun
 	busy     map[cursor]*transaction      // the peers that these are of
 	heard    map[Transaction]*pending
+	turns    map[cursor]*pending // of the clients' among them, which of a peer's its master is told
+	unsaid   []*pending          // of these, that a new master was not told of yet
 	done     recent
 	early    [2]map[readiness]bittorrent.InfoHash // of this second, and of the last
 	turned   time.Time
-	looked   time.Time   // when requests were last looked through that wait for a master
+	looked   time.Time   // when requests were last looked through
 	stampOf  Transaction // the DS-commit that the last stamp belongs to
 	stamp    stamp
 
@@ -164,21 +174,24 @@ type Node struct {
 }
 
 // New returns a node that has just been started. Rows are what it kept of an earlier life; they
-// count until a master knows better.
+// count until a master knows better. Those without a peer ID are [Row.Bare]: no store says so.
 func New(o Options, host Host, now time.Time, rows []Row) *Node {
 	n := &Node{
 		o: o, t: o.Times, host: host, now: now, since: now,
 		members: map[netip.AddrPort]*member{},
 		flying:  map[Transaction]*transaction{}, busy: map[cursor]*transaction{},
-		heard: map[Transaction]*pending{},
+		heard: map[Transaction]*pending{}, turns: map[cursor]*pending{},
 	}
 	n.done.init()
 	n.early[0] = map[readiness]bittorrent.InfoHash{}
 	n.joining.begin(n)
 	for i := range rows {
 		if n.table.rows < o.MaxRows {
-			n.table.put(&rows[i])
-			n.last = max(n.last, rows[i].Stamp)
+			row := rows[i]
+			row.Bare = row.Bare || !row.Count && row.PeerID == bittorrent.PeerID{}
+			row.First, row.Stamp = min(row.First, n.clusterNow()), min(row.Stamp, n.clusterNow()) // the clock was wrong then
+			n.table.put(&row)
+			n.last = max(n.last, row.Stamp)
 		}
 	}
 	return n
@@ -193,12 +206,22 @@ func (n *Node) clusterNow() int64 { return min(max(n.now.UnixMicro()+n.ahead, 1)
 // others meanwhile, and which must not be recorded as if they were new. So it hears none for a
 // while, and a master asks the members again what they have.
 func (n *Node) enter(now time.Time) {
-	still := now.Sub(n.now) > n.t.Keepalive
+	wall := time.Duration(now.UnixMicro()-n.now.UnixMicro()) * time.Microsecond
+	passed := now.Sub(n.now)
 	n.now = now
-	if !still {
+	n.pass(wall, passed)
+}
+
+// pass has so much time pass, by the clock that people set and by the one that only goes on, which
+// does not while the machine is asleep. Where the first was set back, the cluster's time is not.
+func (n *Node) pass(wall, passed time.Duration) {
+	if back := passed - wall; back > n.t.Keepalive/2 {
+		n.ahead += back.Microseconds()
+	}
+	if max(wall, passed) <= n.t.Keepalive {
 		return
 	}
-	n.deaf = now.Add(n.t.Keepalive)
+	n.deaf = n.now.Add(n.t.Keepalive)
 	n.happened(StoodStill, netip.AddrPort{}, n.id, "")
 	if n.role == Master {
 		n.resign()
@@ -232,8 +255,9 @@ func (n *Node) receive(from netip.AddrPort, b []byte) (bool, error) {
 	if n.now.Before(n.deaf) && kind != typeKeepalive {
 		return false, nil
 	}
-	if m := n.members[from]; m != nil && kind > typeDone {
-		m.ours = true
+	if m := n.members[from]; m != nil {
+		m.heard = n.now // where packets are lost, others than keepalives show that it lives
+		m.ours = m.ours || kind > typeDone
 	}
 	switch kind {
 	case typeKeepalive:
@@ -292,30 +316,34 @@ func (n *Node) Tick(now time.Time) {
 	n.tickMembers()
 	n.tickElection()
 	n.tickJoin()
+	n.goOnShifting(rowsAtOnce)
 	n.tickPulls()
 	n.tickTransactions()
 	n.sweep()
 }
 
-// sweepEvery is how many ticks it takes to look through all leaves once.
+// rowsAtOnce is how many rows one call looks at where all of them have to be.
+const rowsAtOnce = 1 << 13
+
+// sweepEvery is how many ticks it takes to look through the table once.
 const sweepEvery = 256
 
 // countsLifetime is how long the counts of a torrent are kept after the last.
 const countsLifetime = 30 * 24 * time.Hour
 
 func (n *Node) sweep() {
+	if n.shift.on {
+		return
+	}
 	before := n.clusterNow() - n.o.Lifetime.Microseconds()
 	countsBefore := n.clusterNow() - countsLifetime.Microseconds()
-	for range leaves / sweepEvery {
-		n.table.sweep(n.swept, before, countsBefore, func(r *Row) {
-			if !r.Gone && !r.Count {
-				gone := *r
-				gone.Gone = true
-				n.changed(&gone)
-			}
-		})
-		n.swept = (n.swept + 1) % leaves
-	}
+	n.swept = n.table.sweep(n.swept, (n.table.rows+leaves)/sweepEvery+1, before, countsBefore, func(r *Row) {
+		if !r.Gone && !r.Count {
+			gone := *r
+			gone.Gone = true
+			n.changed(&gone)
+		}
+	})
 }
 
 func (n *Node) changed(r *Row) { n.host.Changed(r, time.UnixMicro(r.Stamp-n.ahead)) }
@@ -346,6 +374,7 @@ func (n *Node) Leave(now time.Time) {
 // restart makes a newcomer of an instance. It keeps its rows.
 func (n *Node) restart() {
 	n.resign()
+	n.pull = nil
 	n.role, n.id, n.electing, n.master = Newcomer, ID{}, false, netip.AddrPort{}
 	n.since = n.now
 	n.joining.begin(n)

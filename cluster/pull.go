@@ -69,7 +69,9 @@ func (n *Node) asked(from netip.AddrPort, a *ask) bool {
 	case m == nil || m.id == (ID{}):
 		return false
 	case n.role == Slave && from == n.master && a.now > 0:
-		n.align(a.now)
+		if n.align(a.now); !n.aligned {
+			return true // it asks again
+		}
 	case n.role == Master && a.now == 0:
 	default: // one of the two does not know yet who is master, and their times may differ
 		return false
@@ -145,10 +147,15 @@ func (n *Node) rowsCame(from netip.AddrPort, r *rows) bool {
 	return true
 }
 
-// take puts a row of another instance into the table, unless it is too old or there is no
-// room. It reports whether it was new.
+// mostAhead is how far ahead of this instance's time of the cluster a row may be.
+const mostAhead = time.Minute
+
+// take puts a row of another instance into the table, unless it is too old, of a time that
+// is not yet, or there is no room. It reports whether it was new.
 func (n *Node) take(r *Row) bool {
-	if !r.Count && r.Stamp < n.clusterNow()-n.o.Lifetime.Microseconds() {
+	n.shiftAll()
+	age := n.clusterNow() - r.Stamp
+	if age < -mostAhead.Microseconds() || !r.Count && age > n.o.Lifetime.Microseconds() {
 		return false
 	}
 	if n.table.rows >= n.o.MaxRows && n.table.get(r.cursor()) == nil {
@@ -212,26 +219,31 @@ func (n *Node) tickPulls() {
 	if n.role != Master || n.electing {
 		return
 	}
-	missing := false
+	missing, lacking := false, false // they may have what this one lacks, and may lack what it has
 	for _, m := range n.sorted() {
 		switch {
 		case m.id == (ID{}):
-		case m.standing == unknown && m.pull == nil:
-			m.pull = n.newPuller(m.addr)
-			missing = true
 		case m.standing == unknown:
-			n.ask(m.pull)
-			missing = true
-		case m.standing == told && n.serving && n.now.Sub(m.asked) >= n.t.FirstTry:
+			missing, lacking = true, lacking || m.ours
+			if m.pull == nil {
+				m.pull = n.newPuller(m.addr)
+			} else {
+				n.ask(m.pull)
+			}
+		case m.standing == told:
+			lacking = true
+			if !n.serving || n.now.Sub(m.asked) < n.t.FirstTry {
+				continue
+			}
 			m.asked = n.now
 			n.out = appendPull(n.out[:0], typePull, m.round, n.clusterNow(), m.tenure)
 			n.send(m.addr, n.out)
 		}
 	}
 	if !n.serving && (!missing || n.now.Sub(n.took) >= patience*n.t.Keepalive) {
-		n.serving = true
-		n.proposeAgain()
+		n.serving = true // and the tick proposes what waits
 	}
+	n.whole = n.whole || n.serving && !lacking
 }
 
 // sayPulled tells the master how far this slave is: in round 0 that it is its slave since a
@@ -248,6 +260,7 @@ func (n *Node) toPull(from netip.AddrPort, round uint32, at, tenure int64) bool 
 	}
 	n.align(at)
 	switch {
+	case !n.aligned: // it says so again
 	case tenure != n.tenure:
 		n.pulled = 0
 		n.sayPulled()
@@ -283,21 +296,4 @@ func (n *Node) distrust(m *member) {
 	m.standing, m.since = unknown, n.now
 	n.notWaitFor(m.addr)
 	n.tickPulls()
-}
-
-// align takes over the master's time, and moves the rows to it, where it differs by more than
-// a message takes.
-func (n *Node) align(at int64) {
-	n.aligned = true
-	by := at - n.clusterNow()
-	if max(by, -by) < n.t.Keepalive.Microseconds() {
-		return
-	}
-	n.ahead += by
-	n.last = max(n.last+by, 0)
-	n.table.shift(by)
-	for _, p := range n.heard {
-		p.heardAt += by
-	}
-	n.happened(Aligned, n.master, n.id, time.Duration(by*1000).String())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/binary"
+	"hash/crc32"
 	"net/netip"
 	"slices"
 
@@ -15,18 +16,18 @@ import (
 // master, whose ID is in PeerID, in Left.
 type Row struct {
 	InfoHash   bittorrent.InfoHash
-	Addr       netip.AddrPort // zero of a count
 	PeerID     bittorrent.PeerID
-	Left       int64 // bytes
-	Downloaded int64 // bytes
-	Uploaded   int64 // bytes
+	Addr       netip.AddrPort // zero of a count
+	Left       int64          // bytes
+	Downloaded int64          // bytes
+	Uploaded   int64          // bytes
+	First      int64          // when it was seen first, and last: microseconds of the cluster's time
+	Stamp      int64
 	Key        uint32
 	Paused     bool // a partial seed
 	Gone       bool // it has left; kept for a lifetime, so that no older row brings it back
 	Bare       bool // of a HI message, which tells only that the peer is there
 	Count      bool
-	First      int64 // when it was seen first, and last: microseconds of the cluster's time
-	Stamp      int64
 }
 
 // cursor returns the row's place in the order of rows. A peer has one row a torrent, whatever
@@ -41,6 +42,13 @@ func (r *Row) cursor() (c cursor) {
 	copy(c[20:], ip[:])
 	binary.BigEndian.PutUint16(c[36:], r.Addr.Port())
 	return c
+}
+
+// says reports whether the row tells the same of its peer as another does, at whatever time.
+func (r *Row) says(other *Row) bool {
+	same := *r
+	same.First, same.Stamp, same.Bare = other.First, other.Stamp, other.Bare
+	return same == *other
 }
 
 func (c *cursor) before(other *cursor) bool { return bytes.Compare(c[:], other[:]) < 0 }
@@ -70,7 +78,8 @@ func (r *Row) newer(old *Row) bool {
 	return r.digest() > old.digest()
 }
 
-// Rows lie in leaves by the first bits of the info hash. A tree of digests over them says where
+// Rows lie in leaves by their place in the order, so that those of one large torrent lie in all; its
+// counts are in one leaf. A tree of digests over them says where
 // two tables differ: the root has 32 children, each of these 32 leaves.
 const (
 	fanOut   = 32
@@ -79,7 +88,7 @@ const (
 	nodes    = leafBase + leaves // how many nodes there are
 )
 
-func leafOf(h *bittorrent.InfoHash) int { return int(h[0])<<2 | int(h[1])>>6 }
+func leafOf(c *cursor) int { return int(crc32.ChecksumIEEE(c[:38]) % leaves) }
 
 // table holds rows. It is not safe for concurrent use.
 type table struct {
@@ -91,7 +100,7 @@ type table struct {
 
 // find returns a row, and where it is, or would be.
 func (t *table) find(c *cursor) (leaf, at int, row *Row) {
-	leaf = leafOf((*bittorrent.InfoHash)(c[:20]))
+	leaf = leafOf(c)
 	at, row = t.seek(leaf, c)
 	return leaf, at, row
 }
@@ -135,21 +144,39 @@ func (t *table) account(leaf int, r *Row, n int) {
 	}
 }
 
-// sweep forgets the rows of a leaf that were seen last before a time, and counts of torrents
-// without rows before another; each is told to gone first.
-func (t *table) sweep(leaf int, before, countsBefore int64, gone func(*Row)) {
-	t.leaf[leaf] = slices.DeleteFunc(t.leaf[leaf], func(r *Row) bool {
-		limit := before
-		if r.Count {
-			limit = countsBefore
+// place is one in a table from which a call goes on that the last one left off at: what looks at
+// all rows would hold keepalives up, were it done at once.
+type place struct{ leaf, row int }
+
+// sweep looks at so many rows from a place on, and forgets those that were seen last before a time,
+// and counts of torrents without rows before another; each is told to gone first. It returns
+// the place after them.
+func (t *table) sweep(from place, most int, before, countsBefore int64, gone func(*Row)) place {
+	for most > 0 {
+		rows := t.leaf[from.leaf]
+		from.row = min(from.row, len(rows))
+		part := rows[from.row:min(from.row+most, len(rows))]
+		most -= len(part) + 1
+		end := from.row + len(part)
+		kept := slices.DeleteFunc(part, func(r *Row) bool {
+			limit := before
+			if r.Count {
+				limit = countsBefore
+			}
+			if r.Stamp >= limit {
+				return false
+			}
+			gone(r)
+			t.account(from.leaf, r, -1)
+			return true
+		})
+		from.row += len(kept)
+		t.leaf[from.leaf] = slices.Delete(rows, from.row, end)
+		if from.row >= len(t.leaf[from.leaf]) {
+			from = place{(from.leaf + 1) % leaves, 0}
 		}
-		if r.Stamp >= limit {
-			return false
-		}
-		gone(r)
-		t.account(leaf, r, -1)
-		return true
-	})
+	}
+	return from
 }
 
 // digests returns those of the children of a node: 0 is the root.
@@ -190,22 +217,28 @@ func (t *table) seek(leaf int, c *cursor) (at int, row *Row) {
 	return at, row
 }
 
-// shift moves all times, because the cluster's time has become another one.
-func (t *table) shift(by int64) {
-	for leaf := range t.leaf {
-		t.digest[leaf] = 0
-		for _, r := range t.leaf[leaf] {
+// shift moves the times of so many rows from a place on, because the cluster's time has become
+// another one. It returns the place after them, and whether there are more.
+func (t *table) shift(from place, most int, by int64) (next place, more bool) {
+	for ; from.leaf < leaves; from = (place{from.leaf + 1, 0}) {
+		for ; from.row < len(t.leaf[from.leaf]); from.row++ {
+			if most--; most < 0 {
+				return from, true
+			}
+			r := t.leaf[from.leaf][from.row]
+			t.digest[from.leaf] ^= r.digest()
 			r.First, r.Stamp = min(max(r.First+by, 0), maxStamp), min(max(r.Stamp+by, 0), maxStamp)
-			t.digest[leaf] ^= r.digest()
+			t.digest[from.leaf] ^= r.digest()
 		}
 	}
+	return from, false
 }
 
 // completed returns how many downloads of a torrent were completed, under all masters.
 func (t *table) completed(h bittorrent.InfoHash) (n int64) {
 	var c cursor
 	copy(c[:], h[:])
-	leaf := leafOf(&h)
+	leaf := leafOf(&c)
 	at, _ := t.seek(leaf, &c)
 	for _, r := range t.leaf[leaf][at:] {
 		if r.InfoHash != h || !r.Count {
@@ -214,33 +247,4 @@ func (t *table) completed(h bittorrent.InfoHash) (n int64) {
 		n += r.Left
 	}
 	return n
-}
-
-// triplets returns the peers over IPv4 that are there, as HI messages have them, in their
-// order, and the SHA-1 of all.
-func (t *table) triplets() (list []Triplet, sum [20]byte) {
-	for leaf := range t.leaf {
-		for _, r := range t.leaf[leaf] {
-			if !r.Gone && !r.Count && r.Addr.Addr().Is4() {
-				list = append(list, Triplet{r.InfoHash, r.Addr.Addr().As4(), r.Addr.Port()})
-			}
-		}
-	}
-	return list, contentsOf(list)
-}
-
-// contentsOf returns the SHA-1 of triplets, which are in their order.
-func contentsOf(list []Triplet) (sum [20]byte) {
-	h := sha1.New()
-	var b []byte
-	for i := range list {
-		b = list[i].append(b[:0])
-		_, _ = h.Write(b)
-	}
-	return [20]byte(h.Sum(nil))
-}
-
-// compare is the order of triplets.
-func (t Triplet) compare(other Triplet) int {
-	return bytes.Compare(t.append(nil), other.append(nil))
 }

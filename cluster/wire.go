@@ -134,7 +134,7 @@ func parseRows(b []byte) (r rows, err error) {
 			return r, err
 		}
 		at := row.cursor()
-		if leafOf(&row.InfoHash) != int(r.node-leafBase) || !last.before(&at) {
+		if leafOf(&at) != int(r.node-leafBase) || !last.before(&at) {
 			return r, fmt.Errorf("%w: a row that is out of place", errMessage)
 		}
 		r.list, last = append(r.list, row), at

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
@@ -14,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,6 +45,9 @@ type Broker struct {
 	nc      *nats.Conn
 	prefix  string
 	reply   string // the subject of this instance
+	heard   []*nats.Subscription
+	late    atomic.Uint64         // what those had no room for, at the end
+	fault   atomic.Pointer[error] // why nothing can be published; nil: it can
 	gone    chan struct{}
 	going   chan outgoing
 	closing sync.Once
@@ -83,9 +88,14 @@ func NewBroker(o BrokerOptions) (*Broker, error) {
 		gone: make(chan struct{}), going: make(chan outgoing, QueueLength), closed: make(chan struct{}),
 	}
 	b.write = b.enqueue
-	options = append(options, nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }))
+	b.lost(nil, nil)
+	options = append(options, nats.ErrorHandler(b.told), nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }),
+		nats.ConnectHandler(b.reached), nats.ReconnectHandler(b.reached), nats.DisconnectErrHandler(b.lost), nats.ReconnectErrHandler(b.lost))
 	if b.nc, err = nats.Connect(o.URL, options...); err != nil {
 		return nil, fmt.Errorf("the NATS of the cluster: %w", err)
+	}
+	if b.nc.IsConnected() {
+		b.reached(nil)
 	}
 	if err := b.hear(); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -109,7 +119,6 @@ func (o *BrokerOptions) options() ([]nats.Option, error) {
 		nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.ReconnectBufSize(-1), nats.IgnoreDiscoveredServers(), nats.Timeout(2 * time.Second), nats.FlusherTimeout(2 * time.Second),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // else it prints
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "tls" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12}))
@@ -132,27 +141,77 @@ func randomAddress() (netip.AddrPort, error) {
 	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[:])), max(binary.BigEndian.Uint16(b[16:]), 1)), nil
 }
 
+// reached, lost and told take in how the connection is. It is not asked: while it is made, and while
+// the NATS takes nothing, whoever asks has to wait for seconds.
+func (b *Broker) reached(*nats.Conn) { b.fault.Store(nil) }
+
+func (b *Broker) lost(_ *nats.Conn, err error) {
+	err = fmt.Errorf("the NATS is not reached: %w", cmp.Or(err, errSilent))
+	b.fault.Store(&err)
+}
+
+var errSilent = errors.New("it does not answer")
+
+// Who may not hear or say all is silent: one that only spoke would hold itself for the only one,
+// and be a second master.
+func (b *Broker) told(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		err = fmt.Errorf("the NATS has to let this user publish and subscribe to %s.>: %w", b.prefix, err)
+		b.fault.Store(&err)
+	}
+}
+
 // hear subscribes to what is for all, and for this instance.
 func (b *Broker) hear() error {
 	for _, subject := range []string{b.prefix + ".all", b.reply} {
 		toAll := subject != b.reply
-		s, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
-			if from, ok := b.sender(m.Reply); ok {
-				b.arrived(from, toAll, m.Data)
-			}
-		})
+		s, err := b.nc.Subscribe(subject, func(m *nats.Msg) { b.take(m, toAll) })
 		if err == nil {
 			err = s.SetPendingLimits(QueueLength, QueueLength*MaxDatagram)
 		}
 		if err != nil {
 			return fmt.Errorf("the NATS of the cluster: %w", err)
 		}
+		b.heard = append(b.heard, s)
 	}
 	if b.nc.IsConnected() {
 		_ = b.nc.FlushTimeout(2 * time.Second) // if it is too slow, it hears later
 	}
 	return nil
 }
+
+// Figures returns what was counted so far.
+func (b *Broker) Figures() Figures {
+	f := b.post.Figures()
+	f.Lost += b.dropped()
+	return f
+}
+
+// dropped returns how many messages came while too many waited to be looked at.
+func (b *Broker) dropped() uint64 {
+	sum := uint64(0)
+	for _, s := range b.heard {
+		n, err := s.Dropped()
+		if err != nil {
+			return b.late.Load()
+		}
+		sum += uint64(n)
+	}
+	return sum
+}
+
+// take takes in a message. Where nobody hears a subject the NATS says so, with a header alone.
+func (b *Broker) take(m *nats.Msg, toAll bool) {
+	from, ok := b.sender(m.Reply)
+	switch {
+	case ok:
+		b.arrived(from, toAll, m.Data)
+	case len(m.Data) > 0 || m.Header.Get("Status") != noResponders:
+		b.count(from, errMalformed)
+	}
+}
+
+const noResponders = "503"
 
 func subjectOf(prefix string, a netip.AddrPort) string {
 	return prefix + ".to." + hex.EncodeToString(appendAddress(nil, bare(a)))
@@ -170,11 +229,8 @@ func (b *Broker) sender(subject string) (from netip.AddrPort, ok bool) {
 
 // enqueue hands a datagram to the goroutine that publishes.
 func (b *Broker) enqueue(to netip.AddrPort, datagram []byte) error {
-	if !b.nc.IsConnected() {
-		if err := b.nc.LastError(); err != nil {
-			return fmt.Errorf("the NATS is not reached: %w", err)
-		}
-		return errors.New("the NATS is not reached")
+	if fault := b.fault.Load(); fault != nil {
+		return *fault
 	}
 	subject := b.prefix + ".all"
 	if to.IsValid() {
@@ -218,15 +274,6 @@ func (b *Broker) publishOne(out *outgoing) {
 	}
 }
 
-// failed counts a datagram as one that failed after all.
-func (b *Broker) failed(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.figures.Sent--
-	b.figures.Failed++
-	b.figures.Fault = err.Error()
-}
-
 // Close publishes what is on its way, ends the connection, and waits for that.
 func (b *Broker) Close() error {
 	b.closing.Do(func() {
@@ -235,6 +282,7 @@ func (b *Broker) Close() error {
 		if b.nc.IsConnected() {
 			_ = b.nc.FlushTimeout(2 * time.Second) // one that is too slow gets no more
 		}
+		b.late.Store(b.dropped())
 		b.nc.Close()
 		<-b.gone
 		b.queue.close()

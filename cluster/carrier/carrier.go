@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -41,10 +42,11 @@ type Packet struct {
 type Figures struct {
 	Seals
 	Sent     uint64
-	Failed   uint64 // could not be sent
-	Received uint64 // but its own
-	Lost     uint64 // no room in the queue
-	Fault    string // why the last one that failed did; "": none did
+	Failed   uint64         // could not be sent
+	Received uint64         // but its own to all
+	Lost     uint64         // no room in the queue
+	Fault    string         // why the last one that failed did; "": none did
+	Stranger netip.AddrPort // where the last one came from that was forged or malformed
 }
 
 // post is what both carriers have in common: it seals what goes out, and opens what comes in.
@@ -52,8 +54,11 @@ type post struct {
 	queue *queue[Packet]
 	now   func() time.Time
 	write func(to netip.AddrPort, datagram []byte) error // zero: to all; the datagram is good during the call
+	loops bool                                           // what goes to all comes back, too
 
-	mu      sync.Mutex // of what follows
+	sending sync.Mutex // what is sealed first goes out first; held while the network has no room
+
+	mu      sync.Mutex // of what follows; nobody waits for the network under it
 	seal    *Seal
 	figures Figures
 }
@@ -76,36 +81,81 @@ func (p *post) Broadcast(messages ...[]byte) { p.Send(netip.AddrPort{}, messages
 
 // Send sends messages to an instance.
 func (p *post) Send(to netip.AddrPort, messages ...[]byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, datagram := range p.seal.Seal(to, messages...) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	for _, datagram := range p.sealed(to, messages) {
 		p.send(to, datagram)
 	}
 }
 
-func (p *post) send(to netip.AddrPort, datagram []byte) {
-	if err := p.write(to, datagram); err != nil {
-		p.figures.Failed++
-		p.figures.Fault = err.Error()
-		return
-	}
-	p.figures.Sent++
-}
-
-// arrived takes in a datagram, which it keeps. Those of this instance itself it drops.
-func (p *post) arrived(from netip.AddrPort, toAll bool, datagram []byte) {
-	if bare(from) == p.Address() {
-		return
-	}
+func (p *post) sealed(to netip.AddrPort, messages [][]byte) [][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.figures.Received++
-	messages, reply, err := p.seal.Open(p.now(), from, toAll, datagram)
+	datagrams := p.seal.Seal(to, messages...)
+	p.figures.Sent += uint64(len(datagrams))
+	return datagrams
+}
+
+// send sends what was counted as sent.
+func (p *post) send(to netip.AddrPort, datagram []byte) {
+	if err := p.write(to, datagram); err != nil {
+		p.failed(err)
+	}
+}
+
+// failed counts a datagram as one that failed after all.
+func (p *post) failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.figures.Sent--
+	p.figures.Failed++
+	p.figures.Fault = err.Error()
+}
+
+// arrived takes in a datagram, which is the caller's again afterwards.
+func (p *post) arrived(from netip.AddrPort, toAll bool, datagram []byte) {
+	from = bare(from)
+	if from == p.Address() {
+		if !toAll || !p.loops {
+			p.count(from, errStrange)
+		}
+		return
+	}
+	messages, reply := p.open(from, toAll, datagram)
 	if reply != nil {
 		p.send(from, reply)
 	}
-	if err == nil && len(messages) > 0 {
-		p.queue.put(Packet{From: bare(from), Messages: messages})
+	if len(messages) > 0 {
+		p.queue.put(Packet{From: from, Messages: messages})
+	}
+}
+
+// open returns the messages of a datagram, and what is to be sent back for it.
+func (p *post) open(from netip.AddrPort, toAll bool, datagram []byte) (messages [][]byte, reply []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	messages, reply, err := p.seal.Open(p.now(), from, toAll, datagram)
+	p.received(from, err)
+	if reply != nil {
+		p.figures.Sent++
+		reply = append([]byte(nil), reply...)
+	}
+	return messages, reply
+}
+
+// count counts what came and was not opened.
+func (p *post) count(from netip.AddrPort, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seal.count(err)
+	p.received(from, err)
+}
+
+// received counts a datagram, and remembers who may have another secret.
+func (p *post) received(from netip.AddrPort, err error) {
+	p.figures.Received++
+	if errors.Is(err, errForged) || errors.Is(err, errMalformed) {
+		p.figures.Stranger = from
 	}
 }
 

@@ -7,6 +7,7 @@
 //	seal.go       who has the secret: the trailer of a datagram
 //	prove.go      that a sender lives now: challenges and their answers
 //	sockets.go    the two sockets of a multicast group
+//	interface.go  the network interface that they are on, which may come and go
 //	multicast.go  the carrier over them
 //	group.go      the group of the peers, whose datagrams are not sealed
 //	broker.go     the carrier over a NATS

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"bytes"
 	"net/netip"
 	"sync/atomic"
 )
@@ -39,7 +40,7 @@ func JoinGroup(o GroupOptions) (*Group, error) {
 	g := &Group{sockets: s, queue: newQueue[Datagram]()}
 	s.listen(func(from netip.AddrPort, toAll bool, datagram []byte) {
 		g.received.Add(1)
-		g.queue.put(Datagram{From: from, ToGroup: toAll, Bytes: datagram})
+		g.queue.put(Datagram{From: from, ToGroup: toAll, Bytes: bytes.Clone(datagram)})
 	})
 	return g, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"waggle/internal/clustertest"
 )
 
 func taken(t testing.TB) uint16        { return listenOn(t, "127.0.0.1:0").Port() }
@@ -24,7 +26,7 @@ func listenOn(t testing.TB, address string) netip.AddrPort {
 // newPeer returns a socket of a peer, which sends to groups by the loopback interface.
 func newPeer(t *testing.T) *sockets {
 	t.Helper()
-	s, err := join(GroupOptions{Group: netip.AddrPortFrom(netip.MustParseAddr("239.192.77.99"), freePort(t)), Interface: "lo"})
+	s, err := join(GroupOptions{Group: clustertest.Group(t), Interface: "lo"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func next(t *testing.T, g *Group) Datagram {
 }
 
 func TestPeersAskAGroupAndOneAnswers(t *testing.T) {
-	o := GroupOptions{Group: netip.AddrPortFrom(netip.MustParseAddr("239.192.77.69"), freePort(t)), Interface: "lo"}
+	o := GroupOptions{Group: clustertest.Group(t), Interface: "lo"}
 	var groups [2]*Group
 	for i := range groups {
 		g, err := JoinGroup(o)
@@ -88,7 +90,7 @@ func TestPeersAskAGroupAndOneAnswers(t *testing.T) {
 }
 
 func TestGroupHearsNothingThatGoesToTheSamePortOfAnotherAddress(t *testing.T) {
-	o := GroupOptions{Group: netip.AddrPortFrom(netip.MustParseAddr("239.192.77.70"), freePort(t)), Interface: "lo"}
+	o := GroupOptions{Group: clustertest.Group(t), Interface: "lo"}
 	other := o
 	other.Group = netip.AddrPortFrom(netip.MustParseAddr("239.192.77.71"), o.Group.Port())
 	var groups [2]*Group

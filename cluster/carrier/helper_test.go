@@ -3,7 +3,6 @@ package carrier
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -14,17 +13,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
-
-// freePort returns a port of UDP that nobody has.
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	c, err := net.ListenUDP("udp", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-}
 
 // closing closes a carrier at the end of a test.
 func closing(t testing.TB, c interface{ Close() error }) {

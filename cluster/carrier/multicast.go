@@ -33,7 +33,7 @@ func NewMulticast(o MulticastOptions) (*Multicast, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	m := &Multicast{post: newPost(seal, o.Now), sockets: s}
-	m.write = s.write
+	m.write, m.loops = s.write, true
 	s.listen(m.arrived)
 	return m, nil
 }

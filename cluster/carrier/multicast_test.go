@@ -1,16 +1,18 @@
 package carrier
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"waggle/internal/clustertest"
 )
 
 // onLoopback are options for a group on the loopback interface.
 func onLoopback(t testing.TB) MulticastOptions {
 	t.Helper()
-	group := netip.AddrPortFrom(netip.MustParseAddr("239.192.77.1"), freePort(t))
-	return MulticastOptions{GroupOptions: GroupOptions{Group: group, Interface: "lo"}, Secret: secret}
+	return MulticastOptions{GroupOptions: GroupOptions{Group: clustertest.Group(t), Interface: "lo"}, Secret: secret}
 }
 
 func newMulticast(t testing.TB, o MulticastOptions) *Multicast {
@@ -95,7 +97,7 @@ func TestWrongSecretIsNotHeard(t *testing.T) {
 func TestRestartedInstanceIsHeardAgainAtTheSameAddress(t *testing.T) {
 	o := onLoopback(t)
 	a := newMulticast(t, o)
-	o.Port = freePort(t)
+	o.Port = clustertest.Port(t)
 	b, err := NewMulticast(o)
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +124,29 @@ func TestQueueIsBoundedAndWhatFindsNoRoomIsCounted(t *testing.T) {
 	})
 	if n := len(all[1].Receive()); n != QueueLength {
 		t.Errorf("%d packets wait", n)
+	}
+}
+
+func TestPacketsAreTheReceiversOwn(t *testing.T) {
+	for _, unsealed := range []bool{false, true} {
+		o := onLoopback(t)
+		if o.Unsealed = unsealed; unsealed {
+			o.Secret = nil
+		}
+		all := carriers(t, 2, o)
+		know(t, all)
+		for n := range byte(100) {
+			all[0].Send(all[1].Address(), append(message(20, 7), n))
+		}
+		var list [][]byte
+		for range 100 {
+			list = append(list, nextOf(t, all[1], 7).Messages[0])
+		}
+		for n, b := range list {
+			if !bytes.Equal(b, append(message(20, 7), byte(n))) {
+				t.Errorf("message %d became %x", n, b)
+			}
+		}
 	}
 }
 

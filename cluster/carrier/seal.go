@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -53,7 +54,7 @@ type Seals struct {
 	Forged     uint64 // another secret, another cluster, other addresses, or none of these
 	Replayed   uint64 // recorded, doubled, or far too late
 	Unproven   uint64 // of senders that had yet to show that they live
-	Strange    uint64 // of senders with another address, or another life since
+	Strange    uint64 // of senders with another address, or another life since, or of this instance itself
 	Crowded    uint64 // of senders or challenges that there was no room for
 	Challenges uint64 // that went out
 	Answers    uint64 // that went out
@@ -81,13 +82,15 @@ type Seal struct {
 	sum     []byte    // scratch
 	out     []byte    // what goes out
 	parts   [][]byte  // of out
+	reply   []byte    // to what came in
 
-	senders  map[uint64]*sender // by boot id
-	swept    time.Time
-	start    time.Time // nonces count from then
-	round    int64     // what follows is of this quarter of a second
-	asked    map[uint64]struct{}
-	answered int
+	senders   map[uint64]*sender // by boot id
+	swept     time.Time
+	start     time.Time // nonces count from then
+	lastAsked time.Time // when the last challenge went out
+	round     int64     // what follows is of this quarter of a second
+	asked     map[uint64]struct{}
+	answered  int
 
 	figures Seals
 }
@@ -123,7 +126,7 @@ func NewSeal(o SealOptions) (*Seal, error) {
 func (s *Seal) Figures() Seals { return s.figures }
 
 // Seal makes datagrams for an instance; for all, if to is zero. Messages go into one if they
-// fit. They are good until the next call.
+// fit. They are good until the next call of Seal.
 func (s *Seal) Seal(to netip.AddrPort, messages ...[]byte) [][]byte {
 	s.out, s.parts = s.out[:0], s.parts[:0]
 	s.reserve(messages)
@@ -217,13 +220,13 @@ func appendAddress(b []byte, a netip.AddrPort) []byte {
 }
 
 // Open makes messages of a datagram. toAll says that it was sent to all. A reply goes back to
-// where it came from, whatever the error; it is good until the next call of any method, the
-// messages are slices of the datagram. Errors are counted.
+// where it came from, whatever the error; it is good until the next call of Open. The messages are
+// the caller's, and so is the datagram again. Errors are counted.
 func (s *Seal) Open(now time.Time, from netip.AddrPort, toAll bool, datagram []byte) (messages [][]byte, reply []byte, err error) {
 	from = bare(from)
 	switch {
 	case s.o.Unsealed && len(datagram) >= minMessage && len(datagram) <= cluster.MaxMessage:
-		return [][]byte{datagram}, nil, nil
+		return [][]byte{bytes.Clone(datagram)}, nil, nil
 	case s.o.Unsealed, len(datagram) < minMessage+trailerLen, len(datagram) > MaxDatagram:
 		err = errMalformed
 	default:
@@ -247,6 +250,7 @@ func (s *Seal) count(err error) {
 		{errReplayed, &s.figures.Replayed},
 		{errUnproven, &s.figures.Unproven},
 		{errStrange, &s.figures.Strange},
+		{errOwn, &s.figures.Strange},
 		{errCrowded, &s.figures.Crowded},
 	} {
 		if errors.Is(err, c.err) {
@@ -290,7 +294,7 @@ func (s *Seal) open(now time.Time, from netip.AddrPort, toAll bool, b []byte) (m
 		return nil, nil, errReplayed
 	}
 	k.heard = now
-	messages, err = unpack(body)
+	messages, err = unpack(bytes.Clone(body))
 	return messages, nil, err
 }
 
@@ -301,20 +305,30 @@ func unpack(b []byte) (messages [][]byte, err error) {
 		}
 		return [][]byte{b}, nil
 	}
-	messages = make([][]byte, 0, 4)
-	for b = b[4:]; len(b) > 0; {
+	n, ok := several(b[4:], nil)
+	if !ok {
+		return nil, errMalformed
+	}
+	messages = make([][]byte, n)
+	several(b[4:], messages)
+	return messages, nil
+}
+
+// several counts the messages that stand one behind the other, and fills them in where there is
+// room. It reports false where that is not what it has, or there are none.
+func several(b []byte, messages [][]byte) (count int, ok bool) {
+	for ; len(b) > 0; count++ {
 		if len(b) < 2 {
-			return nil, errMalformed
+			return 0, false
 		}
 		n := int(binary.BigEndian.Uint16(b))
 		if n < minMessage || n > cluster.MaxMessage || n > len(b)-2 {
-			return nil, errMalformed
+			return 0, false
 		}
-		messages = append(messages, b[2:2+n:2+n])
+		if count < len(messages) {
+			messages[count] = b[2 : 2+n : 2+n]
+		}
 		b = b[2+n:]
 	}
-	if len(messages) == 0 {
-		return nil, errMalformed
-	}
-	return messages, nil
+	return count, count > 0
 }

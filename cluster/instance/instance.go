@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,13 +57,17 @@ type Instance struct {
 	state atomic.Pointer[cluster.State]
 
 	// Of the loop alone.
-	packets map[netip.AddrPort]*packet
-	order   []netip.AddrPort
+	outbox
+	log     diary
+	shown   time.Time // when the state was
 	waiting map[cluster.Transaction][]chan<- error
+	told    swarm.Announce // by another instance
 	reply   swarm.Reply
 
 	numbers atomic.Uint64 // of requests that clients make here
 	salt    uint32
+
+	counts []cluster.Row // at the end
 }
 
 // ErrStopped is the error of requests to an instance that has ended.
@@ -71,7 +76,7 @@ var ErrStopped = errors.New("this instance of the cluster has stopped")
 const (
 	tickEvery  = 10 * time.Millisecond
 	mostCalls  = 4096
-	mostAtOnce = 256 // messages that are taken in before others are sent
+	mostAtOnce = 256 // packets and calls that are taken in before others are sent
 	stateEvery = 100 * time.Millisecond
 )
 
@@ -87,8 +92,8 @@ func Start(o Options) *Instance {
 	_, _ = rand.Read(salt[:]) // never fails
 	i := &Instance{
 		o: o, calls: make(chan func(), mostCalls), stop: make(chan struct{}), ended: make(chan struct{}),
-		packets: map[netip.AddrPort]*packet{}, waiting: map[cluster.Transaction][]chan<- error{},
-		salt: binary.BigEndian.Uint32(salt[:]),
+		outbox: outbox{carrier: o.Carrier, packets: map[netip.AddrPort]*packet{}}, log: diary{to: o.Log},
+		waiting: map[cluster.Transaction][]chan<- error{}, salt: binary.BigEndian.Uint32(salt[:]), shown: o.Now(),
 	}
 	i.node = cluster.New(o.Node, host{i}, o.Now(), o.Rows)
 	i.publish()
@@ -105,6 +110,39 @@ func (i *Instance) Close() {
 
 // State returns what is shown of the instance, as it was up to a tenth of a second ago.
 func (i *Instance) State() cluster.State { return *i.state.Load() }
+
+// Ended reports whether the instance has left the cluster, and takes no part any more.
+func (i *Instance) Ended() bool {
+	select {
+	case <-i.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Answers reports whether this instance is the one that answers peers, as of up to a tenth of a
+// second ago.
+func (i *Instance) Answers() bool {
+	s := i.state.Load()
+	return s.Role == cluster.Master && s.Serving && !s.Electing && !i.Ended()
+}
+
+// Now is the cluster's time, which all its instances have in common.
+func (i *Instance) Now() time.Time { return i.o.Now().Add(i.state.Load().Ahead) }
+
+// Counts returns how many downloads were completed, as [cluster.Node.Counts] does; of an
+// instance that has ended, as it was then.
+func (i *Instance) Counts(ctx context.Context) ([]cluster.Row, error) {
+	var list []cluster.Row
+	switch err := i.do(ctx, func() { list = i.node.Counts() }); {
+	case errors.Is(err, ErrStopped):
+		return i.counts, nil
+	case err != nil:
+		return nil, err
+	}
+	return list, nil
+}
 
 // StepDown has a master give its place to another; others do nothing.
 func (i *Instance) StepDown(ctx context.Context) error {
@@ -132,8 +170,9 @@ func (i *Instance) do(ctx context.Context, what func()) error {
 }
 
 // Commit has all instances record a request, and returns when they have. heard says that it
-// came by multicast, so that the others have it.
-func (i *Instance) Commit(ctx context.Context, r *cluster.Request, heard bool) error {
+// came by multicast, so that the others have it. The error is [swarm.ErrBusy] where that takes
+// longer than patience.
+func (i *Instance) Commit(ctx context.Context, patience time.Duration, r *cluster.Request, heard bool) error {
 	result := make(chan error, 1)
 	id := r.Transaction()
 	call := func() {
@@ -149,11 +188,21 @@ func (i *Instance) Commit(ctx context.Context, r *cluster.Request, heard bool) e
 	default:
 		return swarm.ErrBusy
 	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case err := <-result:
 		return err
+	case <-timer.C:
+		i.give(id, result)
+		return swarm.ErrBusy
 	case <-i.ended:
-		return ErrStopped
+		select {
+		case err := <-result: // the last that it did
+			return err
+		default:
+			return ErrStopped
+		}
 	case <-ctx.Done():
 		i.give(id, result)
 		return ctx.Err()
@@ -183,6 +232,9 @@ func (i *Instance) give(id cluster.Transaction, result chan<- error) {
 // Heard takes in a request that a peer has sent to all, on an instance that is no master: it is
 // ready to record it. It is left out where too many wait.
 func (i *Instance) Heard(r *cluster.Request) {
+	if i.Ended() {
+		return
+	}
 	select {
 	case i.calls <- func() { i.node.Heard(i.o.Now(), r) }:
 	default:
@@ -195,51 +247,61 @@ func (i *Instance) Number() (connection uint64, transaction uint32) {
 	return uint64(i.salt)<<32 | n>>32, uint32(n)
 }
 
+// loop takes in what comes until stop, and sends what follows from it; before that it takes in
+// all else that is there, up to a bound, so that it goes in few packets. It lets others go on once,
+// who may have something for it: that halves the packets.
 func (i *Instance) loop() {
 	defer close(i.ended)
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
-	shown := i.o.Now()
-	for {
-		select {
-		case p, open := <-i.o.Carrier.Receive():
-			if !open {
-				return
+	for going := true; going; {
+		for n := 0; going && n < mostAtOnce; n++ {
+			going = i.next(ticker.C)
+			if i.idle() {
+				runtime.Gosched()
+				if i.idle() {
+					break
+				}
 			}
-			i.receive(p)
-		case call := <-i.calls:
-			call()
-		case <-ticker.C:
-			i.node.Tick(i.o.Now())
-			if now := i.o.Now(); now.Sub(shown) >= stateEvery {
-				shown = now
-				i.publish()
-			}
-		case <-i.stop:
-			i.node.Leave(i.o.Now())
-			i.flush()
-			return
 		}
-		i.more()
 		i.flush()
 	}
+	i.counts = i.node.Counts()
+	i.node.Leave(i.o.Now())
+	i.flush()
+	i.publish()
 }
 
-// more takes in what else has come, so that what is sent goes in few packets.
-func (i *Instance) more() {
-	for range mostAtOnce {
-		select {
-		case p, open := <-i.o.Carrier.Receive():
-			if !open {
-				return
-			}
-			i.receive(p)
-		case call := <-i.calls:
-			call()
-		default:
-			return
+// idle reports whether nothing is there to be taken in.
+func (i *Instance) idle() bool { return len(i.o.Carrier.Receive())+len(i.calls) == 0 }
+
+// next waits for something and takes it in. It reports whether there is more to come.
+func (i *Instance) next(tick <-chan time.Time) bool {
+	select {
+	case p, open := <-i.o.Carrier.Receive():
+		if !open {
+			i.o.Log.Error("this instance leaves the cluster: its network was closed")
+			return false
 		}
+		i.receive(p)
+	case call := <-i.calls:
+		call()
+	case <-tick:
+		i.tick()
+	case <-i.stop:
+		return false
 	}
+	return true
+}
+
+func (i *Instance) tick() {
+	now := i.o.Now()
+	i.node.Tick(now)
+	if now.Sub(i.shown) >= stateEvery {
+		i.shown = now
+		i.publish()
+	}
+	i.log.look(now, i.o.Carrier, &i.state.Load().Figures)
 }
 
 func (i *Instance) receive(p carrier.Packet) {
@@ -254,63 +316,6 @@ func (i *Instance) publish() {
 	i.state.Store(&s)
 }
 
-// packet is messages to one instance that go together; the zero address is all of them.
-type packet struct {
-	messages [][]byte
-	size     int
-}
-
-// overhead is what a message takes beside itself where there are several.
-const overhead = 2
-
-// put adds messages that belong together to what goes to an instance.
-func (i *Instance) put(to netip.AddrPort, messages [][]byte) {
-	size := 0
-	for _, b := range messages {
-		size += len(b) + overhead
-	}
-	p := i.packets[to]
-	if p == nil {
-		p = &packet{}
-		i.packets[to] = p
-	}
-	if p.size+size > cluster.MaxMessage && p.size > 0 {
-		i.send(to, p)
-	}
-	if len(p.messages) == 0 {
-		i.order = append(i.order, to)
-	}
-	for _, b := range messages {
-		p.messages = append(p.messages, append([]byte(nil), b...))
-	}
-	p.size += size
-}
-
-func (i *Instance) send(to netip.AddrPort, p *packet) {
-	if to.IsValid() {
-		i.o.Carrier.Send(to, p.messages...)
-	} else {
-		i.o.Carrier.Broadcast(p.messages...)
-	}
-	p.messages, p.size = p.messages[:0], 0
-}
-
-// flush sends all that waits.
-func (i *Instance) flush() {
-	for _, to := range i.order {
-		if p := i.packets[to]; len(p.messages) > 0 {
-			i.send(to, p)
-		}
-	}
-	i.order = i.order[:0]
-	if len(i.packets) > mostPackets {
-		clear(i.packets)
-	}
-}
-
-// mostPackets is how many instances packets are kept ready for.
-const mostPackets = 512
-
 // host is an instance as its node acts upon it. Its methods run in the loop.
 type host struct{ *Instance }
 
@@ -322,22 +327,25 @@ func (host) Random(b []byte) { _, _ = rand.Read(b) } // never fails
 
 // Changed puts into the store what an instance was told by a peer.
 func (h host) Changed(r *cluster.Row, seen time.Time) {
-	a := swarm.Announce{
-		AnnounceRequest: bittorrent.AnnounceRequest{
-			InfoHash: r.InfoHash, PeerID: r.PeerID, Uploaded: r.Uploaded, Downloaded: r.Downloaded, Left: r.Left,
-			Key: r.Key, Port: r.Addr.Port(),
-		},
-		From: r.Addr.Addr(), Now: seen, Relayed: h.o.Node.Lifetime,
+	h.told = swarm.Announce{From: r.Addr.Addr(), Now: seen, Relayed: h.o.Node.Lifetime}
+	h.told.InfoHash, h.told.Port = r.InfoHash, r.Addr.Port()
+	tell(&h.told, r)
+	h.reply.Reset()
+	if err := h.o.Tracker.Relay(context.Background(), &h.told, &h.reply); err != nil {
+		h.o.Log.Debug("what another instance told of is not recorded here", "error", err)
 	}
+}
+
+// tell has an announce tell what is known of its peer.
+func tell(a *swarm.Announce, r *cluster.Row) {
+	a.PeerID, a.Key, a.Left, a.Downloaded, a.Uploaded = r.PeerID, r.Key, r.Left, r.Downloaded, r.Uploaded
 	switch {
 	case r.Gone:
 		a.Event = bittorrent.EventStopped
 	case r.Paused:
 		a.Event = bittorrent.EventPaused
-	}
-	h.reply.Reset()
-	if err := h.o.Tracker.Relay(context.Background(), &a, &h.reply); err != nil {
-		h.o.Log.Debug("what another instance told of is not recorded here", "error", err)
+	default:
+		a.Event = bittorrent.EventNone
 	}
 }
 
@@ -359,35 +367,13 @@ func (h host) Finished(r *cluster.Request, err error) {
 
 // refusal is how a store says what a cluster does.
 func refusal(err error) error {
-	if errors.Is(err, cluster.ErrBusy) || errors.Is(err, cluster.ErrNobody) {
+	if errors.Is(err, cluster.ErrBusy) || errors.Is(err, cluster.ErrNobody) || errors.Is(err, cluster.ErrFull) {
 		return swarm.ErrBusy
 	}
 	return err
 }
 
 func (h host) Happened(e cluster.Event) {
-	level, text := slog.LevelInfo, ""
-	switch e.Kind {
-	case cluster.BecameMaster:
-		text = "this instance is master of the cluster"
-	case cluster.BecameSlave:
-		text = "this instance is a slave"
-	case cluster.ElectionStarted:
-		level, text = slog.LevelWarn, "a master is elected; no peer is answered meanwhile"
-	case cluster.MemberUp:
-		text = "an instance is there"
-	case cluster.MemberDown:
-		level, text = slog.LevelWarn, "an instance is gone"
-	case cluster.Joined:
-		text = "a new instance is given its ID"
-	case cluster.Alone:
-		level, text = slog.LevelWarn, "another instance has this one's ID: this one joins anew"
-	case cluster.StoodStill:
-		level, text = slog.LevelWarn, "this instance stood still for over a second: what has waited since is left out"
-	case cluster.Aligned:
-		text = "the master's time is another one: it counts"
-	case cluster.TableFull:
-		level, text = slog.LevelWarn, "a peer of the cluster has no room here; raise limits.peers"
-	}
-	h.o.Log.Log(context.Background(), level, text, "instance", e.Addr, "id", e.ID, "why", e.Words)
+	h.shown = time.Time{} // who is master is shown at once
+	h.log.event(h.o.Now(), &e)
 }

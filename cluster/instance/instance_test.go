@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"waggle/bittorrent"
 	"waggle/cluster"
 	"waggle/cluster/carrier"
@@ -18,6 +20,8 @@ import (
 	"waggle/swarm"
 	"waggle/tracker"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // lan carries packets between instances of one test.
 type lan struct {
@@ -29,12 +33,15 @@ type port struct {
 	lan  *lan
 	addr netip.AddrPort
 	in   chan carrier.Packet
+
+	figures carrier.Figures
+	broken  bool
 }
 
 func (l *lan) plug(n byte) *port {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := &port{l, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 6968), make(chan carrier.Packet, 4096)}
+	p := &port{lan: l, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 6968), in: make(chan carrier.Packet, 4096)}
 	l.ports[p.addr] = p
 	return p
 }
@@ -47,12 +54,28 @@ func (l *lan) unplug(p *port) {
 
 func (p *port) Address() netip.AddrPort        { return p.addr }
 func (p *port) Receive() <-chan carrier.Packet { return p.in }
-func (p *port) Figures() carrier.Figures       { return carrier.Figures{} }
 func (p *port) Close() error                   { return nil }
 func (p *port) Broadcast(messages ...[]byte)   { p.Send(netip.AddrPort{}, messages...) }
+func (p *port) Figures() carrier.Figures {
+	p.lan.mu.Lock()
+	defer p.lan.mu.Unlock()
+	return p.figures
+}
+
+// become changes what a port is.
+func (p *port) become(change func()) {
+	p.lan.mu.Lock()
+	defer p.lan.mu.Unlock()
+	change()
+}
+
 func (p *port) Send(to netip.AddrPort, messages ...[]byte) {
 	p.lan.mu.Lock()
 	defer p.lan.mu.Unlock()
+	if p.broken {
+		p.figures.Failed++
+		return
+	}
 	if p.lan.ports[p.addr] != p {
 		return // it is unplugged
 	}
@@ -239,6 +262,111 @@ func TestMasterThatStepsDownHandsOver(t *testing.T) {
 		}
 		for _, x := range list {
 			x.wantCounts(0, 2, 0)
+		}
+	})
+}
+
+func TestOnlyTheMasterAnswersClientsWhereThatIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, list := three(t)
+		for n, x := range list {
+			store := &instance.Store{Store: x.store, In: x.in, MasterOnly: true}
+			a := swarm.Announce{From: netip.MustParseAddr("10.1.0.1"), Now: time.Now()}
+			a.InfoHash, a.Port, a.Left = bittorrent.InfoHash{1}, 6881, 1
+			err := store.Announce(t.Context(), &a, new(swarm.Reply))
+			scraped := store.Scrape(t.Context(), []bittorrent.InfoHash{{1}}, make([]bittorrent.ScrapeCounts, 1))
+			if is := n > 0; is != errors.Is(err, swarm.ErrBusy) || is != errors.Is(scraped, swarm.ErrBusy) || is == x.in.Answers() {
+				t.Errorf("instance %d: %v, %v", n, err, scraped)
+			}
+		}
+	})
+}
+
+func TestCompletedDownloadsAreToldByMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, list := three(t)
+		for _, left := range []int64{1, 0} {
+			e := bittorrent.EventStarted
+			if left == 0 {
+				e = bittorrent.EventCompleted
+			}
+			if _, err := list[1].announce(1, left, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		master := bittorrent.PeerID(list[0].in.State().ID)
+		list[2].in.Close()
+		list[2].in.Heard(new(cluster.Request)) // is left out
+		for n, x := range list {
+			rows, err := x.in.Counts(t.Context())
+			if err != nil || len(rows) != 1 || rows[0].PeerID != master || rows[0].Left != 1 || rows[0].InfoHash != (bittorrent.InfoHash{1}) {
+				t.Errorf("instance %d: %+v, %v", n, rows, err)
+			}
+			if x.in.Ended() != (n == 2) {
+				t.Errorf("instance %d has ended: %v", n, x.in.Ended())
+			}
+		}
+		if err := (&instance.Store{Store: list[2].store, In: list[2].in}).Healthy(); !errors.Is(err, instance.ErrStopped) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestConnectionIDsHaveTheTimeOfTheCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, list := three(t)
+		store := memory.New(memory.Options{})
+		late := instance.Start(instance.Options{
+			Node: cluster.Options{Times: cluster.Document, Lifetime: lifetime, MaxRows: 100}, Carrier: l.plug(9),
+			Tracker: tracker.New(store, tracker.Settings{Interval: time.Hour}, tracker.Options{}), Counts: store,
+			Now: func() time.Time { return time.Now().Add(-time.Hour) },
+		})
+		defer late.Close()
+		time.Sleep(10 * time.Second)
+		if off := list[0].in.Now().Sub(late.Now()); off.Abs() > time.Second || late.State().Role != cluster.Slave {
+			t.Errorf("they differ by %v; it is a %v", off, late.State().Role)
+		}
+	})
+}
+
+func TestLateCopyOfAnAnnounceBringsNobodyBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, list := three(t)
+		announce := func(x *node, transaction uint32, left int64, e bittorrent.Event) int {
+			t.Helper()
+			a := swarm.Announce{
+				AnnounceRequest: bittorrent.AnnounceRequest{
+					InfoHash: bittorrent.InfoHash{1}, PeerID: bittorrent.PeerID{1}, Left: left, Event: e, Port: 6881, NumWant: -1,
+				},
+				From: netip.MustParseAddr("10.1.0.1"), Now: time.Now(), Families: swarm.IPv4,
+			}
+			r := &cluster.Request{Source: netip.MustParseAddrPort("10.1.0.1:7000")}
+			copy(r.Packet[:], bittorrent.AppendUDPAnnounce(nil, 5, transaction, &a.AnnounceRequest, ""))
+			var reply swarm.Reply
+			for _, other := range list {
+				if other != x {
+					other.in.Heard(r)
+				}
+			}
+			if err := x.tracker.Announce(instance.Heard(context.Background(), r), &a, &reply); err != nil {
+				t.Fatal(err)
+			}
+			return reply.Peers.Len()
+		}
+		if _, err := list[1].announce(9, 1, bittorrent.EventStarted); err != nil {
+			t.Fatal(err)
+		}
+		master := list[0]
+		announce(master, 1, 1, bittorrent.EventStarted)
+		announce(master, 2, 0, bittorrent.EventCompleted)
+		if n := announce(master, 1, 1, bittorrent.EventStarted); n != 1 {
+			t.Errorf("it is told of %d peers", n)
+		}
+		master.wantCounts(1, 1, 1)
+		announce(master, 3, 0, bittorrent.EventStopped)
+		announce(master, 2, 0, bittorrent.EventCompleted)
+		for _, x := range list {
+			x.wantCounts(0, 1, 1)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -15,11 +16,18 @@ import (
 type Store struct {
 	swarm.Store
 	In *Instance
+
+	// MasterOnly has clients of this instance turned away, with [swarm.ErrBusy], unless it is the
+	// master. Without, it has the master commit what they announce, and answers them itself.
+	MasterOnly bool
 }
 
-// commitTimeout is how long an announce of a client of this instance waits. A peer that asks by
-// multicast asks again after 15 s.
-const commitTimeout = 10 * time.Second
+// How long an announce waits: of a client of this instance, and of a peer that has asked all by
+// multicast, and asks again after 15 s.
+const (
+	commitTimeout = 10 * time.Second
+	heardTimeout  = 15 * time.Second
+)
 
 // committed marks a context whose announce all instances have recorded already.
 type committed struct{}
@@ -43,22 +51,44 @@ func (s *Store) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Reply)
 	switch known := ctx.Value(committed{}).(type) {
 	case bool:
 	case *cluster.Request:
-		if err := s.In.Commit(ctx, known, true); err != nil {
+		if err := s.commit(ctx, heardTimeout, known, true, a); err != nil {
 			return err
 		}
 	default:
-		limited, cancel := context.WithTimeout(ctx, commitTimeout)
-		err := s.In.Commit(limited, s.request(a), false)
-		cancel()
-		if err != nil && ctx.Err() == nil && limited.Err() != nil {
-			err = swarm.ErrBusy
+		if s.turnsAway() {
+			return swarm.ErrBusy
 		}
-		if err != nil {
+		if err := s.commit(ctx, commitTimeout, s.request(a), false, a); err != nil {
 			return err
 		}
 	}
 	return s.Store.Announce(ctx, a, r)
 }
+
+// commit has all record a request, and makes of its announce what is known of the peer since, where
+// it was recorded before. The error is [swarm.ErrBusy] where that takes too long, or this instance
+// has left.
+func (s *Store) commit(ctx context.Context, patience time.Duration, r *cluster.Request, heard bool, a *swarm.Announce) error {
+	err := s.In.Commit(ctx, patience, r, heard)
+	if later := (*cluster.Overtaken)(nil); errors.As(err, &later) {
+		tell(a, &later.By)
+		return nil
+	}
+	if errors.Is(err, ErrStopped) || errors.Is(err, context.DeadlineExceeded) {
+		return swarm.ErrBusy
+	}
+	return err
+}
+
+// Scrape is documented at [swarm.Store].
+func (s *Store) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error {
+	if s.turnsAway() {
+		return swarm.ErrBusy
+	}
+	return s.Store.Scrape(ctx, hashes, counts)
+}
+
+func (s *Store) turnsAway() bool { return s.MasterOnly && !s.In.Answers() }
 
 // request makes one of an announce that came in another way.
 func (s *Store) request(a *swarm.Announce) *cluster.Request {
@@ -70,7 +100,10 @@ func (s *Store) request(a *swarm.Announce) *cluster.Request {
 
 // Healthy says that announces can be taken in, as [swarm.Remote] has it.
 func (s *Store) Healthy() error {
-	if state := s.In.State(); !state.Serving || state.Electing {
+	switch state := s.In.State(); {
+	case s.In.Ended():
+		return ErrStopped
+	case !state.Serving || state.Electing:
 		return cluster.ErrNobody
 	}
 	return nil
