@@ -53,6 +53,15 @@ func (l *Latencies) Count(of *Latency) {
 	l.Sum += time.Duration(of.sum.Load())
 }
 
+// Plus returns the counts of both.
+func (l Latencies) Plus(other Latencies) Latencies {
+	for i, n := range other.Steps {
+		l.Steps[i] += n
+	}
+	l.Sum += other.Sum
+	return l
+}
+
 // Total returns how many answers there were.
 func (l *Latencies) Total() (n uint64) {
 	for _, of := range l.Steps {

@@ -1,8 +1,10 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"waggle/bittorrent"
@@ -100,7 +102,7 @@ func (l *Links) claimCounts(ctx context.Context, now time.Time, hashes []bittorr
 
 // catchUp tells the node what has changed while it was told what the store has, but for
 // downloads that are in the counts that were claimed.
-func (l *Links) catchUp(now time.Time) {
+func (l *Links) catchUp(ctx context.Context, now time.Time) {
 	for i := range l.o.Intake.lanes {
 		_, forgotten := l.o.Intake.lanes[i].take(func(c *swarm.Change) {
 			if c.Kind != swarm.DownloadCount || !l.life.exact || c.Downloaded > l.node.Total(c.InfoHash) {
@@ -108,8 +110,24 @@ func (l *Links) catchUp(now time.Time) {
 			}
 		})
 		if forgotten != nil {
+			l.leaveOutClaimed(ctx, forgotten.completed)
 			l.recover(i, forgotten)
 		}
+	}
+}
+
+// leaveOutClaimed leaves of downloads that a lane has forgotten those that the store has
+// beyond what was claimed.
+func (l *Links) leaveOutClaimed(ctx context.Context, completed map[bittorrent.InfoHash]uint32) {
+	if !l.life.exact {
+		return
+	}
+	for h, n := range completed {
+		counts := [1]bittorrent.ScrapeCounts{}
+		if err := l.o.Store.Scrape(ctx, []bittorrent.InfoHash{h}, counts[:]); err != nil {
+			continue // memory does not fail
+		}
+		completed[h] = min(n, counts[0].Downloaded-min(counts[0].Downloaded, l.node.Total(h)))
 	}
 }
 
@@ -131,7 +149,9 @@ func (l *Links) recover(n int, forgotten *lost) {
 		if err != nil {
 			continue // memory does not fail
 		}
-		for _, h := range hashes {
+		hashes = append(hashes, l.node.Torrents(byte(first))...) // the store has none whose peers have all left
+		slices.SortFunc(hashes, func(a, b bittorrent.InfoHash) int { return bytes.Compare(a[:], b[:]) })
+		for _, h := range slices.Compact(hashes) {
 			l.compare(now, h, buf)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,14 +14,14 @@ import (
 	"waggle/tracker"
 )
 
-// busyStore has a download completed just before it is asked for counts.
+// busyStore has downloads completed just before it is asked for counts.
 type busyStore struct {
 	memory.Shown
-	complete func()
+	complete func(asked []bittorrent.InfoHash)
 }
 
 func (s busyStore) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, counts []bittorrent.ScrapeCounts) error {
-	s.complete()
+	s.complete(hashes)
 	return s.Shown.Scrape(ctx, hashes, counts)
 }
 
@@ -34,7 +35,7 @@ func TestDownloadThatCompletesWhileCountsAreClaimedCountsOnce(t *testing.T) {
 		n.announce(h, &swarm.Peer{Addr: netip.AddrPortFrom(addrOf(peer), 6881)}, bittorrent.EventCompleted)
 	}
 	n.l.crew.close()
-	n.l.node, n.l.o.Store = nil, busyStore{memory.Shown{Store: n.store}, done}
+	n.l.node, n.l.o.Store = nil, busyStore{memory.Shown{Store: n.store}, func([]bittorrent.InfoHash) { done() }}
 	n.l.o.Directory = t.TempDir()
 	if err := n.l.begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -43,6 +44,43 @@ func TestDownloadThatCompletesWhileCountsAreClaimedCountsOnce(t *testing.T) {
 	n.l.drain()
 	if total := n.l.node.Total(h); total != 7 {
 		t.Errorf("%d downloads, not 7", total)
+	}
+}
+
+// TestDownloadThatALaneForgetsWhileCountsAreClaimedCountsOnce has the lane be too full just
+// after the download that the count has already.
+func TestDownloadThatALaneForgetsWhileCountsAreClaimedCountsOnce(t *testing.T) {
+	n := newNear(t)
+	h, forgetful := bittorrent.InfoHash{1}, bittorrent.InfoHash{2}
+	lose := func(h bittorrent.InfoHash) {
+		lane := n.l.o.Intake.laneOf(&h)
+		lane.mu.Lock()
+		defer lane.mu.Unlock()
+		lane.lose()
+	}
+	done := func(h bittorrent.InfoHash) {
+		n.announce(h, &swarm.Peer{Addr: netip.AddrPortFrom(addrOf(1), 6881)}, bittorrent.EventCompleted)
+	}
+	n.store.RestoreDownloaded(h, 5)
+	n.store.RestoreDownloaded(forgetful, 5)
+	var once sync.Once
+	n.l.crew.close()
+	n.l.node, n.l.o.Store = nil, busyStore{memory.Shown{Store: n.store}, func(hashes []bittorrent.InfoHash) {
+		if hashes[0] == forgetful { // whose count is about to be claimed, after that of the other one
+			once.Do(func() {
+				done(h)
+				done(forgetful)
+				lose(h)
+				lose(forgetful)
+			})
+		}
+	}}
+	n.l.o.Directory = t.TempDir()
+	if err := n.l.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if one, two := n.l.node.Total(h), n.l.node.Total(forgetful); one != 6 || two != 6 {
+		t.Errorf("%d and %d downloads, not 6 of each", one, two)
 	}
 }
 
@@ -88,6 +126,32 @@ func TestPeerThatLeftAfterTheEndIsNotClaimed(t *testing.T) {
 	n.carry()
 	if peers := n.l.node.Figures().Peers; peers != 0 {
 		t.Errorf("%d peers", peers)
+	}
+}
+
+// TestPeersThatLeftWithTheirTorrentWhileALaneWasTooFullAreGone has a lane forget that the only
+// peer of a torrent stopped, so that the store has nothing of it any more.
+func TestPeersThatLeftWithTheirTorrentWhileALaneWasTooFullAreGone(t *testing.T) {
+	n := newNear(t)
+	h, peer := bittorrent.InfoHash{1}, &swarm.Peer{Addr: netip.AddrPortFrom(addrOf(1), 6881), Left: 5}
+	tell := func() {
+		n.l.drain()
+		n.l.node.Tick(time.Now())
+		n.carry()
+	}
+	n.announce(h, peer, bittorrent.EventStarted)
+	tell()
+	if peers := n.afar.node.Figures().Peers; peers != 1 {
+		t.Fatalf("%d peers were told of", peers)
+	}
+	n.announce(h, peer, bittorrent.EventStopped)
+	lane := n.l.o.Intake.laneOf(&h)
+	lane.mu.Lock()
+	lane.lose()
+	lane.mu.Unlock()
+	tell()
+	if here, there := n.l.node.Figures().Peers, n.afar.node.Figures().Peers; here != 0 || there != 0 {
+		t.Errorf("%d peers are known here, %d at the other tracker", here, there)
 	}
 }
 

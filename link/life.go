@@ -17,6 +17,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/link/core"
+	"waggle/wholefile"
 )
 
 // keepEvery is how often counters are written, where any has changed. A kill loses at
@@ -87,7 +88,7 @@ func openLife(dir string, log *slog.Logger) (*life, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("link.directory: %w", err)
 	}
-	removeHalfWritten(dir)
+	wholefile.Clean(filepath.Join(dir, stateFile))
 	f := &life{path: filepath.Join(dir, stateFile), origin: newOrigin(), base: newOrigin(), exact: true}
 	f.counter = f.origin
 	was, err := readState(f.path)
@@ -193,34 +194,6 @@ func readState(path string) (*state, error) {
 	return decodeState(b)
 }
 
-// halfWritten are the names of files that are to take the place of the state.
-const halfWritten = stateFile + ".*.new"
-
-// removeHalfWritten removes what a kill has left behind.
-func removeHalfWritten(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, halfWritten)) // a folder whose name is a pattern keeps them
-	for _, path := range left {
-		_ = os.Remove(path) // or the next start does
-	}
-}
-
-// writeState puts a state in place of what is there, whole or not at all.
-func writeState(path string, s *state) error {
-	f, err := os.CreateTemp(filepath.Dir(path), halfWritten) // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(s.encode())
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
 // keep writes the counters beside the loop, if any has changed.
 func (l *Links) keep(now time.Time) {
 	l.keptAt = now
@@ -235,7 +208,7 @@ func (l *Links) keep(now time.Time) {
 	}
 	l.changed, l.isKeeping = false, true
 	s, path := l.state(false), l.life.path
-	go func() { l.keeping <- writeState(path, s) }()
+	go func() { l.keeping <- wholefile.Write(path, s.encode()) }()
 }
 
 func (l *Links) reportKeeping(err error) {
@@ -255,7 +228,7 @@ func (l *Links) keepAtEnd() error {
 	}
 	last := l.state(true)
 	last.Ended = time.Now().Unix()
-	if err := writeState(l.life.path, last); err != nil {
+	if err := wholefile.Write(l.life.path, last.encode()); err != nil {
 		return fmt.Errorf("keeping what links know: %w", err)
 	}
 	return nil

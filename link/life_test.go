@@ -10,6 +10,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/link/core"
+	"waggle/wholefile"
 )
 
 func someState() *state {
@@ -22,7 +23,7 @@ func someState() *state {
 
 func TestStateIsReadBackAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), stateFile)
-	if err := writeState(path, someState()); err != nil {
+	if err := wholefile.Write(path, someState().encode()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := readState(path)
@@ -36,7 +37,7 @@ func TestOnlyACleanEndKeepsTheCounter(t *testing.T) {
 		dir := t.TempDir()
 		s := someState()
 		s.Clean = clean
-		if err := writeState(filepath.Join(dir, stateFile), s); err != nil {
+		if err := wholefile.Write(filepath.Join(dir, stateFile), s.encode()); err != nil {
 			t.Fatal(err)
 		}
 		f, err := openLife(dir, slog.New(slog.DiscardHandler))

@@ -24,6 +24,12 @@ func two(t *testing.T) (hub, leaf *site) {
 	return hub, leaf
 }
 
+func three(t *testing.T) (hub, leaf, other *site) {
+	t.Helper()
+	hub, leaf = two(t)
+	return hub, leaf, newSite(t, "leaf2").start().joined(t, hub)
+}
+
 func TestPeerOfOneTrackerIsToldAtTheOther(t *testing.T) {
 	hub, leaf := two(t)
 	leaf.announce(1, 1, bittorrent.EventStarted, 100)
@@ -42,9 +48,7 @@ func TestPeerOfOneTrackerIsToldAtTheOther(t *testing.T) {
 }
 
 func TestPeerThatStopsIsGoneAtAllTrackers(t *testing.T) {
-	hub, leaf := two(t)
-	other := newSite(t, "leaf2").start()
-	other.join(hub, everything)
+	hub, leaf, other := three(t)
 	leaf.announce(1, 1, bittorrent.EventStarted, 100)
 	leaf.announce(1, 2, bittorrent.EventStarted, 100)
 	other.awaitPeers(1, 2)
@@ -146,9 +150,7 @@ func TestKillLosesNoCountThatOthersWereTold(t *testing.T) {
 }
 
 func TestLeafThatIsDroppedTakesItsPeersWithIt(t *testing.T) {
-	hub, leaf := two(t)
-	other := newSite(t, "leaf2").start()
-	other.join(hub, everything)
+	hub, leaf, other := three(t)
 	leaf.announce(1, 1, bittorrent.EventStarted, 100)
 	hub.announce(1, 2, bittorrent.EventStarted, 100)
 	other.awaitPeers(1, 2)
@@ -217,9 +219,7 @@ func TestRightsLimitWhatCrosses(t *testing.T) {
 }
 
 func TestLeafThatMayOnlyReceiveTakesBackWhatItTold(t *testing.T) {
-	hub, leaf := two(t)
-	other := newSite(t, "leaf2").start()
-	other.join(hub, everything)
+	hub, leaf, other := three(t)
 	leaf.announce(1, 1, bittorrent.EventStarted, 100)
 	hub.announce(1, 2, bittorrent.EventStarted, 100)
 	other.awaitPeers(1, 2)

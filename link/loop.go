@@ -8,6 +8,7 @@ import (
 	"waggle/link/carrier"
 	"waggle/link/core"
 	"waggle/swarm"
+	"waggle/wholefile"
 )
 
 // loop is what one goroutine owns: the node, and all that is told to it and by it.
@@ -364,8 +365,8 @@ func (l *Links) begin(ctx context.Context) error {
 	l.follow(now)
 	l.o.Intake.on.Store(true)
 	if err = l.claim(ctx, now); err == nil {
-		l.catchUp(now)
-		err = writeState(life.path, l.state(false))
+		l.catchUp(ctx, now)
+		err = wholefile.Write(life.path, l.state(false).encode())
 	}
 	if err != nil {
 		l.o.Intake.on.Store(false)

@@ -71,7 +71,7 @@ func newNear(t *testing.T) *near {
 	if err := n.l.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.l.node = core.New(time.Now(), core.Options{Origin: 1, Lifetime: time.Hour}, nearHost{host{n.l}, n})
+	n.l.node = core.New(time.Now(), core.Options{Origin: n.l.life.origin, Lifetime: time.Hour}, nearHost{host{n.l}, n})
 	n.afar = &afar{}
 	n.afar.node = core.New(time.Now(), core.Options{Origin: 2, Lifetime: time.Hour}, n.afar)
 	n.afar.link = n.afar.node.Open(time.Now(), core.LinkOptions{Name: "near", Receive: true, Send: true})

@@ -2,14 +2,15 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Manual returns [Table] as a table of Markdown.
+// Manual returns [Table] and [ClusterTable] as a table of Markdown.
 func Manual() string {
 	var b strings.Builder
 	b.WriteString("| name | type | labels | unit | what it is |\n|---|---|---|---|---|\n")
-	for _, m := range Table {
+	for _, m := range slices.Concat(Table, ClusterTable) {
 		labels := make([]string, len(m.Labels))
 		for i, l := range m.Labels {
 			labels[i] = "`" + l + "`"

@@ -3,6 +3,7 @@ package metrics
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type Snapshot struct {
 	Store        swarm.Totals
 	Remote       *RemoteStore // nil: the store is on this machine
 	Links        *Links       // nil: it has no use for links
+	Cluster      *Cluster     // nil: the tracker is in none
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -93,6 +95,35 @@ type Link struct {
 	LastHeal              time.Duration // how long the last took; 0: there was none
 }
 
+// Cluster is that of which the tracker is an instance.
+type Cluster struct {
+	Role     string // of this instance: newcomer, slave, master or left
+	Serving  bool   // announces are taken in
+	Electing bool
+
+	Newcomers, Slaves, Masters int // other instances that are alive
+
+	Rows     int // peers, those that have left lately and counts of completed downloads
+	UnderWay int // requests
+
+	Commit time.Duration // how long a request takes a master until all have it, on average
+	Lag    time.Duration // that of the slowest slave, of a master
+	Ahead  time.Duration // by how much the cluster's time is ahead of this instance's clock
+
+	// From the start of the process on.
+	Elections uint64 // that it took part in
+	Committed uint64 // requests that it recorded
+	Heard     uint64 // requests that waited for a master
+	Again     uint64 // requests that were committed before
+	Resent    uint64 // requests and commits that were sent again
+	Refused   uint64 // requests for which there was no room
+	Full      uint64 // peers for which there was no room
+
+	// Packets, from the start of the process on.
+	Forged, Replayed, Bad, Strange, Lost uint64 // of others, that were not taken
+	Failed                               uint64 // that could not be sent
+}
+
 // Requests are those of one operation, attempts of the same one counted each.
 type Requests struct {
 	Operation string
@@ -150,12 +181,13 @@ func registry(read func() Snapshot) *prometheus.Registry {
 // collector makes metrics of snapshots.
 type collector struct {
 	read  func() Snapshot
+	table []Metric
 	descs []*prometheus.Desc // of the table
 }
 
 func newCollector(read func() Snapshot) *collector {
-	c := &collector{read: read}
-	for _, m := range Table {
+	c := &collector{read: read, table: slices.Concat(Table, ClusterTable)}
+	for _, m := range c.table {
 		c.descs = append(c.descs, prometheus.NewDesc(m.Name, m.Help, m.Labels, nil))
 	}
 	return c
@@ -171,11 +203,12 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 // Collect is of [prometheus.Collector].
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
-	for i := range Table {
-		if Table[i].Remote && s.Remote == nil || Table[i].Linked && s.Links == nil {
+	for i := range c.table {
+		m, clustered := &c.table[i], i >= len(Table)
+		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || clustered && s.Cluster == nil {
 			continue
 		}
-		Table[i].collect(&s, &emitter{desc: c.descs[i], is: Table[i].Type.value(), out: out})
+		m.collect(&s, &emitter{desc: c.descs[i], is: m.Type.value(), out: out})
 	}
 }
 

@@ -28,6 +28,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// everything is all metrics.
+var everything = slices.Concat(Table, ClusterTable)
+
 // sample is a snapshot in which every number is another.
 func sample() Snapshot {
 	s := Snapshot{
@@ -51,6 +54,10 @@ func sample() Snapshot {
 			{Name: "fra", Role: "leaf"},
 			{Name: "world", Role: "leaf"},
 		}},
+		Cluster: &Cluster{
+			Role: "master", Serving: true, Newcomers: 130, Slaves: 131, Masters: 132, Rows: 133, UnderWay: 134, Commit: 1350 * time.Microsecond, Lag: 136 * time.Millisecond, Ahead: -1370 * time.Millisecond,
+			Elections: 138, Committed: 139, Heard: 140, Again: 141, Resent: 142, Refused: 143, Full: 144, Forged: 145, Replayed: 146, Bad: 147, Strange: 148, Lost: 149, Failed: 150,
+		},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -115,7 +122,7 @@ func exposed(text string) map[string]Type {
 func TestScrapeHasTheTableAndNothingElse(t *testing.T) {
 	text, _ := scrape(t, serve(t, sample), "text/plain")
 	got := exposed(text)
-	for _, m := range Table {
+	for _, m := range everything {
 		if got[m.Name] != m.Type {
 			t.Errorf("%s is exposed as %q, want %q", m.Name, got[m.Name], m.Type)
 		}
@@ -156,6 +163,14 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_link_changes_total{direction="in",link="world",role="hub"} 124`, `waggle_link_changes_total{direction="out",link="world",role="hub"} 125`,
 		`waggle_link_bytes_total{direction="in",link="world",role="hub"} 126`, `waggle_link_bytes_total{direction="out",link="world",role="hub"} 127`,
 		`waggle_link_capped_total{link="world",role="hub"} 128`, `waggle_link_heals_total{link="world",role="hub"} 129`, `waggle_link_last_heal_seconds{link="world",role="hub"} 1.5`,
+		`waggle_cluster_role{role="master"} 1`, `waggle_cluster_role{role="slave"} 0`, `waggle_cluster_role{role="newcomer"} 0`, `waggle_cluster_role{role="left"} 0`,
+		`waggle_cluster_serving 1`, `waggle_cluster_electing 0`, `waggle_cluster_elections_total 138`,
+		`waggle_cluster_members{role="newcomer"} 130`, `waggle_cluster_members{role="slave"} 131`, `waggle_cluster_members{role="master"} 132`,
+		`waggle_cluster_rows 133`, `waggle_cluster_requests_in_progress 134`, `waggle_cluster_commit_seconds 0.00135`, `waggle_cluster_lag_seconds 0.136`, `waggle_cluster_ahead_seconds -1.37`,
+		`waggle_cluster_committed_total 139`, `waggle_cluster_waited_total 140`, `waggle_cluster_asked_again_total 141`, `waggle_cluster_sent_again_total 142`,
+		`waggle_cluster_refused_total{reason="busy"} 143`, `waggle_cluster_refused_total{reason="full"} 144`,
+		`waggle_cluster_dropped_total{reason="forged"} 145`, `waggle_cluster_dropped_total{reason="replayed"} 146`, `waggle_cluster_dropped_total{reason="malformed"} 147`,
+		`waggle_cluster_dropped_total{reason="strange"} 148`, `waggle_cluster_dropped_total{reason="overflow"} 149`, `waggle_cluster_send_failures_total 150`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
@@ -190,7 +205,7 @@ func TestStoreOnThisMachineHasNothingOfANetwork(t *testing.T) {
 		return s
 	}), "text/plain")
 	got := exposed(text)
-	for _, m := range Table {
+	for _, m := range everything {
 		if _, there := got[m.Name]; there == m.Remote {
 			t.Errorf("%s is there: %t", m.Name, there)
 		}
@@ -204,9 +219,25 @@ func TestTrackerThatCannotBeLinkedHasNothingOfLinks(t *testing.T) {
 		return s
 	}), "text/plain")
 	got := exposed(text)
-	for _, m := range Table {
+	for _, m := range everything {
 		if _, there := got[m.Name]; there == m.Linked {
 			t.Errorf("%s is there: %t", m.Name, there)
+		}
+	}
+}
+
+func TestTrackerInNoClusterHasNothingOfClusters(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Cluster = nil
+		return s
+	}), "text/plain")
+	if strings.Contains(text, "waggle_cluster_") {
+		t.Error("there is something")
+	}
+	for _, m := range Table {
+		if _, there := exposed(text)[m.Name]; !there {
+			t.Errorf("%s is missing", m.Name)
 		}
 	}
 }
@@ -244,7 +275,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3 + 2 + 11*3; series > most {
+	if most := 100 + 8*3 + 2 + 11*3 + 30; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }
@@ -292,7 +323,7 @@ func TestManualHasTheTable(t *testing.T) {
 func TestNamesAndHelpAreAsTheyShouldBe(t *testing.T) {
 	name, label := regexp.MustCompile(`^waggle_[a-z][a-z_]*[a-z]$`), regexp.MustCompile(`^[a-z][a-z_]*$`)
 	seen := map[string]bool{}
-	for _, m := range Table {
+	for _, m := range everything {
 		if !name.MatchString(m.Name) || seen[m.Name] {
 			t.Errorf("%s: not a good name, or twice", m.Name)
 		}
@@ -309,8 +340,8 @@ func TestNamesAndHelpAreAsTheyShouldBe(t *testing.T) {
 			}
 		}
 	}
-	if missing := slices.Sorted(maps.Keys(seen)); len(missing) != len(Table) {
-		t.Errorf("%d names of %d", len(missing), len(Table))
+	if missing := slices.Sorted(maps.Keys(seen)); len(missing) != len(everything) {
+		t.Errorf("%d names of %d", len(missing), len(everything))
 	}
 }
 

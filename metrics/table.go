@@ -65,7 +65,7 @@ func remotely(metrics ...Metric) []Metric {
 	return metrics
 }
 
-// Table is every metric of waggle's own, in the order of docs/metrics.md.
+// Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
 var Table = slices.Concat(ofTracker, ofRemoteStores, ofLinks, ofFrontends)
 
 var ofTracker = []Metric{

@@ -122,7 +122,7 @@ func (g *groups) direct(conn *net.UDPConn, v6 bool, device *net.Interface) error
 func (s *groupSocket) send(packet []byte, group netip.AddrPort) error {
 	_, err := s.conn.WriteToUDPAddrPort(packet, group)
 	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
-		return fmt.Errorf("this machine has no route to the multicast group %s%s: choose a network interface that has: %w", group, s.by, err)
+		return fmt.Errorf("this machine has no route to the multicast group %s%s: choose a network interface that has (--multicast-interface): %w", group, s.by, err)
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func TestMagnetLinkGivesTheTorrentOfItsPeers(t *testing.T) {
 			source := aFile(t, pieceLength)
 			b := createVersion(t, version, source, tr.udp)
 			m := seed(t, b, source, Options{}).Metainfo()
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			got, err := Magnet(ctx, m.Magnet(), loopbackOnly(Options{}))
 			if err != nil {

@@ -31,9 +31,10 @@ type responder struct {
 	log       *slog.Logger
 	figures   Figures // counted here, read in ledger
 	late      *late
-	waits     bool  // for locations and remote stores, in a goroutine of its own
-	query     query // of answerAnything
-	parked    bool  // the query that was just looked at has a place among the late ones
+	group     *Group // that it answers for; nil: for addresses of this machine
+	waits     bool   // for locations and remote stores, in a goroutine of its own
+	query     query  // of answerAnything
+	parked    bool   // the query that was just looked at has a place among the late ones
 
 	ledger   ledger
 	latency  frontend.Latency // of packets, from when they were read to when their answers were sent
@@ -51,6 +52,9 @@ type query struct {
 	header bittorrent.UDPHeader
 	packet []byte
 	from   netip.Addr // without zone, and IPv4 not in IPv6 clothes
+
+	// within returns the context that it is answered in; nil: as it is.
+	within func(context.Context) context.Context
 }
 
 // answerAnything returns what to send back to a packet from the network, or nil
@@ -87,7 +91,7 @@ func (p *responder) admit(packet []byte, from netip.AddrPort, now time.Time) (q 
 	if header.Action == bittorrent.ActionConnect {
 		return q, true
 	}
-	if !p.secret.valid(header.ConnectionID, now, q.from) {
+	if !p.secret.valid(header.ConnectionID, p.latest(now), q.from) {
 		p.figures.BadConnection++
 		return q, false
 	}
@@ -102,7 +106,7 @@ func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []b
 	case bittorrent.ActionConnect:
 		return p.connect(q, now, out)
 	case bittorrent.ActionAnnounce, bittorrent.ActionScrape:
-		if p.tracker.Remote() && !p.waits {
+		if (p.group != nil || p.tracker.Remote()) && !p.waits {
 			if p.parked = p.late.enter(); !p.parked {
 				_ = p.tracker.TurnAway() // which UDP has no words for
 			}
@@ -127,12 +131,12 @@ func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []b
 }
 
 func (p *responder) connect(q *query, now time.Time, out []byte) []byte {
-	if q.header.ConnectionID != bittorrent.ConnectMagic {
+	if !p.opens(q.header.ConnectionID) {
 		p.figures.Malformed++
 		return nil
 	}
 	p.figures.Connects++
-	return bittorrent.AppendUDPConnectResponse(out[:0], q.header.TransactionID, p.secret.connectionID(now, q.from))
+	return bittorrent.AppendUDPConnectResponse(out[:0], q.header.TransactionID, p.secret.connectionID(p.shared(now), q.from))
 }
 
 func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
@@ -155,6 +159,9 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 	peers := &r.Peers.V4
 	if a.Room = (maxAnswer - head) / bittorrent.CompactLen4; a.Families == swarm.IPv6 {
 		a.Room, peers = (maxAnswer-head)/bittorrent.CompactLen6, &r.Peers.V6
+	}
+	if p.group != nil {
+		a.Room = min(a.Room, mostGroupPeers)
 	}
 	*peers = out[head:head:maxAnswer]
 	p.figures.Announces++

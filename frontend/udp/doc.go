@@ -27,6 +27,9 @@
 // (late.go). Beyond it, who waits for a location counts as unlocated, and who waits for
 // a store is met with silence.
 //
+// A [Group] answers peers that ask a multicast group of trackers, as long as this tracker is the
+// one of them that answers; all its announces and scrapes wait as those for a remote store do.
+//
 // On Linux each worker has a socket of its own (batchSocket): it takes what has
 // arrived with one system call, builds each answer where it is sent from, and
 // sends all of them with another. While there are packets it does nothing else;

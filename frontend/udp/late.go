@@ -65,6 +65,7 @@ func (l *late) take(p *responder, q *query) *oneLate {
 		one = new(oneLate)
 		own := &one.responder
 		own.tracker, own.secret, own.maxScrape, own.log, own.late, own.waits = p.tracker, p.secret, p.maxScrape, p.log, l, true
+		own.group = p.group
 	}
 	one.query = *q
 	one.query.packet = one.packet[:copy(one.packet[:], q.packet)]
@@ -148,10 +149,14 @@ func (l *late) close() {
 
 // follow answers the one query that p is for, and has a trace of it if it is an announce.
 func (p *responder) follow(q *query, now time.Time, out []byte) []byte {
-	if q.header.Action != bittorrent.ActionAnnounce {
-		return p.answer(context.Background(), q, now, out)
+	ctx := context.Background()
+	if q.within != nil {
+		ctx = q.within(ctx)
 	}
-	ctx, trace := p.tracker.Trace(context.Background(), tracker.UDP)
+	if q.header.Action != bittorrent.ActionAnnounce {
+		return p.answer(ctx, q, now, out)
+	}
+	ctx, trace := p.tracker.Trace(ctx, tracker.UDP)
 	answer := p.answer(ctx, q, now, out)
 	switch {
 	case p.figures.Panics > 0:

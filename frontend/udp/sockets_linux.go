@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -21,8 +22,20 @@ func prepare(conn *net.UDPConn) error {
 		if !local.IsUnspecified() {
 			return nil
 		}
+		notOfGroups(fd, local)
 		return rememberDestination(fd, local)
 	})
+}
+
+// notOfGroups has a socket not hear the multicast groups that others of this machine have
+// joined, which Linux does by default: what goes to a group is for who joined it. It is a wish,
+// as Linux before 4.20 cannot do it for IPv6.
+func notOfGroups(fd int, local netip.Addr) {
+	if local.Is4() {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0)
+	} else {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0)
+	}
 }
 
 // openSockets turns conn, the first socket of an address, into a socket for each
@@ -44,7 +57,7 @@ func openBatches(ctx context.Context, conn *net.UDPConn, o *Options, c calls) ([
 	if err := withDescriptor(conn, c.probe); err != nil {
 		return openPortable(conn, o, err)
 	}
-	others, err := openOthers(ctx, conn, o.Readers-1)
+	others, err := openOthers(ctx, conn, o.Readers-1, o.BesideGroups && wildcard)
 	if err != nil {
 		for _, other := range others {
 			_ = other.Close()
@@ -71,9 +84,9 @@ func openPortable(conn *net.UDPConn, o *Options, reason error) ([]socket, error)
 }
 
 // openOthers opens n more sockets on the address of conn. What it opened comes
-// back even with an error.
-func openOthers(ctx context.Context, conn *net.UDPConn, n int) (others []*net.UDPConn, err error) {
-	if n == 0 {
+// back even with an error. share has others on the port even if n is 0.
+func openOthers(ctx context.Context, conn *net.UDPConn, n int, share bool) (others []*net.UDPConn, err error) {
+	if n == 0 && !share {
 		return nil, nil // conn keeps the address to itself
 	}
 	if err := withDescriptor(conn, sharePort); err != nil {

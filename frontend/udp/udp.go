@@ -24,6 +24,10 @@ type Options struct {
 	Readers   int          // workers for each address, on Linux with a socket each; 0: one a processor
 	Log       *slog.Logger // nil: none
 
+	// BesideGroups has wildcard addresses leave room on their ports for multicast groups that
+	// this user's processes join afterwards.
+	BesideGroups bool
+
 	portable bool // do without what only Linux has
 	late     int  // queries that may wait; 0: maxLate or maxRemote
 }

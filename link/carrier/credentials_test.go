@@ -304,23 +304,8 @@ func TestRightsAreKeptAndCheckedByTheBook(t *testing.T) {
 	}
 }
 
-func TestFileThatCannotBeWrittenStaysAsItWas(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x")
-	if err := os.Mkdir(path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(path, "y"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeFile(path, []byte("new")); err == nil {
-		t.Fatal("a folder was replaced")
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*.new"))
-	if err != nil || len(left) != 0 {
-		t.Errorf("left: %v, %v", left, err)
-	}
-	if _, err := readFile(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+func TestFileThatIsNotThereIsSaidToBe(t *testing.T) {
+	if _, err := readFile(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }

@@ -11,40 +11,20 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"waggle/wholefile"
 )
 
 // maxFile is the most bytes of a file of ours: a full book has about 90 MB of rights
 // at the very most, and usually a few KB.
 const maxFile = 128 << 20
 
-// writeFile puts b at path, for its owner's eyes only, in place of what is there:
-// whole, or not at all, also after a crash.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "\t")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(b, '\n'))
+	return wholefile.Write(path, append(b, '\n'))
 }
 
 // readFile returns what is at path. The error wraps fs.ErrNotExist where there is

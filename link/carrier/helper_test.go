@@ -20,7 +20,7 @@ var brisk = pace{
 	answer: 4 * time.Second, stranger: 5 * time.Second,
 }
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // everything is what a leaf may do where a test is not about that.
 var everything = Rights{Receive: true, Send: true}

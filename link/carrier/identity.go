@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"waggle/wholefile"
 )
 
 // A certificate of a hub is good for certificateLife, from a day before it was made, so
@@ -61,7 +63,7 @@ func makeIdentity(dir string) (*identity, error) {
 		return nil, err
 	}
 	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return &identity{key: key}, writeFile(keyPath(dir), block)
+	return &identity{key: key}, wholefile.Write(keyPath(dir), block)
 }
 
 func readIdentity(dir string) (*identity, error) {

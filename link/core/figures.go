@@ -150,6 +150,16 @@ func (n *Node) Peers(h bittorrent.InfoHash) iter.Seq[Held] {
 	}
 }
 
+// Torrents returns the info hashes with a first byte of all torrents that anything is known
+// of, in no order.
+func (n *Node) Torrents(first byte) []bittorrent.InfoHash {
+	hashes := make([]bittorrent.InfoHash, 0, len(n.buckets[first]))
+	for _, t := range n.buckets[first] {
+		hashes = append(hashes, n.torrent(t).hash)
+	}
+	return hashes
+}
+
 // Total returns how many downloads of a torrent all origins have seen completed.
 func (n *Node) Total(h bittorrent.InfoHash) uint32 {
 	if t := n.lookup(h); t != 0 {

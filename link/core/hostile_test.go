@@ -86,10 +86,7 @@ func TestALinkDoesNotTakeTheRoomOfOthers(t *testing.T) {
 func TestDownloadsOfThisNodeAreCountedHoweverManyOthersCount(t *testing.T) {
 	p := newPuppet(t, Options{})
 	p.greetAll(LinkOptions{})
-	for i := range 2 * maxCounters {
-		o := Origin(1000 + i)
-		p.change(someHash, change{what: whatCount, origin: o, stamp: 1, addr: counterAddr(o)})
-	}
+	p.countOf(2 * maxCounters)
 	p.node.Local(p.now, &swarm.Change{Kind: swarm.DownloadCount, InfoHash: someHash})
 	if got := p.node.Total(someHash); got != maxCounters+1 {
 		t.Errorf("%d", got)
@@ -141,6 +138,20 @@ func (p *puppet) list(a ask, hashes ...bittorrent.InfoHash) {
 	p.say(kindListing, b)
 }
 
+// listPeers answers an ask with some peers of a torrent.
+func (p *puppet) listPeers(a ask, peers int) {
+	b := append(answer{heal: a.heal, number: a.number}.append(nil), 0)
+	b = binary.AppendUvarint(b, uint64(p.now.UnixMilli()))
+	b = binary.AppendUvarint(append(b, someHash[:]...), uint64(peers)<<1)
+	var o origins
+	o.reset()
+	for i := range peers {
+		c := p.putOf(i)
+		b = c.append(b, p.now.UnixMilli(), &o)
+	}
+	p.say(kindListing, b)
+}
+
 func TestOnlyWhatWasAskedForIsComparedAndOnce(t *testing.T) {
 	p := newPuppet(t, Options{})
 	p.greetAll(LinkOptions{})
@@ -175,23 +186,12 @@ func TestAListingThatComesLateDoesNotCloseALink(t *testing.T) {
 	p.answerNothing()
 	a := p.askedFor(someHash)
 	p.node.startHeal(p.node.session(p.link), "messages were lost")
-	listing := func(heal uint32) {
-		b := append(answer{heal: heal, number: a.number}.append(nil), 0)
-		b = binary.AppendUvarint(b, uint64(p.now.UnixMilli()))
-		b = binary.AppendUvarint(append(b, someHash[:]...), 200<<1)
-		var o origins
-		o.reset()
-		for i := range 200 {
-			c := p.putOf(i)
-			b = c.append(b, p.now.UnixMilli(), &o)
-		}
-		p.say(kindListing, b)
-	}
-	listing(a.heal)
+	p.listPeers(a, 200)
 	if len(p.closed) != 0 || p.node.Figures().Peers != 200 {
 		t.Fatalf("%v, %d peers", p.closed, p.node.Figures().Peers)
 	}
-	listing(a.heal + 1000) // what nobody asked for
+	a.heal += 1000 // what nobody asked for
+	p.listPeers(a, 200)
 	p.shut(ReasonRate, "raise its limit")
 }
 
@@ -205,16 +205,7 @@ func TestALinkThatListsWithoutEndIsClosed(t *testing.T) {
 	if len(p.closed) != 0 {
 		t.Fatal("closed too early")
 	}
-	b := append(answer{heal: a.heal, number: a.number}.append(nil), answerMore)
-	b = binary.AppendUvarint(b, uint64(p.now.UnixMilli()))
-	b = binary.AppendUvarint(append(b, someHash[:]...), 20<<1)
-	var o origins
-	o.reset()
-	for i := range 20 {
-		c := p.putOf(i)
-		b = c.append(b, p.now.UnixMilli(), &o)
-	}
-	p.say(kindListing, b)
+	p.listPeers(a, 20)
 	p.shut(ReasonRate, "drop it")
 }
 

@@ -259,10 +259,7 @@ func TestCompletedCountsAddUpOnce(t *testing.T) {
 func TestATorrentHasABoundedNumberOfCounters(t *testing.T) {
 	p := newPuppet(t, Options{})
 	p.greetAll(LinkOptions{})
-	for i := range 2 * maxCounters {
-		o := Origin(1000 + i)
-		p.change(someHash, change{what: whatCount, origin: o, stamp: 1, addr: counterAddr(o)})
-	}
+	p.countOf(2 * maxCounters)
 	if f := p.node.Figures(); f.Counters != maxCounters || p.node.Total(someHash) != maxCounters {
 		t.Errorf("%+v, total %d", f, p.node.Total(someHash))
 	}

@@ -177,6 +177,14 @@ func (p *puppet) goneOf(i int) change {
 	return change{what: whatGone, addr: addrOf(i), port: 6881, origin: 77, stamp: stampOf(p.now.UnixMilli())}
 }
 
+// countOf says that so many origins have each counted a download.
+func (p *puppet) countOf(origins int) {
+	for i := range origins {
+		o := Origin(1000 + i)
+		p.change(someHash, change{what: whatCount, origin: o, stamp: 1, addr: counterAddr(o)})
+	}
+}
+
 // local lets a peer announce at the node.
 func (p *puppet) local(i int, kind swarm.ChangeKind) {
 	addr := netip.AddrPortFrom(netip.AddrFrom16(addrOf(i)).Unmap(), 6881)

@@ -44,10 +44,16 @@ func (n *Node) isFull() bool {
 	return n.live >= n.o.MaxPeers || n.live+n.departed >= 3*n.o.MaxPeers
 }
 
+// isRoomy reports whether the node keeps clearly less peers than it may, so that what
+// follows from being full does not follow over and over.
+func (n *Node) isRoomy() bool {
+	return n.live*10 < n.o.MaxPeers*9 && (n.live+n.departed)*10 < 3*n.o.MaxPeers*9
+}
+
 // hasRoomAgain reports whether a link that had as many peers as it may, or whose node
 // had, has clearly less.
 func (n *Node) hasRoomAgain(s *session) bool {
-	return !n.isFull() && n.live*10 < n.o.MaxPeers*9 && (s.o.MaxPeers == 0 || s.to.peers*10 < s.o.MaxPeers*9)
+	return n.isRoomy() && (s.o.MaxPeers == 0 || s.to.peers*10 < s.o.MaxPeers*9)
 }
 
 // noRoom leaves out a peer of this node, or of any link.

@@ -23,7 +23,7 @@ func (n *Node) sweep() {
 		}
 		n.sweepOne(n.sweepAt, keep)
 	}
-	if n.live*10 < n.o.MaxPeers*9 {
+	if n.isRoomy() {
 		n.full = false
 	}
 }

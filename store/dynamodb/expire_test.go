@@ -1,7 +1,6 @@
 package dynamodb_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -84,17 +83,7 @@ func TestPeerThatLeftBeforeItWasCountedLeavesNothingBehind(t *testing.T) {
 	o.Now = c.Now
 	s := open(t, o)
 	o.Patience = time.Second
-	dying, err := dynamodb.Open(t.Context(), p.through(o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.do(countsAre(throttle))
-	if err := dying.Announce(t.Context(), leecher(hash(1), 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
-		t.Errorf("%v", err)
-	}
-	if err := dying.Close(); err != nil {
-		t.Error(err)
-	}
+	leaveUncounted(t, p, o, leecher(hash(1), 1))
 	do(t, s, stop(hash(1), 1))
 	for range 3 {
 		expire(t, s, start.Add(time.Minute))

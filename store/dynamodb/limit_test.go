@@ -116,17 +116,7 @@ func TestPeerThatWasNotCountedKeepsItsTorrentFromBeingGivenUp(t *testing.T) {
 	s := open(t, o)
 	leaveCompleted(t, s, 1)
 	o.Patience = time.Second
-	dying, err := dynamodb.Open(t.Context(), p.through(o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.do(countsAre(throttle))
-	if err := dying.Announce(t.Context(), leecher(hash(1), 7), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
-		t.Errorf("%v", err)
-	}
-	if err := dying.Close(); err != nil {
-		t.Error(err)
-	}
+	leaveUncounted(t, p, o, leecher(hash(1), 7))
 	putRight(t, s, c, 1)
 	if n := len(peersOf(t, s, hash(1))); n != 1 {
 		t.Errorf("%d peers", n)

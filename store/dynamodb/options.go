@@ -153,9 +153,7 @@ func (o Options) withDefaults() Options {
 	o.ShardRate = cmp.Or(o.ShardRate, defaultShardRate)
 	o.MaxShards = cmp.Or(o.MaxShards, defaultMaxShards)
 	o.Heads = cmp.Or(o.Heads, defaultHeads)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Now == nil {
 		o.Now = time.Now
 	}

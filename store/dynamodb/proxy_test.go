@@ -2,6 +2,7 @@ package dynamodb_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"waggle/store/dynamodb"
+	"waggle/swarm"
 )
 
 // fault is what a proxy does to a request.
@@ -151,6 +153,25 @@ func answer(r *http.Request, status int, body string) *http.Response {
 // failure is the answer of an error that the service calls so.
 func failure(r *http.Request, kind string) *http.Response {
 	return answer(r, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#`+kind+`","message":"no"}`)
+}
+
+// leaveUncounted has a tracker that reaches a table through a proxy write announces, and die
+// before it counts any of them.
+func leaveUncounted(t *testing.T, p *proxy, o dynamodb.Options, announces ...*swarm.Announce) {
+	t.Helper()
+	dying, err := dynamodb.Open(t.Context(), p.through(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.do(countsAre(throttle))
+	for _, a := range announces {
+		if err := dying.Announce(t.Context(), a, new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := dying.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // through returns options by which a store reaches its table through a proxy.

@@ -55,7 +55,7 @@ func TestClusterThatIsPartlyLostGoesOnWithTheRest(t *testing.T) {
 	}
 	do(t, another, leecher(healthy, 3))
 	still(t, nodes[1], syscall.SIGCONT)
-	eventually(t, 10*time.Second, "the node is back", func() bool { return s.Healthy() == nil })
+	eventually(t, "the node is back", func() bool { return s.Healthy() == nil })
 	if n, err := s.Expire(t.Context(), now.Add(time.Hour)); n < lost || err != nil {
 		t.Errorf("%d peers of %d expire, %v", n, lost, err)
 	}
@@ -80,11 +80,11 @@ func TestClusterThatLosesAMasterFailsOver(t *testing.T) {
 		}
 	}
 	l := begin(s, 64)
-	l.goes(t, 5*time.Second)
+	l.goes(t)
 	nodes[1].stop()
-	eventually(t, 5*time.Second, "the store notices", func() bool { return s.Healthy() != nil })
-	l.goes(t, 5*time.Second) // on other nodes, meanwhile
-	eventually(t, 30*time.Second, "a replica takes over", func() bool {
+	eventually(t, "the store notices", func() bool { return s.Healthy() != nil })
+	l.goes(t) // on other nodes, meanwhile
+	eventually(t, "a replica takes over", func() bool {
 		for tag := range 256 {
 			if err := s.Announce(context.Background(), leecher(hash(byte(tag), 3), tag), new(swarm.Reply)); err != nil {
 				return false
@@ -129,10 +129,10 @@ func TestSlotIsMovedUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, 5*time.Second, "announces", func() bool { return good.Load() > 100 })
-	moveSlot(t, slot, from, to, func() { eventually(t, 10*time.Second, "refusals", func() bool { return busy.Load() > 0 }) })
+	eventually(t, "announces", func() bool { return good.Load() > 100 })
+	moveSlot(t, slot, from, to, func() { eventually(t, "refusals", func() bool { return busy.Load() > 0 }) })
 	before := good.Load()
-	eventually(t, 10*time.Second, "announces again", func() bool { return good.Load() > before+1000 })
+	eventually(t, "announces again", func() bool { return good.Load() > before+1000 })
 	cancel()
 	all.Wait()
 	seen := 0

@@ -19,11 +19,7 @@ import (
 )
 
 func TestRedisIsKilledUnderLoadAndComesBack(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	o.Timeout = time.Second
 	s := opened(t, o)
@@ -33,11 +29,11 @@ func TestRedisIsKilledUnderLoadAndComesBack(t *testing.T) {
 	}
 	l := begin(s, 64)
 	defer l.stop(t)
-	l.goes(t, 5*time.Second)
+	l.goes(t)
 	goroutines := runtime.NumGoroutine()
 	for range 2 {
 		n.stop()
-		l.fails(t, 5*time.Second)
+		l.fails(t)
 		if err := s.Healthy(); !errors.Is(err, swarm.ErrBusy) {
 			t.Errorf("healthy: %v", err)
 		}
@@ -47,8 +43,8 @@ func TestRedisIsKilledUnderLoadAndComesBack(t *testing.T) {
 		if err := n.start(); err != nil {
 			t.Fatal(err)
 		}
-		l.goes(t, 5*time.Second)
-		eventually(t, time.Second, "the store is healthy", func() bool { return s.Healthy() == nil })
+		l.goes(t)
+		eventually(t, "the store is healthy", func() bool { return s.Healthy() == nil })
 	}
 	if slowest := time.Duration(l.slowest.Load()); slowest > 3*time.Second {
 		t.Errorf("an announce was refused after %v", slowest)
@@ -62,19 +58,15 @@ func TestRedisIsKilledUnderLoadAndComesBack(t *testing.T) {
 }
 
 func TestRedisThatStandsStillShedsLoadAndGoesOn(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	o.Timeout, o.Pending = 500*time.Millisecond, 32
 	s := opened(t, o)
 	l := begin(s, 64)
 	defer l.stop(t)
-	l.goes(t, 5*time.Second)
+	l.goes(t)
 	still(t, n, syscall.SIGSTOP)
-	eventually(t, 5*time.Second, "the store notices", func() bool { return s.Healthy() != nil })
+	eventually(t, "the store notices", func() bool { return s.Healthy() != nil })
 	began := time.Now()
 	for range 1000 {
 		if err := s.Announce(context.Background(), leecher(hash(1, 1), 1), new(swarm.Reply)); !errors.Is(err, swarm.ErrBusy) {
@@ -85,18 +77,14 @@ func TestRedisThatStandsStillShedsLoadAndGoesOn(t *testing.T) {
 		t.Errorf("1,000 announces were refused in %v", took)
 	}
 	still(t, n, syscall.SIGCONT)
-	l.goes(t, 5*time.Second)
+	l.goes(t)
 	if slowest := time.Duration(l.slowest.Load()); slowest > 3*time.Second {
 		t.Errorf("an announce was refused after %v", slowest)
 	}
 }
 
 func TestImpatientCallersNoticeAServerThatStandsStillToo(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	o.Timeout = 400 * time.Millisecond
 	s := opened(t, o)
@@ -113,15 +101,11 @@ func TestImpatientCallersNoticeAServerThatStandsStillToo(t *testing.T) {
 		}
 	}
 	still(t, n, syscall.SIGCONT)
-	eventually(t, 5*time.Second, "the store goes on", func() bool { return s.Healthy() == nil })
+	eventually(t, "the store goes on", func() bool { return s.Healthy() == nil })
 }
 
 func TestServerThatComesBackWithKeysOfAnotherProgramIsNotWrittenTo(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	o.Timeout = 200 * time.Millisecond
 	s := opened(t, o)
@@ -133,11 +117,11 @@ func TestServerThatComesBackWithKeysOfAnotherProgramIsNotWrittenTo(t *testing.T)
 		t.Fatal(err)
 	}
 	still(t, n, syscall.SIGCONT)
-	eventually(t, 5*time.Second, "the store says why", func() bool { return strings.Contains(s.Healthy().Error(), "newer waggle") })
+	eventually(t, "the store says why", func() bool { return strings.Contains(s.Healthy().Error(), "newer waggle") })
 	if out, err := n.cli("SET", "a:schema", "waggle 1"); err != nil {
 		t.Fatal(out)
 	}
-	eventually(t, 5*time.Second, "the store goes on", func() bool { return s.Healthy() == nil })
+	eventually(t, "the store goes on", func() bool { return s.Healthy() == nil })
 }
 
 func still(t *testing.T, n *node, signal os.Signal) {
@@ -168,16 +152,8 @@ func switchboard(t *testing.T, to *atomic.Pointer[node]) (address string, end fu
 }
 
 func TestMasterThatBecomesAReplicaIsLeftForTheNewOne(t *testing.T) {
-	old, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.stop()
-	next, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer next.stop()
+	old := launched(t)
+	next := launched(t)
 	var to atomic.Pointer[node]
 	to.Store(old)
 	at, end := switchboard(t, &to)
@@ -188,7 +164,7 @@ func TestMasterThatBecomesAReplicaIsLeftForTheNewOne(t *testing.T) {
 	if out, err := old.cli("REPLICAOF", "127.0.0.1", fmt.Sprint(next.port)); err != nil {
 		t.Fatal(out)
 	}
-	eventually(t, 5*time.Second, "the store uses the new master", func() bool {
+	eventually(t, "the store uses the new master", func() bool {
 		return s.Announce(t.Context(), leecher(hash(1, 1), 2), new(swarm.Reply)) == nil && s.Healthy() == nil
 	})
 	if out, err := next.cli("EXISTS", "a:{01}:"+hash(1, 1).String()); err != nil || out != "1" {
@@ -198,11 +174,7 @@ func TestMasterThatBecomesAReplicaIsLeftForTheNewOne(t *testing.T) {
 
 // TestMemoryThatIsFullIsSaidAndPeersLeave shows that what makes room goes on meanwhile.
 func TestMemoryThatIsFullIsSaidAndPeersLeave(t *testing.T) {
-	n, err := launch(t.TempDir(), "--maxmemory-policy", "noeviction")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t, "--maxmemory-policy", "noeviction")
 	s := opened(t, options(t, n.url(), "a"))
 	for i := range 9 {
 		do(t, s, leecher(hash(1, 1), i))
@@ -239,7 +211,7 @@ func TestMemoryThatIsFullIsSaidAndPeersLeave(t *testing.T) {
 		t.Error("what makes room does not make it")
 	}
 	limit("0")
-	eventually(t, 5*time.Second, "it recovers", func() bool { return s.Healthy() == nil })
+	eventually(t, "it recovers", func() bool { return s.Healthy() == nil })
 	do(t, s, leecher(hash(1, 1), 2))
 	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 2})
 }
@@ -247,11 +219,7 @@ func TestMemoryThatIsFullIsSaidAndPeersLeave(t *testing.T) {
 // TestServerThatWantsAnotherPasswordNow shows that connections are not tried for each
 // announce.
 func TestServerThatWantsAnotherPasswordNowIsBroken(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	s := opened(t, options(t, n.url(), "a"))
 	do(t, s, leecher(hash(1, 1), 1))
 	if out, err := n.cli("CONFIG", "SET", "requirepass", "secret"); err != nil {
@@ -271,7 +239,7 @@ func TestServerThatWantsAnotherPasswordNowIsBroken(t *testing.T) {
 	if out, err := n.cli("-a", "secret", "CONFIG", "SET", "requirepass", ""); err != nil {
 		t.Fatal(out)
 	}
-	eventually(t, 5*time.Second, "the store goes on", func() bool { return s.Healthy() == nil })
+	eventually(t, "the store goes on", func() bool { return s.Healthy() == nil })
 	do(t, s, leecher(hash(1, 1), 1))
 }
 
@@ -291,8 +259,8 @@ func TestMoreThanMayWaitAreRefusedAtOnce(t *testing.T) {
 	o.Pending = 4
 	s := opened(t, o)
 	l := begin(s, 64)
-	l.goes(t, 10*time.Second)
-	l.fails(t, 10*time.Second)
+	l.goes(t)
+	l.fails(t)
 	l.stop(t)
 	if s.Healthy() != nil {
 		t.Errorf("too many at once make a server broken: %v", s.Healthy())

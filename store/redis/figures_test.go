@@ -11,11 +11,7 @@ import (
 )
 
 func TestFiguresTellWhatWasAskedForAndWhatFailed(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	s := opened(t, options(t, n.url(), "a"))
 	h := hash(1, 1)
 	before := s.Figures()

@@ -34,7 +34,7 @@ func wantSaid(t *testing.T, n *node, want string, args ...string) {
 // written waits until a host is there.
 func written(t testing.TB, n *node, key string) {
 	t.Helper()
-	eventually(t, 10*time.Second, key+" is written", func() bool { return said(t, n, "EXISTS", key) == "1" })
+	eventually(t, key+" is written", func() bool { return said(t, n, "EXISTS", key) == "1" })
 }
 
 func TestHostsAndRacksThatWereSeenAreKept(t *testing.T) {
@@ -123,11 +123,7 @@ func TestHostThatWasNotSeenForAMonthIsNotInItsRackAnyMore(t *testing.T) {
 // still.
 func TestHostsAreLeftOutWhileRedisIsGone(t *testing.T) {
 	t.Parallel()
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	o.Timeout = 200 * time.Millisecond
 	s := open(t, o)
@@ -140,11 +136,11 @@ func TestHostsAreLeftOutWhileRedisIsGone(t *testing.T) {
 	}
 	written(t, n, "a:{01}:host:10.0.0.1")
 	n.stop()
-	eventually(t, 10*time.Second, "announces are refused", func() bool { return try(2) != nil && s.Healthy() != nil })
+	eventually(t, "announces are refused", func() bool { return try(2) != nil && s.Healthy() != nil })
 	if err := n.start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "a host is written that was left out", func() bool {
+	eventually(t, "a host is written that was left out", func() bool {
 		return try(2) == nil && said(t, n, "EXISTS", "a:{02}:host:10.0.0.2") == "1"
 	})
 	still(t, n, syscall.SIGSTOP)

@@ -222,9 +222,9 @@ func TestTrackersLearnOfTheLimitAndOfItsEnd(t *testing.T) {
 		do(t, two, a)
 		return warned
 	}
-	eventually(t, 10*time.Second, "another tracker refuses torrents", refused)
+	eventually(t, "another tracker refuses torrents", refused)
 	wantExpired(t, one, 0)
-	eventually(t, 10*time.Second, "it does no more", func() bool { return !refused() })
+	eventually(t, "it does no more", func() bool { return !refused() })
 	wantTotals(t, two, swarm.Totals{Torrents: 15})
 }
 

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		defer func() { _ = os.RemoveAll(dir) }()
 		alone = mustLaunch(filepath.Join(dir, "alone"))
 		defer alone.stop()
-		cluster, err = launchCluster(dir, 3, 0)
+		cluster, err = launchCluster(dir, 3, 0, "--cluster-node-timeout", "60000") // none of these goes, however busy the machine is
 		defer stopAll(cluster)
 		if err != nil {
 			fail(err)
@@ -81,6 +81,17 @@ func launch(dir string, args ...string) (*node, error) {
 	return n, n.start()
 }
 
+// launched is stopped with the test.
+func launched(t testing.TB, args ...string) *node {
+	t.Helper()
+	n, err := launch(t.TempDir(), args...)
+	t.Cleanup(n.stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +125,7 @@ func (n *node) start() error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if out, _ := n.cli("PING"); strings.Contains(out, "PONG") || strings.Contains(out, "NOAUTH") {
 			return nil
 		}
@@ -142,7 +153,7 @@ func stopAll(nodes []*node) {
 
 // cli runs redis-cli.
 func (n *node) cli(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "redis-cli", append([]string{"-p", fmt.Sprint(n.port)}, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -152,8 +163,10 @@ func (n *node) cli(args ...string) (string, error) {
 func launchCluster(dir string, masters, replicas int, args ...string) (nodes []*node, err error) {
 	create := []string{"--cluster", "create"}
 	for i := range masters * (1 + replicas) {
-		n, err := launch(filepath.Join(dir, fmt.Sprint("node", i)), append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
-			"--cluster-config-file", "nodes.conf", "--repl-diskless-sync-delay", "0")...)
+		n, err := launch(filepath.Join(dir, fmt.Sprint("node", i)), append([]string{
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+			"--cluster-config-file", "nodes.conf", "--repl-diskless-sync-delay", "0",
+		}, args...)...)
 		if err != nil {
 			return nodes, err
 		}
@@ -164,13 +177,14 @@ func launchCluster(dir string, masters, replicas int, args ...string) (nodes []*
 	if out, err := nodes[0].cli(create...); err != nil {
 		return nodes, fmt.Errorf("no cluster: %w: %s", err, out)
 	}
+	end := time.Now().Add(patience)
 	for _, n := range nodes {
-		for try := 0; ; try++ {
+		for {
 			out, _ := n.cli("CLUSTER", "INFO")
 			if strings.Contains(out, "cluster_state:ok") && strings.Contains(out, fmt.Sprintf("cluster_known_nodes:%d", len(nodes))) {
 				break
 			}
-			if try == 400 {
+			if time.Now().After(end) {
 				return nodes, fmt.Errorf("no cluster: %s", out)
 			}
 			time.Sleep(25 * time.Millisecond) // it tells nobody when it is ready

@@ -44,7 +44,7 @@ func TestEveryKeyIsInTheManual(t *testing.T) {
 	if _, err := s.Documents().Put(t.Context(), "catalog/head", []byte("x"), ""); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "hosts are written", func() bool {
+	eventually(t, "hosts are written", func() bool {
 		out, err := alone.cli("EXISTS", o.Prefix+":{00}:racks")
 		return err == nil && out == "1"
 	})

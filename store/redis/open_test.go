@@ -84,11 +84,7 @@ func refused(t *testing.T, o redis.Options, want string) {
 }
 
 func TestWrongCredentialsAreRefused(t *testing.T) {
-	n, err := launch(t.TempDir(), "--requirepass", "secret1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t, "--requirepass", "secret1")
 	at := n.address()
 	refused(t, options(t, "redis://"+at, "a"), "wants a password")
 	refused(t, options(t, "redis://:secret2@"+at, "a"), "password is wrong")
@@ -99,11 +95,7 @@ func TestWrongCredentialsAreRefused(t *testing.T) {
 
 // TestUserWithTheRightsOfTheManualSuffices uses what docs/redis.md says.
 func TestUserWithTheRightsOfTheManualSuffices(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	rights := strings.Fields("ACL SETUSER waggle on >secret ~waggle:* resetchannels +@read +@write +@scripting +@connection -@dangerous +info +cluster|slots +cluster|shards")
 	if out, err := n.cli(rights...); err != nil || out != "OK" {
 		t.Fatal(out)
@@ -133,11 +125,7 @@ func TestUserWithTheRightsOfTheManualSuffices(t *testing.T) {
 }
 
 func TestWhatWouldLosePeersIsRefused(t *testing.T) {
-	n, err := launch(t.TempDir(), "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 	refused(t, options(t, n.url(), "a"), "noeviction")
 	for _, policy := range []string{"volatile-ttl", "noeviction"} {
 		if out, err := n.cli("CONFIG", "SET", "maxmemory-policy", policy); err != nil {
@@ -174,11 +162,7 @@ func TestForeignAndNewerSchemasAreRefusedAndKept(t *testing.T) {
 }
 
 func TestKeysOfOthersAreLeftAlone(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	if out, err := n.cli("MSET", "mine", "1", "waggle2:x", "2"); err != nil {
 		t.Fatal(out)
 	}

@@ -156,7 +156,7 @@ func TestAnnounceThatCouldNotBeRecordedLeavesNothingBehind(t *testing.T) {
 	}
 	a := located(t, &o, "r1", leecher(h, 1))
 	a.Now = time.Now()
-	eventually(t, 5*time.Second, "the map learns of it", func() bool { // it need not, where the record fails first
+	eventually(t, "the map learns of it", func() bool { // it need not, where the record fails first
 		if err := s.Announce(t.Context(), a, new(swarm.Reply)); err == nil {
 			t.Fatal("it was recorded")
 		}

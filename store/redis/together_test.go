@@ -182,7 +182,7 @@ func TestNewPeerBeyondTheLimitIsAnsweredAndNotRecorded(t *testing.T) {
 	gone := leecher(hash(1, 1), 1)
 	gone.Event = bittorrent.EventStopped
 	do(t, s, gone)
-	eventually(t, 5*time.Second, "there is room", func() bool { return do(t, s, leecher(hash(1, 1), 9)).Warning == "" })
+	eventually(t, "there is room", func() bool { return do(t, s, leecher(hash(1, 1), 9)).Warning == "" })
 }
 
 // calls counts the script calls that a server has run.
@@ -201,11 +201,7 @@ func calls(t *testing.T, n *node) int {
 }
 
 func TestAnnounceIsOneRequest(t *testing.T) {
-	n, err := launch(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.stop()
+	n := launched(t)
 	o := options(t, n.url(), "a")
 	s := opened(t, o)
 	group, err := o.Group("r1")

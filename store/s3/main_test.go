@@ -152,7 +152,7 @@ func (s *testServer) makeBucket() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		_, err := b.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(testBucket)})
 		cancel()
-		if err == nil || time.Since(began) > 30*time.Second {
+		if err == nil || time.Since(began) > 2*time.Minute {
 			return err
 		}
 		time.Sleep(50 * time.Millisecond) // a program that starts cannot be waited for otherwise

@@ -179,9 +179,7 @@ func (o Options) withDefaults() Options {
 	o.SplitConflicts = cmp.Or(o.SplitConflicts, defaultSplitConflicts)
 	o.PartAge = cmp.Or(o.PartAge, defaultPartAge)
 	o.CacheBytes = cmp.Or(o.CacheBytes, defaultCacheBytes)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Now == nil {
 		o.Now = time.Now
 	}

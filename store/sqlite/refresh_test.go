@@ -127,6 +127,22 @@ func TestRestartTakesPeersAsSeenAtTheLatestTimeTheyCanHaveBeen(t *testing.T) {
 	}
 }
 
+func TestStoreWhoseTimesOthersCompareTakesThemAsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "waggle.db")
+	s := open(t, path, coarse(begin))
+	a := announce(1, 1)
+	a.Now = begin
+	do(t, s, a)
+	closeStore(t, s)
+	exact := coarse(begin.Add(7 * time.Minute))
+	exact.AsWritten = true
+	again := open(t, path, exact)
+	defer closeStore(t, again)
+	if got := onlyPeer(t, again).Last; !got.Equal(begin) {
+		t.Errorf("seen last at %v, want %v", got, begin)
+	}
+}
+
 func TestPeerOfAFileWithShorterPeriodsDoesNotExpireEarly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.db")
 	fine := detailed

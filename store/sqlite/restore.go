@@ -180,7 +180,9 @@ func (r *restoring) row(place, state []byte) error {
 	if err != nil {
 		return err
 	}
-	r.setLast(&p, until)
+	if !r.store.written {
+		r.setLast(&p, until)
+	}
 	if unixSeconds(until) < r.store.every.end(unixSeconds(p.Last), shiftOf(&h, p.Addr)) {
 		r.stale.Store(true)
 	}

@@ -37,6 +37,10 @@ type Options struct {
 	// stay as much longer than its lifetime. 0: with every announce.
 	RefreshEvery time.Duration
 
+	// AsWritten has a restart take peers as seen when they were written, and not as late as they
+	// can have been: others know better, and compare times. Some may expire early by RefreshEvery.
+	AsWritten bool
+
 	// MaxLane bounds the changes that wait in one of the 16 lanes. 0: 16,384,
 	// which at 101 bytes each is 26 MB if all are full, and as much being written.
 	MaxLane int
@@ -58,6 +62,7 @@ type Store struct {
 	now     func() time.Time
 	details bool   // rows have details
 	every   period // of Options.RefreshEvery
+	written bool   // Options.AsWritten
 	lanes   [lanes]lane
 	group   func(path string) (*locality.Group, error)
 
@@ -109,7 +114,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 func newStore(o Options) *Store {
 	s := &Store{
 		log: o.Log, now: o.Now, details: o.Memory.Details,
-		every: period(max(o.RefreshEvery/time.Second, 0)), group: o.Group,
+		every: period(max(o.RefreshEvery/time.Second, 0)), written: o.AsWritten, group: o.Group,
 		peers: make([]swarm.Peer, 0, memory.WalkStep),
 		done:  make(chan struct{}),
 	}

@@ -277,13 +277,13 @@ func TestFailedTransactionIsMadeUpFor(t *testing.T) {
 
 func waitFor(t *testing.T, condition func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatal("waited 20 s in vain")
+			t.Fatal("waited two minutes in vain")
 		case <-tick.C:
 		}
 	}
