@@ -1,6 +1,7 @@
 # make run        the tracker on its defaults
 # make test       set-up, and all tests that take minutes together
 # make test-long  the rest: clients in network namespaces, long fuzzing (needs root)
+# make model      the models of the cluster, searched whole by spin: some ten minutes
 # make lab        real clients behind shaped uplinks, against what docs/locality.md promises: some
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
@@ -31,9 +32,9 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
-	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2
+	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc
 
-.PHONY: run build test test-long lab bench screenshots lint lint-template lambda-zip fuzz setup setup-long clean
+.PHONY: run build test test-long model lab bench screenshots lint lint-template lambda-zip fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
@@ -50,10 +51,15 @@ test-long: setup setup-long
 	go test -race -tags portable ./frontend/http
 	go test -count=1 -tags long,$(NO_C) -run AtAMillionPeers -v ./console/browser
 	go test -count=1 -timeout 60m -run RandomSchedules ./cluster -schedules 100000
+	cluster/model/check.sh
 	$(MAKE) fuzz
 
+model:
+	@$(call install,spin:spin gcc:gcc)
+	cluster/model/check.sh
+
 lab:
-	@$(call install,transmission-daemon:transmission-daemon rtorrent:rtorrent ip:iproute2 tc:iproute2 \
+	@$(call install,transmission-daemon:transmission-daemon rtorrent:rtorrent ip:iproute2 tc:iproute2 iptables:iptables \
 		/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent)
 	go test -count=1 -tags lab,$(NO_C) -timeout 150m ./lab -v $(LAB)
 
@@ -65,6 +71,7 @@ bench: build
 	bench/cluster.sh $(BIN)/waggle
 	bench/lambda.sh $(BIN)/waggle
 	bench/links.sh $(BIN)/waggle
+	bench/lan.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 screenshots: setup

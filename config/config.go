@@ -47,6 +47,11 @@ type Config struct {
 	// all. Needs a store in memory or a file. docs/link.md has more.
 	Link Link `key:"link"`
 
+	// With which other trackers of this network this one is a cluster: one of them, the master, answers,
+	// all know the same, and another one takes over when it dies. Needs a store in memory or a file, and
+	// no links. docs/cluster.md has more.
+	Cluster Cluster `key:"cluster"`
+
 	// Who may use the console and its API.
 	Console Console `key:"console"`
 

@@ -32,6 +32,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Link: Link{
 			Addresses: []Address{}, NATSRole: "leaf", Directory: "waggle-data/link", ShareTorrents: "off", MaxPeers: 5_000_000,
 		},
+		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,

@@ -243,6 +243,9 @@ var localitySource []byte
 //go:embed link.go
 var linkSource []byte
 
+//go:embed cluster.go
+var clusterSource []byte
+
 // comments returns the doc comments of the files that declare keys: those of types by the type's
 // name, those of fields as Type.Field.
 func comments() map[string]string {
@@ -250,6 +253,7 @@ func comments() map[string]string {
 	addComments(docs, "config.go", source)
 	addComments(docs, "locality.go", localitySource)
 	addComments(docs, "link.go", linkSource)
+	addComments(docs, "cluster.go", clusterSource)
 	return docs
 }
 

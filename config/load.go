@@ -139,6 +139,7 @@ func (l *loader) relations() {
 	}
 	l.locality()
 	l.links()
+	l.clusters()
 }
 
 // conflict blames the key, or the other one where only that was changed.

@@ -120,6 +120,15 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 			NATSRole:  "hub", Credentials: folder.Draw(t, "credentials"), Directory: folder.Draw(t, "link directory"),
 			ShareTorrents: "both", ShareRemovals: true, MaxPeers: 1000 + count.Draw(t, "max_peers")%1_000_000,
 		}
+		c.Cluster = Cluster{
+			Group: "239.192.0.69:7000", Peers: rapid.SampledFrom([]Group{"", "[ff02::6969]:7001"}).Draw(t, "peers of the cluster"),
+			Interface: "eth0", TTL: rapid.IntRange(1, 255).Draw(t, "ttl"), SecretFile: "cluster.secret", Credentials: folder.Draw(t, "credentials of the cluster"),
+			NATSPrefix: rapid.SampledFrom([]string{"waggle.cluster", "Room_1.c"}).Draw(t, "nats_prefix"),
+			MaxRows:    1000 + count.Draw(t, "max_rows")%1_000_000, Forward: rapid.Bool().Draw(t, "forward"),
+		}
+		if c.Link.Listen != "" {
+			c.Cluster = Cluster{TTL: 1, MaxRows: 1000}
+		}
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
 		c.Traces = Traces{
 			Endpoint: rapid.SampledFrom([]ReceiverURL{"", "http://127.0.0.1:4318", "https://[::1]:1/a%20b/"}).Draw(t, "endpoint"),

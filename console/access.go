@@ -33,6 +33,8 @@ var roleOf = map[string]account.Role{
 	"leave-link":          account.Operator,
 	"drop-link":           account.Operator,
 	"reset-link":          account.Operator,
+	"step-down":           account.Operator,
+	"leave-cluster":       account.Operator,
 	"invite-link":         account.Admin,
 	"join-link":           account.Admin,
 	"set-link-rights":     account.Admin,

@@ -29,6 +29,7 @@ type api struct {
 	locality  Locality
 	policy    func() Policy
 	links     Links
+	cluster   Cluster
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
@@ -39,7 +40,7 @@ type api struct {
 func newAPI(o *Options) *api {
 	a := &api{
 		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
-		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links,
+		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
 		csvs: make(chan struct{}, csvsAtOnce),
 	}
@@ -49,6 +50,7 @@ func newAPI(o *Options) *api {
 	a.addOverview(o)
 	a.addLocality()
 	a.addLinks()
+	a.addCluster()
 	a.addAccounts()
 	a.addAudit()
 	if o.Catalog != nil {

@@ -65,6 +65,9 @@ type Options struct {
 	// them.
 	Links Links
 
+	// Cluster is that of which this tracker is an instance. nil: it is in none.
+	Cluster Cluster
+
 	// Configuration is what is in force, secrets hidden. nil: nobody knows.
 	Configuration func() client.Configuration
 

@@ -40,6 +40,7 @@
 //	explanation.go  why a peer is told of whom
 //	locality.go     where an address is, and how that is found
 //	links.go        links with other trackers
+//	cluster.go      the cluster of which the tracker is an instance
 //	swarms.go       all that is tracked, in any order; swarms_order.go, swarms_query.go
 //	map.go          what a map of racks is drawn from; map_hosts.go puts it together
 //	dump.go         all info hashes as JSON, peers as CSV

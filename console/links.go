@@ -96,7 +96,8 @@ type LinkNamed struct {
 }
 
 // errNoLinks is why there are none.
-var errNoLinks = huma.Error404NotFound("links need the memory or SQLite store: trackers with a store on a network share their peers by that")
+var errNoLinks = huma.Error404NotFound("links need the memory or SQLite store, and no cluster: " +
+	"trackers with a store on a network share their peers by that, those of a cluster (waggle cluster) by the cluster")
 
 func (a *api) listLinks(context.Context, *struct{}) (*answer[client.Links], error) {
 	if a.links == nil {

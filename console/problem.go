@@ -59,6 +59,7 @@ var statuses = []struct {
 	{ErrLinkUnknown, http.StatusNotFound},
 	{ErrLinkInvalid, http.StatusUnprocessableEntity},
 	{ErrLinkConflict, http.StatusConflict},
+	{ErrClusterConflict, http.StatusConflict},
 	{swarm.ErrBusy, http.StatusServiceUnavailable},
 }
 

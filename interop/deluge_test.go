@@ -43,7 +43,7 @@ func startDeluge(t *testing.T, h host, torrent, dir string) *process {
 		console, "--config", config,
 		fmt.Sprintf("connect 127.0.0.1:58846; add --path %s %s", dir, torrent),
 	})
-	eventually(t, time.Minute, "Deluge takes the torrent", func() error {
+	eventually(t, patience, "Deluge takes the torrent", func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func serveFunction(t *testing.T, settings ...string) (*lambdatest.Server, *track
 	url := httptest.NewServer(api.FunctionURL())
 	t.Cleanup(url.Close)
 	p := startFunction(t, api, append([]string{"WAGGLE_STORE=memory:"}, settings...)...)
-	return api, &tracker{process: p, urls: []string{url.URL + "/announce"}, http: http.Client{Timeout: 20 * time.Second}}
+	return api, &tracker{process: p, urls: []string{url.URL + "/announce"}, http: http.Client{Timeout: patience}}
 }
 
 func TestLibtorrentTransfersThroughAFunction(t *testing.T) {
@@ -79,7 +79,7 @@ func TestScheduledEventForgetsSilentPeers(t *testing.T) {
 	const event = `{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012",` +
 		`"time":"2015-10-08T16:53:06Z","region":"us-east-1","resources":["arn:aws:events:us-east-1:123456789012:rule/MyScheduledRule"],"detail":{}}`
 	forgotten := 0
-	eventually(t, 20*time.Second, "the silent peers are forgotten", func() error {
+	eventually(t, patience, "the silent peers are forgotten", func() error {
 		answer, err := api.Invoke(t.Context(), []byte(event))
 		if err != nil {
 			return fatal{err}

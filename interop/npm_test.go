@@ -61,7 +61,7 @@ func (a *announcer) ask(t *testing.T, request announcerRequest) announcerAnswer 
 		t.Fatalf("%s: %v", request.Do, err)
 	}
 	var answer announcerAnswer
-	eventually(t, 20*time.Second, request.Do+" is answered", func() error {
+	eventually(t, patience, request.Do+" is answered", func() error {
 		lines := a.stdout.lines()
 		if len(lines) > a.answers {
 			return json.Unmarshal([]byte(lines[a.answers]), &answer)

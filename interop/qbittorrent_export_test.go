@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // libtorrentShows is a peer that has no data, only the info dictionaries of the
@@ -84,7 +83,7 @@ func magnetsOf(t *testing.T, folder string) []string {
 	t.Helper()
 	p := start(t, loopback4, "libtorrent", python, "-c", libtorrentShows, folder)
 	var lines []string
-	eventually(t, 20*time.Second, "libtorrent shows torrents", func() error {
+	eventually(t, patience, "libtorrent shows torrents", func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func torrentsBelow(t *testing.T, folder string) (paths []string) {
 // them by.
 func (q *qBittorrent) hashes(t *testing.T, count int) (hashes []string) {
 	t.Helper()
-	eventually(t, 30*time.Second, fmt.Sprintf("qBittorrent has %d torrents", count), func() error {
+	eventually(t, patience, fmt.Sprintf("qBittorrent has %d torrents", count), func() error {
 		body, err := q.get("/torrents/info")
 		if err != nil {
 			return err
@@ -139,7 +138,7 @@ func (q *qBittorrent) hashes(t *testing.T, count int) (hashes []string) {
 // magnet there is none before a peer has shown the info dictionary.
 func (q *qBittorrent) export(t *testing.T, hash string) (torrent []byte) {
 	t.Helper()
-	eventually(t, 30*time.Second, "qBittorrent exports "+hash, func() (err error) {
+	eventually(t, patience, "qBittorrent exports "+hash, func() (err error) {
 		torrent, err = q.get("/torrents/export?hash=" + hash)
 		return err
 	})

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // qBittorrentConfig keeps qBittorrent to loopback and to the tracker: no DHT, no
@@ -70,10 +69,10 @@ func launchQBittorrent(t *testing.T, h host) *qBittorrent {
 	}
 	q := &qBittorrent{
 		process: start(t, h, "qBittorrent", path, "--profile="+profile),
-		http:    http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}},
+		http:    http.Client{Timeout: patience, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}},
 		api:     fmt.Sprintf("http://127.0.0.1:%d/api/v2", webPort),
 	}
-	eventually(t, 30*time.Second, "qBittorrent takes orders", func() error {
+	eventually(t, patience, "qBittorrent takes orders", func() error {
 		if err := q.alive(); err != nil {
 			return err
 		}

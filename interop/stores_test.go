@@ -25,7 +25,7 @@ func freeAddress(t *testing.T) string {
 // listens waits until somebody answers at an address.
 func listens(t *testing.T, p *process, address string) {
 	t.Helper()
-	eventually(t, 20*time.Second, p.name+" listens", func() error {
+	eventually(t, patience, p.name+" listens", func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func TestTrackersOnOneStoreActAsOne(t *testing.T) {
 
 			// A torrent that is uploaded at one is known to the other.
 			upload(t, consoleOf(t, one), torrents[0])
-			eventually(t, 5*time.Second, "the other one lists the transfer", func() error { return lists(consoleOf(t, other), hash) })
+			eventually(t, patience, "the other one lists the transfer", func() error { return lists(consoleOf(t, other), hash) })
 
 			seeder := startLibtorrent(t, loopback4, torrents[0], filepath.Dir(payload))
 			other.waitForCounts(t, hash, counts{complete: 1})
@@ -156,7 +156,7 @@ func upload(t *testing.T, console, path string) {
 
 // lists returns an error unless a tracker's catalogue has a transfer.
 func lists(console, hash string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, console+"/api/v1/transfers/"+hash, nil)
 	if err != nil {
@@ -214,7 +214,7 @@ func TestTrackerOutlivesItsStore(t *testing.T) {
 		t.Errorf("/health: %q, %v", body, err)
 	}
 	startRedis(t, address, dir)
-	eventually(t, 20*time.Second, "it answers again", func() error { return announce(50) })
+	eventually(t, patience, "it answers again", func() error { return announce(50) })
 	tr.waitForCounts(t, hash, counts{complete: 51})
 	if _, err := tr.get("/health"); err != nil {
 		t.Error(err)

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A tracker is a running waggle.
@@ -44,8 +43,8 @@ func launchTracker(t *testing.T, h host, flags ...string) *tracker {
 	t.Helper()
 	command := []string{waggle(t), "serve", "--listen-udp", h.listen(0), "--listen-http", h.listen(0), "--listen-console", "off"}
 	tr := &tracker{process: start(t, h, "waggle", append(command, flags...)...)}
-	tr.http = http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}}
-	eventually(t, 20*time.Second, "waggle is ready", func() error {
+	tr.http = http.Client{Timeout: patience, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}}
+	eventually(t, patience, "waggle is ready", func() error {
 		if err := tr.alive(); err != nil {
 			return err
 		}
@@ -148,7 +147,7 @@ func bencodedInt(body, key string) int {
 // waitForCounts waits until a scrape answers want.
 func (tr *tracker) waitForCounts(t *testing.T, infoHash string, want counts) {
 	t.Helper()
-	eventually(t, 30*time.Second, fmt.Sprintf("scrape answers %+v", want), func() error {
+	eventually(t, patience, fmt.Sprintf("scrape answers %+v", want), func() error {
 		got, err := tr.scrape(infoHash)
 		if err == nil && got != want {
 			err = fmt.Errorf("scrape answers %+v", got)

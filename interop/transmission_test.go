@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
 )
 
 // startTransmission starts Transmission. It is for network namespaces: on
@@ -28,7 +27,7 @@ func startTransmission(t *testing.T, h host, torrent, dir string) *process {
 	}
 	// A Transmission that ends does not always wait until an HTTP tracker is told.
 	p.leave = func() error { return order("--torrent", "all", "--stop") }
-	eventually(t, 30*time.Second, "Transmission takes the torrent", func() error {
+	eventually(t, patience, "Transmission takes the torrent", func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@
 //	make lab                      the full table: an hour and a half, needs root
 //	make lab LAB=-lab.quick       a minute or two, for development
 //	make lab LAB='-run Survivors -lab.seeds 1 -lab.only strict -lab.keep DIR'
+//	make lab LAB='-run Cluster'   five instances of a cluster: a quarter of an hour
 //
 // With -lab.keep, what trackers wrote down of each announce stays in a directory.
 //
@@ -36,5 +37,8 @@
 //	rollout_test.go    one roll-out
 //	links_rig_test.go  four trackers with links, behind bridges and uplinks of their own
 //	links_test.go      a leaf that was cut off (-lab.cut says for how long)
+//	cluster_*_test.go  five instances of a cluster on one bridge, with real multicast: killed,
+//	                   frozen, cut off, under loss, under attack
+//	figures_test.go    what was measured, in a table at the end
 //	*_test.go          clients, and what is tested
 package lab

@@ -66,7 +66,9 @@ func runTests(m *testing.M) int {
 	if run := flag.Lookup("test.run").Value; *quick && run.String() == "" {
 		_ = run.Set("TestPoliciesKeep")
 	}
-	return m.Run()
+	code := m.Run()
+	printFigures(os.Stdout)
+	return code
 }
 
 // memoryDir is a file system in memory: disks are not what is measured.
@@ -90,7 +92,7 @@ func ready() error {
 		return errors.New("network namespaces need root: run `make lab` as root")
 	}
 	var missing []string
-	for _, program := range []string{"ip", "tc", "transmission-daemon", "rtorrent", python} {
+	for _, program := range []string{"ip", "tc", "iptables", "transmission-daemon", "rtorrent", python} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)
 		}

@@ -91,7 +91,10 @@ type tail struct {
 	buf bytes.Buffer
 }
 
-const tailLen = 4 << 10
+const (
+	tailLen = 256 << 10 // that is kept at least
+	endLen  = 4 << 10   // that is shown
+)
 
 func (o *tail) Write(b []byte) (int, error) {
 	o.mu.Lock()
@@ -103,7 +106,14 @@ func (o *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// String returns the very end.
 func (o *tail) String() string {
+	text := o.whole()
+	return text[max(len(text)-endLen, 0):]
+}
+
+// whole returns all that is kept.
+func (o *tail) whole() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()

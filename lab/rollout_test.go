@@ -47,19 +47,28 @@ func newPayload(ctx context.Context, t *testing.T, length int64) *payload {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	announce := fmt.Sprintf("http://%s:%d/announce", trackerAddr, trackerPort)
-	if p.torrent, err = torrent.Create(ctx, torrent.CreateOptions{Path: path, Private: true, Announce: [][]string{{announce}}}); err != nil {
+	return p.announcedTo(ctx, t, fmt.Sprintf("http://%s:%d/announce", trackerAddr, trackerPort))
+}
+
+// announcedTo returns the same file with a torrent that names another tracker.
+func (p *payload) announcedTo(ctx context.Context, t *testing.T, url string) *payload {
+	t.Helper()
+	other := &payload{dir: p.dir, length: p.length, path: filepath.Join(t.TempDir(), "file.torrent")}
+	var err error
+	if other.torrent, err = torrent.Create(ctx, torrent.CreateOptions{
+		Path: filepath.Join(p.dir, "file"), Private: true, Announce: [][]string{{url}},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := torrent.Parse(p.torrent)
+	m, err := torrent.Parse(other.torrent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.hash, p.path = m.InfoHash(), filepath.Join(t.TempDir(), "file.torrent")
-	if err := os.WriteFile(p.path, p.torrent, 0o644); err != nil {
+	other.hash = m.InfoHash()
+	if err := os.WriteFile(other.path, other.torrent, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return other
 }
 
 // startClient starts a client on a host.

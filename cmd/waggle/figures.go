@@ -42,7 +42,7 @@ type processFigures struct {
 }
 
 func (s *service) figures() figures {
-	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures(), HTTP: s.http.Figures(), Store: s.totals()}
+	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures().Plus(s.groupFigures()), HTTP: s.http.Figures(), Store: s.totals()}
 	f.Remote = remoteFigures(s.store)
 	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
 	f.Process = processFigures{Memory: memoryInUse(), Goroutines: runtime.NumGoroutine()}

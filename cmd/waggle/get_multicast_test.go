@@ -24,9 +24,9 @@ import (
 	"waggle/tracker"
 )
 
-// cluster is two instances behind a multicast group on loopback. All hear requests,
+// twoInstances are those behind a multicast group on loopback. All hear requests,
 // and the master answers, as one tracker in the test would.
-type cluster struct {
+type twoInstances struct {
 	url      string
 	device   string
 	master   atomic.Int32
@@ -34,7 +34,7 @@ type cluster struct {
 	done     sync.WaitGroup
 }
 
-func startCluster(t *testing.T) *cluster {
+func startCluster(t *testing.T) *twoInstances {
 	t.Helper()
 	store := memory.New(memory.Options{})
 	decides := tracker.New(store, tracker.Settings{Interval: time.Minute, NumWant: 50, MaxNumWant: 50, PeerLifetime: time.Hour}, tracker.Options{})
@@ -46,7 +46,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{device: lo.Name}
+	c := &twoInstances{device: lo.Name}
 	group := &net.UDPAddr{IP: net.IPv4(239, 192, 0, 69)}
 	var ears []*net.UDPConn
 	for i := range c.answered {
@@ -75,7 +75,7 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-func (c *cluster) listen(i int, ear, own *net.UDPConn, tracker *net.UDPAddr) {
+func (c *twoInstances) listen(i int, ear, own *net.UDPConn, tracker *net.UDPAddr) {
 	buffer := make([]byte, 2048)
 	for {
 		n, from, err := ear.ReadFromUDPAddrPort(buffer)

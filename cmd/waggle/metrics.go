@@ -53,11 +53,15 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		ConsoleRequests:  s.requests.All(),
 		ConsoleUnderWay:  s.requests.UnderWay(),
 	}
-	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies()
+	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies().Plus(s.groupLatencies())
 	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)
+	}
+	if c := s.shownCluster(); c != nil {
+		shown := c.Show()
+		m.Cluster = clusterMetrics(&shown)
 	}
 	return m
 }

@@ -15,7 +15,7 @@ import (
 // counts is there a moment after the client has it.
 func (s *serving) scrape(t *testing.T, line string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		text := string(get(t, s.console(t)+"/metrics"))
 		if strings.Contains(text, line+"\n") {
 			return text

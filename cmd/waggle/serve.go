@@ -94,7 +94,8 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
-	linking // with other trackers
+	linking    // with other trackers
+	clustering // with those of this network
 
 	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }
@@ -126,6 +127,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.tracker.Clean(background) })
 	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
+	group.Go(func() { s.keepCluster(background) })
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
@@ -144,7 +146,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -217,8 +219,8 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if s.record != nil {
 		options.Recorder = s.record
 	}
-	s.tracker = tracker.New(s.store, settings, options)
-	return nil
+	s.tracker = tracker.New(s.announced(), settings, options)
+	return s.joinCluster(ctx)
 }
 
 func (s *service) listen(ctx context.Context) (err error) {
@@ -226,7 +228,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if len(c.Listen.UDP)+len(c.Listen.HTTP) == 0 {
 		return errors.New("listen.udp and listen.http are both empty: name an address for one of them")
 	}
-	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log}
+	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log, BesideGroups: c.Cluster.On()}
 	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
@@ -242,8 +244,16 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.openLinks(ctx); err != nil || c.Listen.Console == "" {
+	if err := s.openPeers(); err != nil {
 		return err
+	}
+	if !c.Cluster.On() { // which has no use for links
+		if err := s.openLinks(ctx); err != nil {
+			return err
+		}
+	}
+	if c.Listen.Console == "" {
+		return nil
 	}
 	return s.listenConsole(ctx)
 }
@@ -288,11 +298,11 @@ func (s *service) closeFrontends() error {
 	if s.udp != nil {
 		errs = append(errs, s.udp.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.closePeers())...)
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -333,6 +343,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
 		{"link", s.config.Link, c.Link},
+		{"cluster", s.config.Cluster, c.Cluster},
 		{"console", s.config.Console, c.Console},
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
@@ -374,7 +385,7 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
 	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
-	for _, url := range append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...) {
+	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), s.groupURLs()...) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {

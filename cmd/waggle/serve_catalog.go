@@ -100,6 +100,7 @@ func (s *service) consoleOptions(ctx context.Context) (options console.Options, 
 		Catalog:   s.catalog,
 		Swarms:    s.shownSwarms(),
 		Links:     s.shownLinks(),
+		Cluster:   s.shownCluster(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 

@@ -69,7 +69,7 @@ func (s *serving) hangup(t *testing.T, want string) {
 
 func (s *serving) await(t *testing.T, done func() bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(time.Millisecond)
+	deadline, tick := time.After(patience), time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {

@@ -76,7 +76,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(30 * time.Second); !is(); <-ticker.C {
+	for deadline := time.Now().Add(patience); !is(); <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: it did not come to that", what)
 		}

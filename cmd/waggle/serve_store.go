@@ -159,6 +159,7 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 		Memory:       options,
 		Group:        group,
 		RefreshEvery: s.refreshEvery(),
+		AsWritten:    s.config.Cluster.On(), // else who has left since would come back
 		Log:          s.log,
 	})
 }
@@ -178,6 +179,9 @@ func (s *service) documents() document.Store {
 
 // health tells what is wrong although announces are answered.
 func (s *service) health() error {
+	if err := s.clusterHealth(); err != nil {
+		return unreachable{err}
+	}
 	switch store := s.store.(type) {
 	case *sqlite.Store:
 		if !store.Healthy() {

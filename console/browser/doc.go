@@ -34,7 +34,7 @@
 //	world_test.go        the tracker that most tests share, with something of everything
 //	window_test.go       a browser's window: looking, clicking, waiting
 //	session_test.go, upload_test.go, transfer_test.go, racks_test.go, hostile_test.go, links_test.go,
-//	plain_test.go, keyboard_test.go, axe_test.go
+//	cluster_test.go, plain_test.go, keyboard_test.go, axe_test.go
 //	                     the tests; guard_test.go tests that windows see what they are to see
 //	speed_test.go        how soon pages appear (-tags long)
 //	screenshots_test.go  docs/screenshots (-tags screenshots), of the world in room_test.go,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -123,14 +122,11 @@ func (l *links) AnnounceLists(context.Context) ([][]string, error) { return nil,
 
 func TestLinksAreShownToEverybodyAndAsTheyBecome(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(axeFile)
-	if err != nil {
-		t.Fatalf("%v: %s (npm ci --ignore-scripts in console/web)", err, remedy)
-	}
+	axe := readAxe(t)
 	l, tr := linked(t)
 	w := open(t, tr)
 	w.visit("/links")
-	w.audit("/links", string(axe))
+	w.audit("/links", axe)
 	for name, state := range map[string]string{"hub-world": "active", "leaf-fra": "healing", "leaf-lon": "split", "leaf-mad": "refused"} {
 		w.wantText("#link-"+name+" .badge", state)
 	}
@@ -146,7 +142,7 @@ func TestLinksAreShownToEverybodyAndAsTheyBecome(t *testing.T) {
 		t.Error("a link that is refused is drawn like one that is active, but for its colour")
 	}
 	w.visit("/links/drop?name=fra")
-	w.audit("/links/drop", string(axe))
+	w.audit("/links/drop", axe)
 }
 
 func TestLinksAreResetDroppedAndLeft(t *testing.T) {
@@ -181,10 +177,7 @@ func TestLinksAreResetDroppedAndLeft(t *testing.T) {
 
 func TestInvitationIsShownOnceAndHubIsJoined(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(axeFile)
-	if err != nil {
-		t.Fatalf("%v: %s (npm ci --ignore-scripts in console/web)", err, remedy)
-	}
+	axe := readAxe(t)
 	l, tr := linked(t)
 	if err := l.Leave(t.Context()); err != nil {
 		t.Fatal(err)
@@ -196,7 +189,7 @@ func TestInvitationIsShownOnceAndHubIsJoined(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	w.wantText("#line", "waggle-link-1.")
-	w.audit("an invitation", string(axe))
+	w.audit("an invitation", axe)
 	w.visit("/links")
 	if evaluate[bool](w, `Boolean(document.getElementById("line"))`) {
 		t.Error("it is shown twice")
@@ -209,17 +202,14 @@ func TestInvitationIsShownOnceAndHubIsJoined(t *testing.T) {
 
 func TestRightsOfALeafAreChanged(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(axeFile)
-	if err != nil {
-		t.Fatalf("%v: %s (npm ci --ignore-scripts in console/web)", err, remedy)
-	}
+	axe := readAxe(t)
 	l, tr := linked(t)
 	w := open(t, tr)
 	w.expect(refused("422"))
 	w.visit("/links")
 	w.follow(`#link-leaf-fra .rights a`)
 	w.wantText("h1", "Rights of fra")
-	w.audit("/links/rights", string(axe))
+	w.audit("/links/rights", axe)
 	w.fill("input[name=peers]", "a few")
 	if status := w.follow("main form button.first"); status != http.StatusUnprocessableEntity {
 		t.Errorf("status %d", status)

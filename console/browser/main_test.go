@@ -107,7 +107,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	atEnd(func() error {
 		defer release()
 		defer cancel()
-		limited, stop := context.WithTimeout(ctx, 10*time.Second)
+		limited, stop := context.WithTimeout(ctx, patience)
 		defer stop()
 		return chromedp.Cancel(limited)
 	})

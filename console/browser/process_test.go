@@ -23,9 +23,6 @@ type process struct {
 	err    error         // what Wait said; read it after exited
 }
 
-// stopLimit is how long a process may take to end after SIGTERM.
-const stopLimit = 20 * time.Second
-
 // launch starts a program in a directory, as the leader of a process group.
 func launch(name, dir string, command ...string) (*process, error) {
 	p := &process{name: name, cmd: exec.Command(command[0], command[1:]...), exited: make(chan struct{})}
@@ -81,23 +78,23 @@ func (p *process) stop() error {
 	select {
 	case <-p.exited:
 		return p.err
-	case <-time.After(stopLimit):
+	case <-time.After(patience):
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		<-p.exited
-		return fmt.Errorf("%s did not end within %v of SIGTERM", p.name, stopLimit)
+		return fmt.Errorf("%s did not end within %v of SIGTERM", p.name, patience)
 	}
 }
 
 // says waits until the process has written a text to its standard output.
-func (p *process) says(text string, limit time.Duration) error {
-	deadline := time.After(limit)
+func (p *process) says(text string) error {
+	deadline := time.After(patience)
 	for !strings.Contains(p.stdout.String(), text) {
 		select {
 		case <-p.stdout.grown:
 		case <-p.exited:
 			return fmt.Errorf("%s ended early: %v\n%s", p.name, p.cmd.ProcessState, p.stderr.String())
 		case <-deadline:
-			return fmt.Errorf("%s has not said %q after %v, but:\n%s%s", p.name, text, limit, p.stdout.String(), p.stderr.String())
+			return fmt.Errorf("%s has not said %q after %v, but:\n%s%s", p.name, text, patience, p.stdout.String(), p.stderr.String())
 		}
 	}
 	return nil

@@ -54,7 +54,6 @@ func (r *room) pictures() []picture {
 		{name: "delete", path: transfer + "/delete"},
 		{name: "peers", path: "/peers"},
 		{name: "history", path: "/history"},
-		{name: "cluster", path: "/cluster"},
 		{name: "settings", path: "/settings"},
 		{name: "accounts", path: "/settings/accounts"},
 		{name: "audit", path: "/settings/audit"},
@@ -158,6 +157,49 @@ func TestScreenshotsOfLinks(t *testing.T) {
 	w.draw(t, picture{path: "/links"}, "links", wide)
 	w.draw(t, picture{path: "/links"}, "links-phone", phone)
 	w.draw(t, picture{path: "/links/rights?name=osl"}, "link-rights", wide)
+}
+
+// TestScreenshotsOfCluster draws the cluster of a master that has two slaves, while peers come.
+func TestScreenshotsOfCluster(t *testing.T) {
+	l := newLAN(t)
+	all := l.start(3)
+	if err := all[0].account(t.Context(), operator, "operator"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for from, tr := range all {
+		group.Go(func() {
+			ticker := time.NewTicker(25 * time.Millisecond)
+			defer ticker.Stop()
+			for i := 0; ; i++ {
+				at := fmt.Sprintf("10.20.%d.%d:51413", 3*(i/250%8)+from, 1+i%250)
+				err := tr.tell(ctx, bittorrent.InfoHash{byte(i % 9)}, peer{at: at, id: fmt.Sprintf("-TR4060-%012d", i), left: int64(i % 3)})
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-ticker.C:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	defer group.Wait()
+	defer cancel()
+	w := open(t, all[0])
+	w.logIn(operator, "/cluster")
+	counts := picture{path: "/cluster", prepare: func(w *window) {
+		w.until(`/Committed\s+[1-9]\S* \/s/.test(document.querySelector("#cluster .figures").innerText)`)
+	}}
+	counts.prepare(w)
+	w.draw(t, counts, "cluster", wide)
+	w.draw(t, counts, "cluster-phone", phone)
+	w.draw(t, picture{path: "/cluster/leave"}, "cluster-leave", wide)
 }
 
 // join makes one tracker the leaf of another.

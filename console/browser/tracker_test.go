@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"waggle/bittorrent"
 	"waggle/console/client"
@@ -57,7 +56,7 @@ func serve(dir string, flags ...string) (*tracker, error) {
 	if tr.process, err = launch("waggle", dir, append([]string{path, "serve"}, flags...)...); err != nil {
 		return nil, err
 	}
-	if err := tr.says("\nready", 30*time.Second); err != nil {
+	if err := tr.says("\nready"); err != nil {
 		return nil, errors.Join(err, tr.stop())
 	}
 	said := tr.stdout.String()

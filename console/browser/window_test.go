@@ -30,7 +30,7 @@ const (
 )
 
 // patience is how long a page may take to become what a test waits for.
-const patience = 45 * time.Second
+const patience = 2 * time.Minute
 
 // window is a tab of a browser that shares nothing, such as cookies, with those of other
 // tests. Its methods end the test where they fail.

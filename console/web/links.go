@@ -121,19 +121,22 @@ const (
 	leaveLinkPath = "/links/leave"
 )
 
-// ending is what is asked before a link is ended.
-type ending struct{ Title, Text, Verb, Action string }
+// ending is what is asked before something is ended, such as a link.
+type ending struct {
+	Title, Text, Verb, Action string
+	Keep, Back                string // what else one may do, and where that leads
+}
 
 func (s *Site) dropLinkPage(r *http.Request) (view, error) {
 	name := clip(r.URL.Query().Get("name"), 80)
 	return endingOf(r, ending{
 		"Drop " + name + "?", "The link ends at once, the peers that are known through it are forgotten, and its invitation is good no more.", "Drop it",
-		dropLinkPath + "?" + url.Values{"name": {r.URL.Query().Get("name")}}.Encode(),
+		dropLinkPath + "?" + url.Values{"name": {r.URL.Query().Get("name")}}.Encode(), "Keep it", "/links",
 	})
 }
 
 func (s *Site) leaveLinkPage(r *http.Request) (view, error) {
-	return endingOf(r, ending{"Leave the hub?", "The link ends at once, and the peers that are known through it are forgotten. To join again takes a new invitation.", "Leave it", leaveLinkPath})
+	return endingOf(r, ending{"Leave the hub?", "The link ends at once, and the peers that are known through it are forgotten. To join again takes a new invitation.", "Leave it", leaveLinkPath, "Keep it", "/links"})
 }
 
 func endingOf(r *http.Request, e ending) (view, error) {

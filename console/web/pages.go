@@ -26,7 +26,9 @@ func (s *Site) pages() []*page {
 		{pattern: linkRightsPath, name: "rights", section: "/links", load: s.linkRightsPage},
 		{pattern: dropLinkPath, name: "unlink", section: "/links", load: s.dropLinkPage},
 		{pattern: leaveLinkPath, name: "unlink", section: "/links", load: s.leaveLinkPage},
-		{pattern: "/cluster", name: "cluster", section: "/cluster", load: still("Cluster")},
+		{pattern: "/cluster", name: "cluster", section: "/cluster", load: s.cluster, blocks: []string{"cluster"}},
+		{pattern: stepDownPath, name: "unlink", section: "/cluster", load: s.stepDownPage},
+		{pattern: leaveClusterPath, name: "unlink", section: "/cluster", load: s.leaveClusterPage},
 		{pattern: "/settings", name: "settings", section: "/settings", load: s.settings},
 		{pattern: "/settings/accounts", name: "accounts", section: "/settings", load: s.accounts},
 		{pattern: editAccountPath, name: "account", section: "/settings", load: s.editAccountPage},
@@ -49,12 +51,9 @@ func (s *Site) changes() map[string]change {
 		"/links/reset":                 s.resetLink,
 		dropLinkPath:                   s.dropLink,
 		leaveLinkPath:                  s.leaveLink,
+		stepDownPath:                   s.stepDown,
+		leaveClusterPath:               s.leaveCluster,
 	}
-}
-
-// still is a page that shows nothing that could change.
-func still(title string) func(*http.Request) (view, error) {
-	return func(*http.Request) (view, error) { return view{title, nil}, nil }
 }
 
 // uPlotVersion is that of the files in static/vendor, and of package.json.

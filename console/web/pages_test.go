@@ -126,7 +126,7 @@ func TestTextOfStrangersIsShownAsText(t *testing.T) {
 	w := newWorld(t)
 	for path, want := range map[string]int{
 		"/torrents": 1, "/transfers/" + hash.String(): 2, "/transfers/" + hash.String() + "/delete": 1,
-		"/transfers/" + hash.String() + "/peers/10.1.2.1:6881": 2, "/peers": 1, "/history": 1, "/links": 1,
+		"/transfers/" + hash.String() + "/peers/10.1.2.1:6881": 2, "/peers": 1, "/history": 1, "/links": 1, "/cluster": 1,
 		"/settings": 2, "/settings/accounts": 1, "/settings/audit": 3, "/": 1,
 	} {
 		n := page(t, w.get(t, path))
@@ -218,7 +218,7 @@ func TestNavigationMarksThePage(t *testing.T) {
 func TestViewersSeeNothingThatTheyMayNotDo(t *testing.T) {
 	w := newWorld(t)
 	w.who = account.Identity{Name: "vera", Role: account.Viewer, Via: account.ViaSession, CSRF: "c"}
-	for _, path := range []string{"/", "/torrents", "/transfers/" + hash.String(), "/peers", "/history", "/links"} {
+	for _, path := range []string{"/", "/torrents", "/transfers/" + hash.String(), "/peers", "/history", "/links", "/cluster"} {
 		n := page(t, w.get(t, path))
 		for _, form := range all(n, "form") {
 			if action, _ := attribute(form, "action"); !has(form, "method", "get") && action != "/logout" {
@@ -229,7 +229,7 @@ func TestViewersSeeNothingThatTheyMayNotDo(t *testing.T) {
 			t.Errorf("%s leads to the settings", path)
 		}
 	}
-	for _, path := range []string{"/transfers/" + hash.String() + "/delete", "/settings/accounts/delete?name=x", "/links/drop?name=fra", "/links/leave"} {
+	for _, path := range []string{"/transfers/" + hash.String() + "/delete", "/settings/accounts/delete?name=x", "/links/drop?name=fra", "/links/leave", "/cluster/stepdown", "/cluster/leave"} {
 		if got := w.get(t, path); got.StatusCode != http.StatusForbidden {
 			t.Errorf("%s answers %d", path, got.StatusCode)
 		}

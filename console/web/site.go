@@ -35,6 +35,7 @@ type Site struct {
 	mux     *http.ServeMux
 	uploads chan struct{} // places for them
 	live    streams
+	commits pace // of the cluster
 
 	// Pages that are shown in answer to a form, too, and that of errors.
 	failure, accountsShown, linksShown, logInShown *page

@@ -150,6 +150,7 @@ func (w *world) fill() {
 	}})
 	w.answer("GET /accounts", client.AccountPage{Accounts: []client.Account{{Name: nasty, Role: "viewer", Secret: "token", Created: at, Changed: at}, {Name: "..", Role: "admin", Secret: "password", Created: at, Changed: at, Expires: now.Add(48 * time.Hour)}}})
 	w.answer("GET /links", linked())
+	w.answer("GET /cluster", clustered())
 	w.answer("GET /audit", client.AuditPage{Entries: []client.AuditEntry{{Number: 2, Time: at, Name: nasty, Via: "session", Address: "192.0.2.1", What: "upload-torrent", Target: nasty, Outcome: nasty}, {Number: 1, Time: at, What: "log-in", Outcome: "done"}}, Next: "more"})
 }
 
@@ -167,6 +168,21 @@ func linked() client.Links {
 			{Name: "osl", Role: "leaf", State: "connecting", Rights: client.Rights{Send: true, Receive: true, Share: "send"}},
 		},
 		Invited: []client.Invited{{Name: "rom", At: at, Rights: both}},
+	}
+}
+
+// clustered is the master of a cluster, with a slave and a newcomer.
+func clustered() client.Cluster {
+	return client.Cluster{
+		Role: client.ClusterMaster, ID: "6f1c0a9e2b7d4f3a8c5e9d0b1a2f3c4d00000000", Address: "10.0.0.1:41702", Master: "10.0.0.1:41702",
+		Group: "239.192.0.69:6968", PeersGroup: "239.192.0.69:6969", Serving: true, Peers: 1204, Rows: 1999, UnderWay: 3, Ahead: -90,
+		Members: []client.ClusterMember{
+			{IP: "2001:db8::1", Port: 40002, Role: client.ClusterNewcomer, Keepalive: 0.12, State: "joining"},
+			{IP: "10.0.0.2", Port: 38119, ID: "6f1c0a9e2b7d4f3a8c5e9d0b1a2f3c4d00000001", Role: client.ClusterSlave, Keepalive: 0.44, State: "copied to", Sequence: 12345, Lag: 0.0023},
+		},
+		Totals: client.ClusterTotals{
+			Committed: 88213, Commit: 0.0004, Heard: 101, Again: 102, Resent: 103, Refused: 104, Full: 105, Forged: 106, Replayed: 107, Bad: 108, Strange: 109, Lost: 110, Failed: 111, Fault: nasty,
+		},
 	}
 }
 
@@ -244,7 +260,7 @@ func timeline() client.Timeline {
 // everyPage is a path of each page.
 var everyPage = []string{
 	"/", "/?span=day", "/torrents", "/torrents?query=x&sort=size&order=desc&state=active", "/transfers/" + hash.String(), "/transfers/" + strange.String(),
-	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/links/rights?name=fra", "/cluster",
+	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/links/rights?name=fra", "/cluster", "/cluster/stepdown", "/cluster/leave",
 	"/settings", "/settings/accounts", "/settings/accounts/edit?name=" + url.QueryEscape(nasty), "/settings/accounts/delete?name=" + url.QueryEscape(nasty), "/settings/audit", "/about", "/login",
 }
 

@@ -42,6 +42,8 @@
 			if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
 			event.preventDefault();
 			dialog.querySelector("h2").textContent = link.dataset.confirm;
+			if (link.dataset.confirmText) dialog.querySelector("p").textContent = link.dataset.confirmText;
+			if (link.dataset.confirmVerb) form.querySelector("button.danger").textContent = link.dataset.confirmVerb;
 			form.action = link.href;
 			dialog.showModal();
 		});
