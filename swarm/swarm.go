@@ -61,6 +61,9 @@ type Announce struct {
 	// Now is when the announce came in. Stores keep whole seconds of it.
 	Now time.Time
 
+	// Credentials are what the client shows beside what the protocol wants.
+	Credentials Credentials
+
 	// Families is which peers the answer has room for.
 	Families Families
 
@@ -81,6 +84,14 @@ type Announce struct {
 	// others like any, but nobody is told to it, and it gets no role that it would have to
 	// hear of.
 	Relayed time.Duration
+}
+
+// Credentials are what a client shows of itself and of its right to announce; each may be
+// empty. They are good until the announce is answered: who keeps one copies it.
+type Credentials struct {
+	Passkey string // of the path: http://tracker/PASSKEY/announce, or the same over UDP (BEP 41)
+	Token   string // a JSON Web Token (RFC 7519), as it came
+	Agent   string // the program, as it calls itself: the User-Agent of a request over HTTP
 }
 
 // Addr returns where other peers reach the announcing one.

@@ -74,8 +74,11 @@ type Options struct {
 	// is a [roster.Store].
 	Locator Locator
 
-	// Recorder is told of each announce that the store has taken in, or nil.
-	Recorder Recorder
+	// Doors are asked about each announce in their order, before anything is recorded.
+	Doors []Door
+
+	// Recorders are told of each announce that the store has taken in, in their order.
+	Recorders []Recorder
 
 	// Tracer makes the spans of announces that leave the machine; nil: nobody does.
 	Tracer trace.Tracer
@@ -87,6 +90,12 @@ type Options struct {
 	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
 	Addresses int
 }
+
+// Door says who may announce. Enter is called concurrently; it must not block, should not
+// allocate, and must not keep what it is given. The error is a [bittorrent.Error], fit to be
+// sent back, or a [*bittorrent.Refusal]. It is not asked about announces that other trackers
+// have passed on: they have asked their own.
+type Door interface{ Enter(a *swarm.Announce) error }
 
 // Recorder hears of announces. Announce is called concurrently; it must not block or
 // allocate, and not keep what it is given.
@@ -182,6 +191,12 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		t.figures.refused.Add(1)
 		return err
 	}
+	for _, door := range t.options.Doors {
+		if err := door.Enter(a); err != nil {
+			t.figures.refused.Add(1)
+			return err
+		}
+	}
 	standing := t.standing(s, &a.InfoHash)
 	switch standing {
 	case denied:
@@ -205,8 +220,8 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	if standing == listed {
 		t.tell(a)
 	}
-	if t.options.Recorder != nil {
-		t.options.Recorder.Announce(a)
+	for _, recorder := range t.options.Recorders {
+		recorder.Announce(a)
 	}
 	hot.told.Add(uint64(r.Peers.Len()))
 	if a.Event == bittorrent.EventCompleted {

@@ -217,7 +217,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 		return err
 	}
 	if s.record != nil {
-		options.Recorder = s.record
+		options.Recorders = append(options.Recorders, s.record)
 	}
 	s.tracker = tracker.New(s.announced(), settings, options)
 	return s.joinCluster(ctx)
