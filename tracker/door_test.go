@@ -17,7 +17,7 @@ type (
 	recorderFunc func(*swarm.Announce)
 )
 
-func (f doorFunc) Enter(a *swarm.Announce) error   { return f(a) }
+func (f doorFunc) Enter(a *swarm.Announce) error  { return f(a) }
 func (f recorderFunc) Announce(a *swarm.Announce) { f(a) }
 
 func TestDoorsAreAskedInTheirOrderBeforeAnythingIsRecorded(t *testing.T) {
