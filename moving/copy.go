@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -39,7 +40,8 @@ type Options struct {
 	// stay, and only the times of a transfer's first and last peers are joined.
 	Overwrite bool
 
-	// Progress is called now and then, by any goroutine; nil: nobody is told.
+	// Progress is called now and then, by any goroutine, one call at a time and never with less
+	// than before; nil: nobody is told.
 	Progress func(Result)
 }
 
@@ -74,6 +76,8 @@ type copying struct {
 
 	torrents, peers atomic.Int64
 	rest            Result // but for these two
+
+	telling sync.Mutex // held while the progress is told
 }
 
 func (c *copying) result() Result {
@@ -82,7 +86,11 @@ func (c *copying) result() Result {
 	return r
 }
 
-func (c *copying) report() { c.o.Progress(c.result()) }
+func (c *copying) report() {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	c.o.Progress(c.result())
+}
 
 // swarms copies peers and completed counts, some swarms at a time.
 func (c *copying) swarms(ctx context.Context) error {
