@@ -110,7 +110,7 @@ func TestNameServerThatIsSilentIsAskedAgainUntilTheTimeIsUp(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	_, err = d.Locate(ctx, here)
-	if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took > 1500*time.Millisecond {
+	if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took > 30*time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
 	packet := make([]byte, 2000)

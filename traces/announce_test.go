@@ -249,7 +249,7 @@ func TestAnnouncesAreAnsweredWhetherTheReceiverIsThereOrHangs(t *testing.T) {
 				t.Fatal("no answer")
 			}
 		}
-		if took := time.Since(began); took > 4*time.Second {
+		if took := time.Since(began); took > 40*time.Second {
 			t.Errorf("50 announces took %v", took)
 		}
 	}
