@@ -171,7 +171,7 @@ func TestRequestsOfAHotSwarmAreShared(t *testing.T) {
 				batched, batches, conflicts = batched+f.Batched, batches+f.Batches, conflicts+f.Conflicts
 			}
 			t.Logf("%d announces in %v: %s; %d in a write, %d conflicts", batched, time.Since(began).Round(time.Millisecond), requests, batched/batches, conflicts)
-			if batched != announces/clients*clients || batched < 4*batches { // 64 and 20 as a rule
+			if batched != announces/clients*clients || batched < 2*batches { // 64 and 29 as a rule; 3.5 where the machine is so busy that the swarm is split into many parts
 				t.Errorf("%d announces are in %d writes", batched, batches)
 			}
 		})
