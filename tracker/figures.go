@@ -30,6 +30,13 @@ type Figures struct {
 	Limited    uint64 // requests refused because their address sent too many
 	Shed       uint64 // announces refused because all together were too many
 	Lengthened uint64 // announces answered with a longer interval, to have fewer of them
+
+	Warned    uint64 // announces that came too early, and were answered with a warning
+	Shortened uint64 // announces that came too early, and were answered with few peers
+	Early     uint64 // announces refused because they came too early, and too many before
+	Silenced  uint64 // requests refused because of too many such refusals at their address
+	Moved     uint64 // peers known by their key at another address, where they are no more
+	Kept      uint64 // peers that stayed although another client at their address stopped
 }
 
 // figures are the counts. Those that every announce adds to are kept in places
@@ -42,6 +49,8 @@ type figures struct {
 	busy, relayed                     atomic.Uint64
 	limited, shed, lengthened, denied atomic.Uint64
 	probes, dead                      atomic.Uint64
+	warned, shortened, early          atomic.Uint64
+	silenced, moved, kept             atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
 }
 
@@ -70,6 +79,12 @@ func (t *Tracker) Figures() Figures {
 		Limited:    t.figures.limited.Load(),
 		Shed:       t.figures.shed.Load(),
 		Lengthened: t.figures.lengthened.Load(),
+		Warned:     t.figures.warned.Load(),
+		Shortened:  t.figures.shortened.Load(),
+		Early:      t.figures.early.Load(),
+		Silenced:   t.figures.silenced.Load(),
+		Moved:      t.figures.moved.Load(),
+		Kept:       t.figures.kept.Load(),
 	}
 	for i := range t.figures.hot {
 		f.Announces += t.figures.hot[i].announces.Load()

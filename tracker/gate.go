@@ -78,7 +78,8 @@ func (t *Tracker) wait(ctx context.Context, s *Settings, a *swarm.Announce, r *s
 	t.figures.at(&a.InfoHash).passive.Add(1)
 	if a.Event == bittorrent.EventStopped {
 		a.NumWant = 0
-		if err := t.store.Announce(ctx, a, r); err != nil {
+		e := t.met.meet(a, 0, 0)
+		if err := t.record(ctx, a, r, &e); err != nil {
 			return t.storeFailed(err)
 		}
 	} else if t.gate != nil {

@@ -49,6 +49,10 @@ type Settings struct {
 	Policies      Policies
 	ProbeInterval time.Duration
 
+	// Early says what follows where peers announce before they may. It is for peers that are
+	// told a MinInterval, and for no networks that the rate is not for either.
+	Early Early
+
 	// Rate is how many announces a second there should be; 0: any number. Clients
 	// are told intervals up to eight times as long to keep to it, and live as much
 	// longer. What is still more than twice the rate is refused.
@@ -74,6 +78,10 @@ type Options struct {
 	// is a [roster.Store].
 	Locator Locator
 
+	// Welcome says whether anything of an address is looked at; nil: it is. The error is a
+	// [bittorrent.Error], fit to be sent back. It is called as doors are.
+	Welcome func(ip netip.Addr) error
+
 	// Doors are asked about each announce in their order, before anything is recorded.
 	Doors []Door
 
@@ -89,6 +97,10 @@ type Options struct {
 	// Addresses is how many addresses are held to Settings.AddressRate at a time, in
 	// 8 bytes each; 0: 65,536. It is rounded up to a power of two.
 	Addresses int
+
+	// Peers is how many peers are recognised at a time, by what they announced last, in 40
+	// bytes each; 0: 65,536. It is rounded up to a power of two.
+	Peers int
 }
 
 // Door says who may announce. Enter is called concurrently; it must not block, should not
@@ -114,7 +126,10 @@ type Tracker struct {
 	options  Options
 	limiter  *limiter
 	load     *load
-	figures  figures
+	met      *met
+
+	offenders *offenders
+	figures   figures
 }
 
 // New returns a tracker over a store, which stays the caller's to close.
@@ -128,11 +143,15 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	if o.Addresses <= 0 {
 		o.Addresses = 1 << 16
 	}
+	if o.Peers <= 0 {
+		o.Peers = 1 << 16
+	}
 	start := o.Now()
 	if o.Dial == nil {
 		o.Dial = dial
 	}
 	t := &Tracker{store: store, locator: o.Locator, gate: o.Gate, options: o, limiter: newLimiter(o.Addresses, start), load: newLoad(start)}
+	t.met, t.offenders = newMet(o.Peers, start), newOffenders(mostOffenders, start)
 	t.warmer, _ = store.(swarm.Warmer)
 	t.roster, _ = store.(roster.Store)
 	t.remote, _ = store.(swarm.Remote)
@@ -160,13 +179,29 @@ func (t *Tracker) Now() time.Time { return t.options.Now() }
 // Admit says whether a request from an address may be looked at. A frontend asks
 // it before it parses an announce or a scrape; over UDP once the connection id
 // is good, so that nobody can use up the requests of another. The error is a
-// [*bittorrent.Refusal].
+// [*bittorrent.Refusal], or that of [Tracker.Welcome].
 func (t *Tracker) Admit(from netip.Addr, now time.Time) error {
+	if err := t.Welcome(from); err != nil {
+		return err
+	}
+	if t.offenders.silenced(from, now) {
+		t.figures.silenced.Add(1)
+		return errSilenced
+	}
 	if t.limiter.allows(from, now) {
 		return nil
 	}
 	t.figures.limited.Add(1)
 	return errFlood
+}
+
+// Welcome says whether anything of an address may be looked at. Over UDP it is asked before
+// a connection id is given; Admit asks it, too. The error is a [bittorrent.Error].
+func (t *Tracker) Welcome(from netip.Addr) error {
+	if t.options.Welcome == nil {
+		return nil
+	}
+	return t.options.Welcome(from)
 }
 
 // dial connects to a peer by TCP, and hangs up.
@@ -210,11 +245,16 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		return err
 	}
 	a.NumWant = s.places(a)
+	e := t.met.meet(a, s.MinInterval, s.Early.Refused)
+	if err := t.judge(s, a, &e, r); err != nil {
+		return err
+	}
 	if t.locator != nil {
 		a.Policy = t.policy(s, standing, &a.InfoHash)
 		hot.locate(a)
 	}
-	if err := t.store.Announce(ctx, a, r); err != nil {
+	if err := t.record(ctx, a, r, &e); err != nil {
+		t.met.tell(a, 0) // it comes back soon, and must
 		return t.storeFailed(err)
 	}
 	if standing == listed {
@@ -228,11 +268,38 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		hot.completed.Add(1)
 	}
 	t.pace(s, a, r)
+	if r.MinInterval != s.MinInterval {
+		t.met.tell(a, r.MinInterval)
+	}
 	return nil
+}
+
+// record has the store record an announce, in which its peer was met.
+func (t *Tracker) record(ctx context.Context, a *swarm.Announce, r *swarm.Reply, e *encounter) error {
+	if e.foreign {
+		t.figures.kept.Add(1)
+		return nil
+	}
+	if e.moved.IsValid() {
+		t.letGo(a, e.moved)
+	}
+	return t.store.Announce(ctx, a, r)
+}
+
+// letGo has the store forget where a peer was before. It is not the announce that the
+// caller's context is of. Where the store cannot, the old place expires.
+func (t *Tracker) letGo(a *swarm.Announce, before netip.AddrPort) {
+	t.figures.moved.Add(1)
+	stop := swarm.Announce{AnnounceRequest: a.AnnounceRequest, From: before.Addr(), Now: a.Now, Families: a.Families, Policy: a.Policy}
+	stop.Port, stop.Event, stop.NumWant = before.Port(), bittorrent.EventStopped, 0
+	if err := t.store.Announce(context.Background(), &stop, new(swarm.Reply)); err != nil {
+		_ = t.storeFailed(err)
+	}
 }
 
 // Warm tells the store of announces that are about to come, if it wants to know.
 func (t *Tracker) Warm(hashes []bittorrent.InfoHash, peers []netip.AddrPort) {
+	t.met.warm(hashes, peers)
 	if t.warmer != nil {
 		t.warmer.Warm(hashes, peers)
 	}
