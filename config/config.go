@@ -37,7 +37,8 @@ type Config struct {
 	// Which torrents are served, and what is kept of them and their peers.
 	Torrents Torrents `key:"torrents"`
 
-	// Whose word is believed, and who is not held to a rate.
+	// Who may announce, whose word is believed, and who is not held to a rate. docs/access.md has
+	// more.
 	Access Access `key:"access"`
 
 	// Where peers are, and who is told of whom for that.
@@ -89,6 +90,19 @@ type Announce struct {
 	// How soon a client may announce again of its own accord. At most interval.
 	MinInterval time.Duration `key:"min_interval" default:"15m" range:"0s..24h"`
 
+	// Announces that come too early from which on a peer is warned; 0 for never. Too early is before the
+	// least interval that it was told has passed, less a quarter. One that is in time forgives half of
+	// those before; a first event is never too early, and nothing that comes from
+	// access.unlimited_networks. Over UDP there is no place for a warning.
+	EarlyWarned int `key:"early_warned" default:"4" range:"0..10000"`
+
+	// Announces that come too early from which on a peer is told of five others at most; 0 for never.
+	EarlyShortened int `key:"early_shortened" default:"8" range:"0..10000"`
+
+	// Announces that come too early from which on a peer is refused until it is time; 0 for never. Over
+	// UDP that is silence.
+	EarlyRefused int `key:"early_refused" default:"16" range:"0..10000"`
+
 	// How long a peer that has fallen silent is still told to others. More than a tenth longer than
 	// interval, which is told to clients a tenth shorter or longer: so a peer that announces in
 	// time is never forgotten.
@@ -139,8 +153,42 @@ type Torrents struct {
 	PeerDetails bool `key:"peer_details" default:"true"`
 }
 
-// Access says whose word is believed, and who is not held to a rate.
+// Access says who may announce, whose word is believed, and who is not held to a rate.
 type Access struct {
+	// File of clients that may announce, and no others. Each line has what the peer id of a client
+	// begins with, as -TR2940- or -UT*, or its User-Agent, as User-Agent: Transmission/4. What follows
+	// # is a comment. The longest of all lines that a client begins with, denied ones too, counts. It
+	// is read again when it changes. Empty for any client.
+	ClientsAllow Path `key:"clients_allow" default:""`
+
+	// File of clients that may not announce, with such lines. It is read again when it changes. Empty
+	// for none.
+	ClientsDeny Path `key:"clients_deny" default:""`
+
+	// File of networks that may announce and scrape, and no others. Each line has a network such as
+	// 10.1.0.0/16, or one address, and # before comments. The smallest of all networks that an address
+	// is in, denied ones too, counts. It is read again when it changes. Empty for any network.
+	NetworksAllow Path `key:"networks_allow" default:""`
+
+	// File of networks of which nothing is looked at, with such lines. It is read again when it
+	// changes. Empty for none.
+	NetworksDeny Path `key:"networks_deny" default:""`
+
+	// URL of the keys that sign the tokens which announces must carry. It is a JSON Web Key Set, at
+	// https, or at http on this machine; a token is a JSON Web Token in the parameter jwt of the
+	// announce URL. Empty for none, and then no token is asked for.
+	TokensJWKS KeySetURL `key:"tokens_jwks" default:""`
+
+	// Who must have issued a token: its claim iss.
+	TokensIssuer string `key:"tokens_issuer" default:""`
+
+	// For whom a token must be: one of its claim aud.
+	TokensAudience string `key:"tokens_audience" default:""`
+
+	// How often the keys of tokens are fetched. They are fetched at once, too, for a token of a key that
+	// is not among them, but no more often than every 30 seconds.
+	TokensRefresh time.Duration `key:"tokens_refresh" default:"15m" range:"1m..24h"`
+
 	// Proxies whose X-Forwarded-For header names the client of an HTTP request. Each is a network
 	// such as 10.0.0.0/8, or one address. Anybody else's header is ignored.
 	TrustedProxies []netip.Prefix `key:"trusted_proxies" default:""`
@@ -194,6 +242,15 @@ type Limits struct {
 	// Addresses that are held to that rate at a time, in 8 bytes each. With more, those that have
 	// been quiet for longest are forgotten, and may begin anew.
 	Addresses Count `key:"addresses" default:"1M" range:"1k..100M"`
+
+	// Announces refused as too early after which an address is silenced; 0 for any number. They count
+	// for ten minutes, over all its peers, and for as long nothing of it is looked at.
+	EarlyPerAddress Count `key:"early_per_address" default:"1k" range:"0..1M"`
+
+	// Peers that are recognised at a time, in 40 bytes each. They are by their announce key, and it is
+	// known when they may announce again. With more, those that have been quiet for longest are met
+	// anew.
+	RecognisedPeers Count `key:"recognised_peers" default:"1M" range:"1k..100M"`
 }
 
 // Log says what waggle writes about itself.

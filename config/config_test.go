@@ -20,9 +20,12 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			Numwant:         50,
 			MaxNumwant:      200,
 			RecordLimit:     1_000_000_000,
+			EarlyWarned:     4,
+			EarlyShortened:  8,
+			EarlyRefused:    16,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
-		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Access:   Access{TokensRefresh: 15 * time.Minute, TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
 		Locality: Locality{
 			Levels: []Level{"rack"}, Profile: "strict", ActiveInterval: 15 * time.Second, PassiveInterval: 300 * time.Second,
 			Importers: []LevelCount{}, Exporters: []LevelCount{}, ProbeInterval: 5 * time.Second, LookupTimeout: 2 * time.Second,
@@ -35,7 +38,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
-			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,
+			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Traces: Traces{Share: 1},

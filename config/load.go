@@ -137,6 +137,7 @@ func (l *loader) relations() {
 	if a.Numwant > a.MaxNumwant {
 		l.conflict("announce.numwant", "at most", "announce.max_numwant")
 	}
+	l.access()
 	l.locality()
 	l.links()
 	l.clusters()

@@ -67,7 +67,7 @@ func TestFlagsWinOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Announce{Interval: 23 * time.Minute, MinInterval: 12 * time.Minute, PeerLifetime: 45 * time.Minute, PassiveInterval: 5 * time.Minute, Numwant: 31, MaxNumwant: 200, RecordLimit: 1_000_000_000}
+	want := Announce{Interval: 23 * time.Minute, MinInterval: 12 * time.Minute, PeerLifetime: 45 * time.Minute, PassiveInterval: 5 * time.Minute, Numwant: 31, MaxNumwant: 200, RecordLimit: 1_000_000_000, EarlyWarned: 4, EarlyShortened: 8, EarlyRefused: 16}
 	if l.Config.Announce != want {
 		t.Errorf("announce is %+v", l.Config.Announce)
 	}

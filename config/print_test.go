@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -108,7 +109,15 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Console.TokenFile = folder.Draw(t, "token_file")
 		c.Access.TrustedProxies = prefixes.Draw(t, "trusted_proxies")
 		c.Access.UnlimitedNetworks = prefixes.Draw(t, "unlimited_networks")
+		c.Access.ClientsAllow, c.Access.NetworksDeny = folder.Draw(t, "clients_allow"), folder.Draw(t, "networks_deny")
+		if rapid.Bool().Draw(t, "tokens") {
+			c.Access.TokensJWKS, c.Access.TokensIssuer, c.Access.TokensAudience = "https://login.example/keys?of=waggle", "https://login.example", "a tracker"
+		}
+		c.Announce.EarlyRefused = rapid.IntRange(0, 10000).Draw(t, "early_refused")
+		c.Announce.EarlyShortened = rapid.IntRange(0, cmp.Or(c.Announce.EarlyRefused, 10000)).Draw(t, "early_shortened")
+		c.Announce.EarlyWarned = rapid.IntRange(0, cmp.Or(c.Announce.EarlyShortened, c.Announce.EarlyRefused, 10000)).Draw(t, "early_warned")
 		c.Limits = Limits{
+			EarlyPerAddress: count.Draw(t, "early_per_address") % 1_000_001, RecognisedPeers: 1000 + count.Draw(t, "recognised_peers")%1000,
 			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections"),
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,

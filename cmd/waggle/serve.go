@@ -209,7 +209,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if err := s.openCatalog(ctx); err != nil {
 		return err
 	}
-	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Gate: s.catalog, Tracer: s.tracer()}
+	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Peers: int(s.config.Limits.RecognisedPeers), Gate: s.catalog, Tracer: s.tracer()}
 	if s.locator != nil {
 		options.Locator = s.locator
 	}
@@ -283,6 +283,7 @@ func settings(c config.Config) tracker.Settings {
 		Rate:            int(c.Limits.AnnouncesPerSecond),
 		Policies:        policies(c.Locality),
 		ProbeInterval:   c.Locality.ProbeInterval,
+		Early:           tracker.Early{Warned: a.EarlyWarned, Shortened: a.EarlyShortened, Refused: a.EarlyRefused, PerAddress: int(c.Limits.EarlyPerAddress)},
 	}
 }
 
@@ -358,7 +359,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 
 // sizes returns the limits without those that can change while running.
 func sizes(l config.Limits) config.Limits {
-	l.AnnouncesPerSecond, l.AnnouncesPerSecondPerAddress = 0, 0
+	l.AnnouncesPerSecond, l.AnnouncesPerSecondPerAddress, l.EarlyPerAddress = 0, 0, 0
 	return l
 }
 
