@@ -48,7 +48,8 @@ func (s *Server) keep(b *buffers) {
 		return
 	}
 	b.start, b.end, b.out = 0, 0, b.out[:0]
-	clear(b.request.forwarded[:cap(b.request.forwarded)]) // they point into memory of anyone
+	b.request.agent, b.announce.Credentials = "", swarm.Credentials{} // which point into memory of anyone
+	clear(b.request.forwarded[:cap(b.request.forwarded)])             // they point into memory of anyone
 	s.buffers.Put(b)
 }
 
@@ -79,7 +80,7 @@ func (s *Server) answer(b *buffers, from netip.Addr) next {
 		}
 		b.start += length
 		r.close = r.close || s.isClosing()
-		body := s.decide(s.context, b, question{r.action, r.query, from, r.forwarded})
+		body := s.decide(s.context, b, question{r.action, r.query, from, r.forwarded, r.agent})
 		b.appendHead(len(body))
 		b.out = append(b.out, body...)
 		b.answers++

@@ -26,6 +26,7 @@ type question struct {
 	query     string     // what follows the question mark
 	remote    netip.Addr // of the connection, by [plain]; invalid: it cannot be read
 	forwarded []string   // the values of X-Forwarded-For, in their order
+	agent     string     // the User-Agent
 }
 
 // errPanic is what a client is told where waggle is at fault.
@@ -81,6 +82,7 @@ func (s *Server) announce(ctx context.Context, b *buffers, q *question, from net
 	}
 	a.From, a.Now, a.Families = from, b.now, swarm.IPv4|swarm.IPv6
 	a.WithIDs = a.Form == bittorrent.PeersFull
+	a.Credentials.Agent, a.Credentials.Token = q.agent, bittorrent.Token(q.query)
 	known := s.options.Tracker.Locate(a)
 	if known && !s.options.Tracker.Remote() {
 		return s.tell(ctx, b, from)

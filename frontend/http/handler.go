@@ -67,6 +67,7 @@ func (s *Server) bencoded(what action) http.HandlerFunc {
 			query:     r.URL.RawQuery,
 			remote:    plain(remote.Addr()),
 			forwarded: r.Header.Values("X-Forwarded-For"),
+			agent:     r.UserAgent(),
 		})
 		w.Header().Set("Content-Type", "text/plain")
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))

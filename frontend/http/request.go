@@ -9,6 +9,7 @@ type request struct {
 	action    action
 	query     string   // what follows the question mark
 	forwarded []string // the values of X-Forwarded-For, in their order
+	agent     string   // the first value of User-Agent
 	http10    bool
 	close     bool // the client wants no other answer on this connection
 }
@@ -47,7 +48,7 @@ func (r *request) parse(in string) (length int, is parsed) {
 	if !r.parseRequestLine(line) {
 		return 0, foreign
 	}
-	r.forwarded = r.forwarded[:0]
+	r.forwarded, r.agent = r.forwarded[:0], ""
 	var seen headers
 	for {
 		line, rest, is = cutLine(rest)
@@ -112,6 +113,7 @@ func (r *request) parseRequestLine(line string) (ok bool) {
 type headers struct {
 	hosts            int
 	close, keepAlive bool
+	agent            bool
 }
 
 // parseHeader reads a header line. ok is false if the request is foreign by it.
@@ -131,6 +133,10 @@ func (r *request) parseHeader(line string, seen *headers) (ok bool) {
 		return is(value, "close") || is(value, "keep-alive")
 	case is(name, "X-Forwarded-For"):
 		r.forwarded = append(r.forwarded, trim(value))
+	case is(name, "User-Agent"):
+		if !seen.agent {
+			r.agent, seen.agent = trim(value), true
+		}
 	case is(name, "Content-Length"), is(name, "Transfer-Encoding"), is(name, "Expect"), is(name, "Upgrade"):
 		return false
 	}

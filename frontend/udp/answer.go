@@ -40,6 +40,7 @@ type responder struct {
 	latency  frontend.Latency // of packets, from when they were read to when their answers were sent
 	announce swarm.Announce
 	reply    swarm.Reply
+	shown    []byte // path and query of the announce URL, where a token is
 	hashes   [bittorrent.UDPMaxScrapeHashes]bittorrent.InfoHash
 	counts   [bittorrent.UDPMaxScrapeHashes]bittorrent.ScrapeCounts
 }
@@ -89,7 +90,7 @@ func (p *responder) admit(packet []byte, from netip.AddrPort, now time.Time) (q 
 	}
 	q = query{header: header, packet: packet, from: from.Addr()}
 	if header.Action == bittorrent.ActionConnect {
-		return q, true
+		return q, p.tracker.Welcome(q.from) == nil
 	}
 	if !p.secret.valid(header.ConnectionID, p.latest(now), q.from) {
 		p.figures.BadConnection++
@@ -141,9 +142,11 @@ func (p *responder) connect(q *query, now time.Time, out []byte) []byte {
 
 func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
 	a, r := &p.announce, &p.reply
-	if _, err := bittorrent.ParseUDPAnnounce(q.packet, &a.AnnounceRequest); err != nil {
+	options, err := bittorrent.ParseUDPAnnounce(q.packet, &a.AnnounceRequest)
+	if err != nil {
 		return nil, err
 	}
+	a.Credentials.Token = p.token(options)
 	a.From, a.Now, a.Families = q.from, now, swarm.FamilyOf(q.from)
 	if !p.tracker.Locate(a) {
 		if p.waits {
