@@ -247,10 +247,10 @@ type Limits struct {
 	// for ten minutes, over all its peers, and for as long nothing of it is looked at.
 	EarlyPerAddress Count `key:"early_per_address" default:"1k" range:"0..1M"`
 
-	// Peers that are recognised at a time, in 40 bytes each. They are by their announce key, and it is
-	// known when they may announce again. With more, those that have been quiet for longest are met
-	// anew.
-	RecognisedPeers Count `key:"recognised_peers" default:"1M" range:"1k..100M"`
+	// Peers that are recognised at a time, in 40 bytes each; 0 for none. They are by their announce key,
+	// and it is known when they may announce again: without, nobody is too early. With more, those that
+	// have been quiet for longest are met anew.
+	RecognisedPeers Count `key:"recognised_peers" default:"1M" range:"0..100M"`
 }
 
 // Log says what waggle writes about itself.

@@ -26,6 +26,7 @@ type Snapshot struct {
 	GoVersion string
 
 	Tracker tracker.Figures
+	Access  Access
 	UDP     Frontend[udp.Figures]
 	HTTP    Frontend[webfront.Figures]
 

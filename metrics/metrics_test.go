@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"waggle/access"
 	"waggle/frontend"
 	webfront "waggle/frontend/http"
 	"waggle/frontend/udp"
@@ -36,8 +37,13 @@ func sample() Snapshot {
 	s := Snapshot{
 		Version: "1.2.3", Revision: "abc", GoVersion: "go1.26",
 		Tracker: tracker.Figures{
-			Announces: 3, Scrapes: 4, Refused: 5, Failed: 6, Told: 7, Completed: 8, Expired: 9, Located: 10, Unlocated: 11,
+			Announces: 3, Scrapes: 4, Refused: 205, Failed: 6, Told: 7, Completed: 8, Expired: 9, Located: 10, Unlocated: 11,
 			Probes: 12, Dead: 13, Denied: 14, Passive: 15, Limited: 16, Shed: 17, Lengthened: 18,
+			AtDoors: 200, Warned: 201, Shortened: 202, Early: 203, Silenced: 204, Moved: 205, Kept: 206,
+		},
+		Access: Access{
+			Lists:  access.Figures{Networks: 207, Clients: 208},
+			Tokens: access.TokenFigures{Missing: 209, Bad: 210, Expired: 211, OtherTorrent: 212, UnknownKey: 213, TooMany: 214, NoKeys: 215, Failed: 216, Keys: 217},
 		},
 		StoreKind: "redis", StoreHealthy: true,
 		Remote: &RemoteStore{
@@ -185,6 +191,14 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_location_resting{number="2",source="rest http://smdb.example"} 1`, `waggle_location_resting{number="3",source="rest http://smdb.example"} 0`,
 		`waggle_location_last_answer_seconds{number="2",source="rest http://smdb.example"} 1.5`,
 		`waggle_location_lookups_in_progress 71`, `waggle_location_lookups_refused_total 72`, `waggle_location_remembered_addresses 70`,
+		`waggle_announces_refused_total{reason="access"} 200`, `waggle_announces_refused_total{reason="early"} 203`,
+		`waggle_announces_early_total{answer="warned"} 201`, `waggle_announces_early_total{answer="shortened"} 202`, `waggle_announces_early_total{answer="refused"} 203`,
+		`waggle_access_refused_total{reason="silenced"} 204`, `waggle_peers_moved_total 205`, `waggle_peers_kept_total 206`,
+		`waggle_access_refused_total{reason="network"} 207`, `waggle_access_refused_total{reason="client"} 208`,
+		`waggle_access_refused_total{reason="token_missing"} 209`, `waggle_access_refused_total{reason="token_bad"} 210`,
+		`waggle_access_refused_total{reason="token_expired"} 211`, `waggle_access_refused_total{reason="token_torrent"} 212`,
+		`waggle_access_refused_total{reason="token_key"} 213`, `waggle_access_refused_total{reason="token_rate"} 214`,
+		`waggle_access_refused_total{reason="token_unchecked"} 215`, `waggle_token_keys_failed_total 216`, `waggle_token_keys 217`,
 		`waggle_console_requests_total 80`, `waggle_console_requests_in_progress 81`, `waggle_memory_limit_bytes 43`,
 		`waggle_build_info{go_version="go1.26",revision="abc",version="1.2.3"} 1`,
 		`waggle_answer_seconds_bucket{protocol="udp",le="2e-06"} 0`, `waggle_answer_seconds_bucket{protocol="udp",le="4e-06"} 5`,

@@ -66,7 +66,7 @@ func remotely(metrics ...Metric) []Metric {
 }
 
 // Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofRemoteStores, ofLinks, ofFrontends)
+var Table = slices.Concat(ofTracker, ofAccess, ofRemoteStores, ofLinks, ofFrontends)
 
 var ofTracker = []Metric{
 	{
@@ -79,10 +79,12 @@ var ofTracker = []Metric{
 	},
 	{
 		Name: "waggle_announces_refused_total", Type: Counter, Labels: []string{"reason"},
-		Help: "Announces that were refused, by reason: address (nobody could connect to it), denied (the torrent is), shed (all together were too many), store (one on a network could not take them in, scrapes included)",
+		Help: "Announces that were refused, by reason: address (nobody could connect to it), access (the client, token or passkey was not let in), denied (the torrent is), early (it came too early, after others that did), shed (all together were too many), store (one on a network could not take them in, scrapes included)",
 		collect: func(s *Snapshot, e *emitter) {
-			e.count(s.Tracker.Refused, "address")
+			e.count(s.Tracker.Refused-s.Tracker.AtDoors, "address")
+			e.count(s.Tracker.AtDoors, "access")
 			e.count(s.Tracker.Denied, "denied")
+			e.count(s.Tracker.Early, "early")
 			e.count(s.Tracker.Shed, "shed")
 			e.count(s.Tracker.Busy, "store")
 		},

@@ -11,6 +11,7 @@ type Figures struct {
 	Announces uint64 // all, refused ones included
 	Scrapes   uint64 // requests, of one or many torrents
 	Refused   uint64 // announces refused
+	AtDoors   uint64 // of these, by a door
 	Failed    uint64 // announces, scrapes and cleanings that the store failed at
 	Busy      uint64 // announces, scrapes and cleanings that a remote store could not take in
 	Told      uint64 // peers told to others
@@ -48,7 +49,7 @@ type figures struct {
 	scrapes, refused, failed, expired atomic.Uint64
 	busy, relayed                     atomic.Uint64
 	limited, shed, lengthened, denied atomic.Uint64
-	probes, dead                      atomic.Uint64
+	probes, dead, atDoors             atomic.Uint64
 	warned, shortened, early          atomic.Uint64
 	silenced, moved, kept             atomic.Uint64
 	lastFailure                       atomic.Pointer[error]
@@ -68,6 +69,7 @@ func (f *figures) at(h *bittorrent.InfoHash) *hotFigures { return &f.hot[h[len(h
 func (t *Tracker) Figures() Figures {
 	f := Figures{
 		Scrapes:    t.figures.scrapes.Load(),
+		AtDoors:    t.figures.atDoors.Load(), // before those that it is of
 		Refused:    t.figures.refused.Load(),
 		Failed:     t.figures.failed.Load(),
 		Busy:       t.figures.busy.Load(),

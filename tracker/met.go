@@ -62,8 +62,12 @@ const (
 // time: one that moves takes longer.
 const together = 3 // homeTicks
 
-// newMet returns one that remembers at least so many peers.
+// newMet returns one that remembers at least so many peers; nil, which remembers nobody,
+// for less than one.
 func newMet(peers int, start time.Time) *met {
+	if peers < 1 {
+		return nil
+	}
 	sets := 1 << bits.Len(uint(max(1, (peers+placesOfSet-1)/placesOfSet)-1))
 	return &met{
 		start: start, seed: maphash.MakeSeed(),
@@ -81,6 +85,9 @@ type encounter struct {
 
 // meet takes in an announce, and presumes that its peer is told to be silent for quiet.
 func (m *met) meet(a *swarm.Announce, quiet time.Duration, most int) (e encounter) {
+	if m == nil {
+		return e
+	}
 	now := m.seconds(a.Now)
 	set, tag := m.placeOf(a.InfoHash, a.Addr())
 	stops := a.Event == bittorrent.EventStopped
@@ -140,6 +147,9 @@ func graced(quiet time.Duration) time.Duration { return quiet - quiet/4 }
 
 // tell corrects for how long a peer was told to be silent.
 func (m *met) tell(a *swarm.Announce, quiet time.Duration) {
+	if m == nil {
+		return
+	}
 	set, tag := m.placeOf(a.InfoHash, a.Addr())
 	m.locks[set%len(m.locks)].Lock()
 	defer m.locks[set%len(m.locks)].Unlock()
@@ -262,6 +272,9 @@ func (s *placeSet) remove(tag uint32) {
 // warm reads where peers that are about to announce may be remembered. The processor waits
 // for all of it together, as for what the store looks ahead for.
 func (m *met) warm(hashes []bittorrent.InfoHash, peers []netip.AddrPort) {
+	if m == nil {
+		return
+	}
 	const group = 64
 	var sets [group]*placeSet
 	for len(hashes) > 0 {

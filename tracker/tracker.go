@@ -99,9 +99,13 @@ type Options struct {
 	Addresses int
 
 	// Peers is how many peers are recognised at a time, by what they announced last, in 40
-	// bytes each; 0: 65,536. It is rounded up to a power of two.
+	// bytes each; 0: 65,536, Nobody: none. It is rounded up to a power of two.
 	Peers int
 }
+
+// Nobody is the Options.Peers of a tracker that recognises none: nobody announces too early,
+// nor moves.
+const Nobody = -1
 
 // Door says who may announce. Enter is called concurrently; it must not block, should not
 // allocate, and must not keep what it is given. The error is a [bittorrent.Error], fit to be
@@ -143,7 +147,7 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	if o.Addresses <= 0 {
 		o.Addresses = 1 << 16
 	}
-	if o.Peers <= 0 {
+	if o.Peers == 0 {
 		o.Peers = 1 << 16
 	}
 	start := o.Now()
@@ -229,6 +233,7 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	for _, door := range t.options.Doors {
 		if err := door.Enter(a); err != nil {
 			t.figures.refused.Add(1)
+			t.figures.atDoors.Add(1)
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ type figures struct {
 	Sources []locality.SourceFigures `json:",omitempty"` // of locations, in the order in which they are asked
 	Lookups locality.LookupFigures   // of locations
 
+	Access  accessFigures
 	Catalog catalogFigures
 	Process processFigures
 }
@@ -44,6 +45,7 @@ type processFigures struct {
 func (s *service) figures() figures {
 	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures().Plus(s.groupFigures()), HTTP: s.http.Figures(), Store: s.totals()}
 	f.Remote = remoteFigures(s.store)
+	f.Access = accessFigures{Lists: s.lists.Figures(), Tokens: s.tokens.Figures()}
 	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
 	f.Process = processFigures{Memory: memoryInUse(), Goroutines: runtime.NumGoroutine()}
 	if s.locator != nil {
@@ -97,6 +99,15 @@ func attributes(now, last *figures, span time.Duration) []slog.Attr {
 		{"scrapes", now.Tracker.Scrapes, last.Tracker.Scrapes},
 		{"refused", now.Tracker.Refused, last.Tracker.Refused},
 		{"denied", now.Tracker.Denied, last.Tracker.Denied},
+		{"networks_refused", now.Access.Lists.Networks, last.Access.Lists.Networks},
+		{"clients_refused", now.Access.Lists.Clients, last.Access.Lists.Clients},
+		{"tokens_refused", now.Access.Tokens.Refused(), last.Access.Tokens.Refused()},
+		{"early_warned", now.Tracker.Warned, last.Tracker.Warned},
+		{"early_shortened", now.Tracker.Shortened, last.Tracker.Shortened},
+		{"early_refused", now.Tracker.Early, last.Tracker.Early},
+		{"silenced", now.Tracker.Silenced, last.Tracker.Silenced},
+		{"peers_moved", now.Tracker.Moved, last.Tracker.Moved},
+		{"peers_kept", now.Tracker.Kept, last.Tracker.Kept},
 		{"passive", now.Tracker.Passive, last.Tracker.Passive},
 		{"limited", now.Tracker.Limited, last.Tracker.Limited},
 		{"shed", now.Tracker.Shed, last.Tracker.Shed},

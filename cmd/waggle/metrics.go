@@ -38,6 +38,7 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		Revision:     revision,
 		GoVersion:    runtime.Version(),
 		Tracker:      now.Tracker,
+		Access:       metrics.Access{Lists: now.Access.Lists, Tokens: now.Access.Tokens},
 		StoreKind:    s.config.Store.Scheme(),
 		StoreHealthy: s.health() == nil,
 		Store:        now.Store,

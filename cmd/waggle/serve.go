@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"waggle/access"
 	"waggle/account"
 	"waggle/catalog"
 	"waggle/config"
@@ -44,7 +45,8 @@ func newServeCommand() *cobra.Command {
 Every setting is a flag, an environment variable and a key of the file that
 --config names, in this order of precedence; "waggle config print" explains each.
 SIGTERM and Ctrl-C end what is under way, write what is in memory and stop.
-SIGHUP reads the configuration, torrents.deny and files of locations again.`,
+SIGHUP reads the configuration, lists of torrents, clients and networks, and
+files of locations again, and fetches the keys of tokens.`,
 		Example: `  waggle serve
   waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
   waggle serve --torrents-mode listed --torrents-directory /srv/torrents
@@ -94,6 +96,7 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
+	guarding   // who may announce
 	linking    // with other trackers
 	clustering // with those of this network
 
@@ -144,6 +147,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	}
 	s.log.Info("stopping")
 	err = s.closeFrontends()
+	s.closeAccess()
 	cancel()
 	group.Wait()
 	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
@@ -209,9 +213,12 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if err := s.openCatalog(ctx); err != nil {
 		return err
 	}
-	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Peers: int(s.config.Limits.RecognisedPeers), Gate: s.catalog, Tracer: s.tracer()}
+	options := tracker.Options{Addresses: int(s.config.Limits.Addresses), Peers: recognised(s.config), Gate: s.catalog, Tracer: s.tracer()}
 	if s.locator != nil {
 		options.Locator = s.locator
+	}
+	if err := s.openAccess(ctx, &options); err != nil {
+		return err
 	}
 	if err := s.openRecord(); err != nil {
 		return err
@@ -303,6 +310,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
+	s.closeAccess()
 	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 }
 
@@ -313,6 +321,10 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	if err == nil {
 		refused, err = denied(loaded.Config)
 	}
+	var lists *access.Contents
+	if err == nil {
+		lists, err = readLists(loaded.Config)
+	}
 	if err == nil {
 		err = s.reloadLocator(context.Background())
 	}
@@ -321,6 +333,8 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 		return
 	}
 	s.apply(loaded.Config, refused)
+	s.lists.Put(lists)
+	s.tokens.Apply(tokenRules(loaded.Config))
 	s.showConfiguration(loaded)
 	s.log.Info("configuration reloaded")
 }

@@ -36,7 +36,7 @@ var plots = []struct {
 	{"Peers", []struct{ name, label string }{{"peers", "peers"}, {"seeders", "seeders"}, {"leechers", "leechers"}}},
 	{"Swarms", []struct{ name, label string }{{"swarms", "swarms"}, {"active_transfers", "active and listed"}}},
 	{"Not answered in full", []struct{ name, label string }{
-		{"refused", "refused"}, {"passive", "without peers"}, {"limited", "limited"}, {"shed", "shed"}, {"store_busy", "store busy"},
+		{"refused", "refused"}, {"barred", "not let in"}, {"unwelcome", "networks"}, {"early", "too early"}, {"passive", "without peers"}, {"limited", "limited"}, {"shed", "shed"}, {"store_busy", "store busy"},
 	}},
 	{"Requests to the store", []struct{ name, label string }{
 		{"store_requests", "all"}, {"store_throttled", "throttled"}, {"store_unanswered", "not answered"}, {"store_conflicts", "done anew"},
