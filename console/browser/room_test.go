@@ -136,6 +136,7 @@ announce:
   min_interval: 5m
 access:
   trusted_proxies: [127.0.0.1/32]
+  unlimited_networks: [10.20.0.0/16]
 locality:
   levels: [row, rack]
   profile: balanced

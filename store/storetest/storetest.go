@@ -77,6 +77,7 @@ var (
 		{"NumWantBoundsTheAnswer", numWantBounds},
 		{"SeedersComeFirstInUpToHalfOfTheAnswer", seedersFirst},
 		{"StoppedPeerIsGone", stoppedPeerIsGone},
+		{"PeerThatMovesIsToldWhereItIsNowAlone", peerMoves},
 		{"StopOfAnUnknownPeerLeavesNothingBehind", stopOfUnknown},
 		{"LeecherThatCompletesBecomesSeederAndIsCountedOnce", completes},
 		{"CompletedCountOutlivesThePeers", completedOutlives},
@@ -374,6 +375,20 @@ func stoppedPeerIsGone(t *testing.T, s swarm.Store) {
 	two.Event = bittorrent.EventStopped
 	do(t, s, two)
 	wantTotals(t, s, swarm.Totals{})
+}
+
+// A tracker that knows a peer by its key at another address has it stop at the old one first.
+func peerMoves(t *testing.T, s swarm.Store) {
+	old, other := announce(hash(1), 1), announce(hash(1), 2)
+	do(t, s, old)
+	do(t, s, other)
+	now := announce(hash(1), 1)
+	now.From, now.Port = netip.AddrFrom4([4]byte{10, 9, 9, 9}), 9999
+	old.Event, old.NumWant = bittorrent.EventStopped, 0
+	do(t, s, old)
+	wantAddrs(t, do(t, s, now), other)
+	wantAddrs(t, do(t, s, other), now)
+	wantTotals(t, s, swarm.Totals{Torrents: 1, Peers: 2})
 }
 
 func stopOfUnknown(t *testing.T, s swarm.Store) {
