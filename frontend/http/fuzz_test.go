@@ -80,6 +80,8 @@ func requests() []string {
 		get(1) + "\r\n" + get(2), get(1) + "\r\n", get(1) + "GET", get(1) + "GET ", "\r\n\r\n",
 		get(1, "X-Forwarded-For: 192.0.2.1"),
 		get(1, "Accept-Encoding: gzip", "User-Agent: x/1 (y; z)", "Cookie: \xe9"),
+		get(1, "User-Agent: echo 1"), get(1, "user-agent:\techo (\xe9) ", "User-Agent: echo 2"), get(1, "User-Agent:", "User-Agent: echo 3") + get(2),
+		get(1, "User-Agent: echo 4") + get(1) + strings.Replace(get(1), " HTTP", "&jwt=echo.5&jwt=6 HTTP", 1) + get(1),
 		get(1, "Folded: a", "\tb"), get(1, "Folded: a", " b"), get(1, "Host: twice"), get(1, "A : b"), get(1, "nocolon"),
 		get(1, "Content-Length: 0") + get(2), get(1, "Content-Length: 3") + "abc" + get(2), get(1, "Content-Length: -1"),
 		get(1, "Content-Length: 3", "Content-Length: 4") + "abcd",

@@ -11,6 +11,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/store/memory"
+	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -22,9 +23,20 @@ func fixed() Options {
 		}, tracker.Options{
 			Now:    func() time.Time { return time.Unix(1_700_000_000, 0) },
 			Random: func() float64 { return 0.5 },
+			Doors:  []tracker.Door{echo{}},
 		}),
 		Timeout: time.Hour,
 	}
+}
+
+// echo refuses clients that want to know what they are taken for.
+type echo struct{}
+
+func (echo) Enter(a *swarm.Announce) error {
+	if c := &a.Credentials; strings.HasPrefix(c.Agent, "echo") || strings.HasPrefix(c.Token, "echo") {
+		return bittorrent.Error(fmt.Sprintf("agent %q, token %q", c.Agent, c.Token))
+	}
+	return nil
 }
 
 var local = netip.MustParseAddr("127.0.0.1")
@@ -219,6 +231,7 @@ func TestAnsweringAllocatesNothing(t *testing.T) {
 		"announce, by a proxy": get(1, "X-Forwarded-For: 6.6.6.6, 192.0.2.1", "X-Forwarded-For: 127.0.0.9"),
 		"scrape":               getScrape(),
 		"refused announce":     plainRequest("/announce"),
+		"announce, who says":   strings.Replace(get(1, "User-Agent: Transmission/4.0.5"), " HTTP", "&jwt=a.b.c HTTP", 1),
 		"pipeline":             strings.Repeat(get(1)+getScrape(), 4),
 	} {
 		s := newServer(proxies, fixed())

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"waggle/bittorrent"
 	"waggle/store/memory"
+	"waggle/swarm"
 	"waggle/tracker"
 )
 
@@ -226,7 +228,7 @@ func TestAnsweringAllocatesNothing(t *testing.T) {
 	var out [maxAnswer]byte
 	packets := [][]byte{
 		bittorrent.AppendUDPConnect(nil, 1),
-		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce"),
+		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce?jwt=a.b.c"),
 		bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 74)),
 		bittorrent.AppendUDPAnnounce(nil, id+1, 1, request(1), ""),
 		bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "")[:50],
@@ -238,6 +240,62 @@ func TestAnsweringAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
+}
+
+// answeringDoor refuses with the token that it is shown.
+type answeringDoor struct{}
+
+func (answeringDoor) Enter(a *swarm.Announce) error {
+	return bittorrent.Error("token " + a.Credentials.Token)
+}
+
+func TestTokenComesWithTheURLOfAnAnnounceAndWithNoOther(t *testing.T) {
+	tr := tracker.New(memory.New(memory.Options{}), tracker.Settings{Interval: time.Minute}, tracker.Options{Doors: []tracker.Door{answeringDoor{}}})
+	p := &responder{tracker: tr, secret: &Secret{1}, maxScrape: 74, log: slog.New(slog.DiscardHandler)}
+	long := strings.Repeat("a", 600)
+	id := connect(t, p, peer)
+	for _, test := range []struct{ url, token string }{
+		{"/announce?jwt=a.b.c", "a.b.c"},
+		{"", ""},
+		{"/announce?x=y&jwt=" + long + "&z", long},
+		{"/announce", ""},
+		{"jwt=a", ""},
+	} {
+		r, err := bittorrent.ParseUDPResponse(answerAt(p, bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), test.url), peer, now))
+		if err != nil || r.Action != bittorrent.ActionError || string(r.Body) != "token "+test.token {
+			t.Errorf("%.40q: %q, %v, want token %.40q", test.url, r.Body, err, test.token)
+		}
+	}
+	broken := append(bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "/announce?jwt=a"), 2, 9)
+	if r, err := bittorrent.ParseUDPResponse(answerAt(p, broken, peer, now)); err != nil || string(r.Body) != "token " {
+		t.Errorf("options that go beyond the packet: %q, %v", r.Body, err)
+	}
+}
+
+func TestNetworkThatIsNotWelcomeHearsNothing(t *testing.T) {
+	const unwelcome bittorrent.Error = "not you"
+	guest := netip.MustParseAddr("192.0.2.9")
+	welcome := true
+	tr := tracker.New(memory.New(memory.Options{}), tracker.Settings{Interval: time.Minute}, tracker.Options{Welcome: func(ip netip.Addr) error {
+		if ip == guest && !welcome {
+			return unwelcome
+		}
+		return nil
+	}})
+	p := &responder{tracker: tr, secret: &Secret{1}, maxScrape: 74, log: slog.New(slog.DiscardHandler)}
+	id := connect(t, p, guest)
+	welcome = false
+	for name, packet := range map[string][]byte{
+		"connect":  bittorrent.AppendUDPConnect(nil, 1),
+		"announce": bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), ""),
+		"scrape":   bittorrent.AppendUDPScrape(nil, id, 1, make([]bittorrent.InfoHash, 1)),
+		"rubbish":  bittorrent.AppendUDPAnnounce(nil, id, 1, request(1), "")[:40],
+	} {
+		if answer := answerAt(p, packet, guest, now); answer != nil {
+			t.Errorf("%s is answered with %q", name, answer)
+		}
+	}
+	announceTo(t, p, peer, request(1))
 }
 
 // FuzzPacket sends any packet as from a proven address and as from an unproven
