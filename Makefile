@@ -72,7 +72,7 @@ bench: build
 	bench/lambda.sh $(BIN)/waggle
 	bench/links.sh $(BIN)/waggle
 	bench/lan.sh $(BIN)/waggle
-	go test -run '^$$' -bench . -benchmem ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
+	go test -run '^$$' -bench . -benchmem ./access ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 screenshots: setup
 	go test -count=1 -tags screenshots,$(NO_C) -run Screenshots ./console/browser

@@ -166,18 +166,17 @@ func (m *met) settle(a *swarm.Announce, stops bool) (before netip.AddrPort) {
 	addr := a.Addr()
 	m.locks[set%len(m.locks)].Lock()
 	h := findHome(&m.homes[set], tag)
-	if stops {
-		if h != nil && h.addr() == addr {
-			*h = home{}
-		}
-		h = nil
-	} else {
-		if h == nil {
-			h = oldestHome(&m.homes[set], now)
-		} else if was := h.addr(); was != addr && now-h.seen > together {
+	switch {
+	case stops && h != nil && h.addr() == addr:
+		*h = home{}
+	case stops:
+	case h == nil:
+		*oldestHome(&m.homes[set], now) = homeAt(addr, now, tag)
+	default:
+		if was := h.addr(); was != addr && now-h.seen > together {
 			before = was
 		}
-		*h = home{ip: addr.Addr().As16(), port: addr.Port(), seen: now, tag: tag}
+		*h = homeAt(addr, now, tag)
 	}
 	m.locks[set%len(m.locks)].Unlock()
 	if before.IsValid() && !m.leave(a, before) {
@@ -200,6 +199,10 @@ func (m *met) leave(a *swarm.Announce, at netip.AddrPort) bool {
 		m.places[set].remove(tag)
 	}
 	return true
+}
+
+func homeAt(addr netip.AddrPort, now uint16, tag uint32) home {
+	return home{ip: addr.Addr().As16(), port: addr.Port(), seen: now, tag: tag}
 }
 
 func (h *home) addr() netip.AddrPort {
