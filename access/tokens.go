@@ -173,6 +173,7 @@ func (t *Tokens) Fetch(ctx context.Context) error {
 // Run fetches keys from time to time, and where a token was signed by one that is not known,
 // until ctx ends.
 func (t *Tokens) Run(ctx context.Context) {
+	defer t.o.Client.CloseIdleConnections()
 	failures := 0
 	for {
 		began := t.o.Now()
