@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,6 +155,25 @@ func (c *Certificates) Figures() Figures {
 		f.Failures += c.acme.failures.Load()
 	}
 	return f
+}
+
+// Names returns the names that can be proven, without wildcards and addresses: those of the files, and
+// then those of ACME.
+func (c *Certificates) Names() (names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pairs {
+		names = append(names, p.certificate.Leaf.DNSNames...)
+	}
+	if c.acme != nil {
+		names = append(names, c.acme.hosts...)
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again || strings.HasPrefix(name, "*.")
+	})
 }
 
 func validity(cert *tls.Certificate, source string) Validity {
