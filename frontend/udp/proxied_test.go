@@ -54,7 +54,7 @@ func askThrough(t *testing.T, to, client netip.AddrPort) (answer bittorrent.Anno
 	if err != nil {
 		return answer, err
 	}
-	a := bittorrent.AnnounceRequest{Port: client.Port(), Left: 1, NumWant: -1}
+	a := bittorrent.AnnounceRequest{InfoHash: bittorrent.InfoHash{7}, PeerID: bittorrent.PeerID{byte(client.Port())}, Port: client.Port(), Left: 1, NumWant: -1}
 	if r, err = exchange(bittorrent.AppendUDPAnnounce(nil, id, 2, &a, "")); err != nil {
 		return answer, err
 	}
