@@ -1,11 +1,14 @@
 package certificate
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -52,7 +55,7 @@ func newIssued(o *Options) (*issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &issued{http: newEnding(transport), log: o.Log, now: o.Now, ready: map[string]bool{}}
+	i := &issued{http: newEnding(transport, o.Log), log: o.Log, now: o.Now, ready: map[string]bool{}}
 	for _, host := range a.Hosts {
 		i.hosts = append(i.hosts, strings.ToLower(host))
 	}
@@ -223,15 +226,17 @@ func (i *issued) challenges() http.Handler {
 	})
 }
 
-// ending is a transport that can be ended: autocert has no context of ours.
+// ending is a transport that can be ended: autocert has no context of ours. It logs what the authority
+// says of a proof that failed, which autocert keeps to itself.
 type ending struct {
 	*http.Transport
+	log     *slog.Logger
 	context context.Context
 	cancel  context.CancelFunc
 }
 
-func newEnding(t *http.Transport) *ending {
-	e := &ending{Transport: t}
+func newEnding(t *http.Transport, log *slog.Logger) *ending {
+	e := &ending{Transport: t, log: log}
 	e.context, e.cancel = context.WithCancel(context.Background())
 	return e
 }
@@ -248,8 +253,39 @@ func (e *ending) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := e.Transport.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		cancel()
+		return nil, err
 	}
-	return response, err
+	e.tell(response)
+	return response, nil
+}
+
+// maxProof is more than an authority says of the proofs of one name, in bytes.
+const maxProof = 64 << 10
+
+// tell logs the proofs that failed, where that is what an answer is about. It can be read as before.
+func (e *ending) tell(response *http.Response) {
+	body := response.Body
+	head, err := io.ReadAll(io.LimitReader(body, maxProof))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), body), body}
+	var proofs struct {
+		Identifier struct{ Value string }
+		Challenges []struct {
+			Type   string
+			Status string
+			Error  struct{ Detail string }
+		}
+	}
+	if err != nil || json.Unmarshal(head, &proofs) != nil {
+		return
+	}
+	for _, p := range proofs.Challenges {
+		if p.Status == acme.StatusInvalid {
+			e.log.Warn("the authority could not see that a name is this tracker's", "host", proofs.Identifier.Value, "how", p.Type, "error", p.Error.Detail)
+		}
+	}
 }
 
 // backOff says how long to wait before a request is made again: not at all, once it has ended.

@@ -106,6 +106,13 @@ func write(t *testing.T, a *authority.Authority, folder string, names ...string)
 	return Pair{certificate, key}
 }
 
+func writeFile(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestReplacedFilesAreTakenForNewHandshakes(t *testing.T) {
 	a, folder := authority.New(t), t.TempDir()
 	r := run(t, nil, write(t, a, folder, "one.example"))
@@ -200,9 +207,7 @@ func TestBrokenFilesAreToldOfOnceAndLeaveTheOldOnesInForce(t *testing.T) {
 		write(t, a, folder, "one.example")
 		until(t, "it is healthy", func() bool { return r.Figures().Healthy })
 		failures := r.Figures().Failures
-		if err := os.WriteFile(broken.path, broken.content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, broken.path, broken.content)
 		until(t, "it is not healthy", func() bool { return !r.Figures().Healthy })
 		if got := r.shown(t, "one.example"); got != "one.example" {
 			t.Errorf("%s: %s is shown", broken.want, got)
@@ -310,9 +315,8 @@ func TestCertificateThatEndsSoonIsWarnedOfOnceADay(t *testing.T) {
 		folder := t.TempDir()
 		files := Pair{filepath.Join(folder, "a.pem"), filepath.Join(folder, "a.key")}
 		certificate, key := a.Issue(t, began, test.lifetime, "one.example")
-		if err := errors.Join(os.WriteFile(files.Certificate, certificate, 0o600), os.WriteFile(files.Key, key, 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, files.Certificate, certificate)
+		writeFile(t, files.Key, key)
 		log, now := new(written), began.Add(test.at)
 		c, err := Open(Options{Pairs: []Pair{files}, Log: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return now }})
 		if err != nil {
