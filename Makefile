@@ -31,7 +31,7 @@ export GOFLAGS := -tags=$(NO_C)
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	redis-server:redis-server redis-cli:redis-tools chromium:chromium haproxy:haproxy promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
+	redis-server:redis-server redis-cli:redis-tools chromium:chromium /usr/sbin/haproxy:haproxy promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \

@@ -51,7 +51,7 @@ func TestClientsBehindHAProxyAreKnownByTheirAddresses(t *testing.T) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, haproxyConfig, stats, plain, at("http"), secure, at("https"), old, at("http")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	proxy := start(t, loopback, "haproxy", program(t, "haproxy", makeTest), "-db", "-f", path)
+	proxy := start(t, loopback, "haproxy", program(t, "/usr/sbin/haproxy", makeTest), "-db", "-f", path)
 	for _, address := range []string{plain, secure, old} {
 		listens(t, proxy, address)
 	}
