@@ -400,7 +400,7 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
 	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
-	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), append(s.secureURLs(), s.groupURLs()...)...) {
+	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), append(s.secureURLs("https"), s.groupURLs()...)...) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {

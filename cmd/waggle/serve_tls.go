@@ -87,21 +87,21 @@ func (s *service) startedWith(t config.TLS) config.TLS {
 	return t
 }
 
-// secureURLs returns the URLs under which clients reach what speaks TLS: by the names that are proven,
-// and by addresses where there is no name.
-func (s *service) secureURLs() []string {
+// secureURLs returns the URLs of a scheme under which clients reach what speaks TLS: by the names that
+// are proven, and by addresses where there is no name.
+func (s *service) secureURLs(scheme string) []string {
 	addrs := s.http.SecureAddrs()
 	if len(addrs) == 0 {
 		return nil
 	}
 	names := s.certificates.Names()
 	if len(names) == 0 {
-		return announceURLs("https", addrs)
+		return announceURLs(scheme, addrs)
 	}
 	var urls []string
 	for _, a := range addrs {
 		for _, name := range names {
-			urls = append(urls, "https://"+hostAndPort(name, a)+"/announce")
+			urls = append(urls, scheme+"://"+hostAndPort(name, a)+"/announce")
 		}
 	}
 	return urls

@@ -13,8 +13,8 @@
 //     of the header, which their connections must have, and no others may.
 //   - An answer holds IPv4 and IPv6 peers, in peers and peers6.
 //   - A request line and headers beyond 16 KiB, a client that takes more than ten
-//     seconds to send or to read, handshakes of TLS included, and connections beyond the limit are cut off or
-//     wait; what they can take of memory is bounded.
+//     seconds to send, to read or to shake hands, and connections beyond the limit are
+//     cut off or wait; what they can take of memory is bounded.
 //   - It speaks HTTP as net/http does: answers, and where one request ends and the
 //     next begins, are the same byte for byte. FuzzRequest compares the two.
 //
