@@ -84,6 +84,10 @@ func (b *below) Close() error {
 	return b.TCPConn.Close()
 }
 
+// LeavePlace gives the place of the connection to another one: whoever has taken it over counts it
+// elsewhere.
+func (b *below) LeavePlace() { b.release() }
+
 // secureStream is a connection over TLS.
 type secureStream struct {
 	*tls.Conn

@@ -206,6 +206,22 @@ func TestCloseEndsWhatIsOverTLS(t *testing.T) {
 	}
 }
 
+func TestConnectionThatLeavesItsPlaceGoesOn(t *testing.T) {
+	s := listenSecurely(t, func(o *frontend.Options) {
+		o.MaxConnections = 1
+		o.TLS.NextProtos = []string{"http/1.1"}
+		o.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			hello.Conn.(interface{ LeavePlace() }).LeavePlace()
+			return nil, nil
+		}
+	})
+	first, second := s.dialTLS(t, nil), s.dialTLS(t, nil)
+	for _, w := range []*wire{second, first} {
+		w.send(plain(1, "Connection: close"))
+		wantAnswers(t, w.rest(), 1)
+	}
+}
+
 // introduction is the header of a balancer that hands on a connection from an address.
 func introduction(from string) []byte {
 	client := netip.MustParseAddrPort(from)
