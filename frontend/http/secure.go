@@ -135,7 +135,8 @@ func (t *secureStream) open() error {
 		c.meet(client)
 		t.below.client = client
 	}
-	if err := t.Handshake(); err != nil {
+	// The deadline ends it, and Close does; a context that can end would cost a goroutine.
+	if err := t.HandshakeContext(context.Background()); err != nil {
 		return err
 	}
 	// The request has its own time, of which the read deadline is that of conn.
