@@ -19,6 +19,9 @@ GOLANGCI_VERSION := v2.15.0
 # Servers that stores are tested against, built from their modules into bin.
 VERSITYGW_VERSION := v1.8.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+
+# An authority that certificates by ACME are tested with.
+PEBBLE_VERSION := v2.10.0
 export PATH := $(BIN):$(PATH)
 
 # What package peer's library would have of C and C++, which nothing here uses.
@@ -28,7 +31,7 @@ export GOFLAGS := -tags=$(NO_C)
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	redis-server:redis-server redis-cli:redis-tools chromium:chromium promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
+	redis-server:redis-server redis-cli:redis-tools chromium:chromium /usr/sbin/haproxy:haproxy promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
@@ -106,7 +109,7 @@ fuzz:
 	done
 
 NODE_MODULES := interop/node_modules console/web/node_modules store/dynamodb/node_modules
-SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
+SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION) $(BIN)/.pebble-$(PEBBLE_VERSION)
 
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
@@ -125,6 +128,10 @@ $(BIN)/.versitygw-$(VERSITYGW_VERSION):
 
 $(BIN)/.minio-$(MINIO_VERSION):
 	GOBIN=$(BIN) GOFLAGS= go install github.com/minio/minio@$(MINIO_VERSION)
+	touch $@
+
+$(BIN)/.pebble-$(PEBBLE_VERSION):
+	GOBIN=$(BIN) GOFLAGS= go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE_VERSION)
 	touch $@
 
 $(BIN)/golangci-lint-$(GOLANGCI_VERSION):

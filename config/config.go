@@ -31,6 +31,9 @@ type Config struct {
 	// credentials of AWS come from where its tools have them. docs/stores.md has more.
 	Store StoreURL `key:"store" default:"sqlite:waggle-data/waggle.db"`
 
+	// What proves the names of this tracker over TLS: certificates in files, or by ACME.
+	TLS TLS `key:"tls"`
+
 	// How often clients announce, and how many peers they are told.
 	Announce Announce `key:"announce"`
 
@@ -75,6 +78,10 @@ type Listen struct {
 
 	// Addresses of the HTTP tracker protocol (BEP 3), with scrape and /health.
 	HTTP []Address `key:"http" default:":6969"`
+
+	// Addresses of the same over TLS, by HTTP/1.1 and HTTP/2. They need tls.certificate and tls.key, or
+	// tls.acme_hosts.
+	HTTPS []Address `key:"https" default:""`
 
 	// Address of the console, which has the API, figures and profiles. It must be one of this machine
 	// alone, unless there is an account or console.token_file is set. off turns it off.
@@ -192,6 +199,16 @@ type Access struct {
 	// Proxies whose X-Forwarded-For header names the client of an HTTP request. Each is a network
 	// such as 10.0.0.0/8, or one address. Anybody else's header is ignored.
 	TrustedProxies []netip.Prefix `key:"trusted_proxies" default:""`
+
+	// Balancers whose connections over HTTP and HTTPS begin with a PROXY header. It is of version 2, and
+	// names the client. Each is a network or one address. Their connections without a header
+	// are refused, and so are those of anybody else with one.
+	ProxyProtocol []netip.Prefix `key:"proxy_protocol" default:""`
+
+	// Proxies that put Cloudflare's simple proxy protocol before each packet over UDP. Spectrum does
+	// that. Each is a network or one address. Their packets without it are dropped, and so are those of
+	// anybody else with it.
+	ProxyProtocolUDP []netip.Prefix `key:"proxy_protocol_udp" default:""`
 
 	// Networks that limits.announces_per_second_per_address is not for. Each is a network or one
 	// address, such as that of a large NAT or a proxy that does not name its clients. This machine

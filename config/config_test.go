@@ -10,7 +10,7 @@ import (
 
 func TestDefaultIsWhatTheManualSays(t *testing.T) {
 	want := Config{
-		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, Console: "127.0.0.1:6970"},
+		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, HTTPS: []Address{}, Console: "127.0.0.1:6970"},
 		Store:  "sqlite:waggle-data/waggle.db",
 		Announce: Announce{
 			Interval:        30 * time.Minute,
@@ -25,7 +25,13 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			EarlyRefused:    16,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
-		Access:   Access{TokensRefresh: 15 * time.Minute, TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Access: Access{
+			TokensRefresh:  15 * time.Minute,
+			TrustedProxies: []netip.Prefix{}, ProxyProtocol: []netip.Prefix{}, ProxyProtocolUDP: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{},
+		},
+		TLS: TLS{
+			Others: []FilePair{}, ACMEHosts: []HostName{}, ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory", ACMECache: "waggle-data/acme",
+		},
 		Locality: Locality{
 			Levels: []Level{"rack"}, Profile: "strict", ActiveInterval: 15 * time.Second, PassiveInterval: 300 * time.Second,
 			Importers: []LevelCount{}, Exporters: []LevelCount{}, ProbeInterval: 5 * time.Second, LookupTimeout: 2 * time.Second,

@@ -141,6 +141,7 @@ func (l *loader) relations() {
 	l.locality()
 	l.links()
 	l.clusters()
+	l.tls()
 }
 
 // conflict blames the key, or the other one where only that was changed.

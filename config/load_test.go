@@ -97,7 +97,7 @@ func TestListsAreSeparatedByCommasAndFlagsAreRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Listen{UDP: []Address{":1", ":2", "[::1]:3"}, HTTP: []Address{":4", ":5"}, Console: "127.0.0.1:6970"}
+	want := Listen{UDP: []Address{":1", ":2", "[::1]:3"}, HTTP: []Address{":4", ":5"}, HTTPS: []Address{}, Console: "127.0.0.1:6970"}
 	if !reflect.DeepEqual(l.Config.Listen, want) || len(l.Config.Access.TrustedProxies) != 0 {
 		t.Errorf("%+v", l.Config)
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,6 +74,9 @@ type Options struct {
 
 	// MaxUpload bounds a .torrent, in bytes. 0, and at most: [torrent.MaxFileSize].
 	MaxUpload int64
+
+	// TLS is how the console speaks TLS, by HTTP/1.1 and HTTP/2. nil: it does not.
+	TLS *tls.Config
 
 	Log *slog.Logger // nil: none
 
@@ -147,10 +151,15 @@ func Listen(ctx context.Context, address string, o Options) (*Console, error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	var accepts net.Listener = newLimited(l, maxConnections)
+	if o.TLS != nil {
+		accepts = tls.NewListener(accepts, o.TLS)
+	}
 	c.serving.Go(func() {
-		if err := c.server.Serve(newLimited(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := c.server.Serve(accepts); !errors.Is(err, http.ErrServerClosed) {
 			o.Log.Error("the console stopped answering: restart waggle", "error", err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 // What one console spends at most.
 const (
 	maxConnections = 256
+	maxStreams     = 32 // requests under way on a connection of HTTP/2
 	maxHeader      = 16 << 10
 
 	// uploadsAtOnce are kept in memory while they are read and parsed.

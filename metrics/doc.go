@@ -14,12 +14,12 @@
 //
 // Labels have values of the program's or of its configuration, never of what peers or
 // clients send. So there are some hundred series, twenty more where the store is on a
-// network, eight for each source of locations, eleven for each link, and thirty where the
-// tracker is in a cluster.
+// network, eight for each source of locations, eleven for each link, four and two for each
+// certificate where something speaks TLS, and thirty where the tracker is in a cluster.
 //
 // # The parts
 //
 //	metrics.go  Snapshot, Handler
-//	table.go    every metric; links.go and clusters.go those of links and clusters
+//	table.go    every metric; links.go, tls.go and clusters.go those of each
 //	manual.go   the table as text
 package metrics

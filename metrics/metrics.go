@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"waggle/certificate"
 	"waggle/frontend"
 	webfront "waggle/frontend/http"
 	"waggle/frontend/udp"
@@ -33,9 +34,10 @@ type Snapshot struct {
 	StoreKind    string // such as "sqlite"
 	StoreHealthy bool   // false: what is announced would not survive a restart, or cannot be kept
 	Store        swarm.Totals
-	Remote       *RemoteStore // nil: the store is on this machine
-	Links        *Links       // nil: it has no use for links
-	Cluster      *Cluster     // nil: the tracker is in none
+	Remote       *RemoteStore         // nil: the store is on this machine
+	Links        *Links               // nil: it has no use for links
+	Cluster      *Cluster             // nil: the tracker is in none
+	TLS          *certificate.Figures // nil: nothing speaks TLS
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -206,7 +208,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
 	for i := range c.table {
 		m, clustered := &c.table[i], i >= len(Table)
-		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || clustered && s.Cluster == nil {
+		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || m.Secure && s.TLS == nil || clustered && s.Cluster == nil {
 			continue
 		}
 		m.collect(&s, &emitter{desc: c.descs[i], is: m.Type.value(), out: out})

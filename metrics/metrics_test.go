@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waggle/access"
+	"waggle/certificate"
 	"waggle/frontend"
 	webfront "waggle/frontend/http"
 	"waggle/frontend/udp"
@@ -64,6 +65,11 @@ func sample() Snapshot {
 			Role: "master", Serving: true, Newcomers: 130, Slaves: 131, Masters: 132, Rows: 133, UnderWay: 134, Commit: 1350 * time.Microsecond, Lag: 136 * time.Millisecond, Ahead: -1370 * time.Millisecond,
 			Elections: 138, Committed: 139, Heard: 140, Again: 141, Resent: 142, Refused: 143, Full: 144, Forged: 145, Replayed: 146, Bad: 147, Strange: 148, Lost: 149, Failed: 150,
 		},
+		TLS: &certificate.Figures{Healthy: true, Failures: 160, Certificates: []certificate.Validity{
+			{Name: "tracker.example", Source: "/etc/a.pem", NotBefore: time.Unix(161, 0), NotAfter: time.Unix(162, 0)},
+			{Name: "tracker.example", Source: "/etc/a.pem", NotBefore: time.Unix(161, 0), NotAfter: time.Unix(162, 0)},
+			{Name: "tracker.example", Source: "acme", NotBefore: time.Unix(163, 0), NotAfter: time.Unix(164, 0)},
+		}},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -76,9 +82,9 @@ func sample() Snapshot {
 		ConsoleRequests: 80, ConsoleUnderWay: 81,
 	}
 	s.UDP.Figures = udp.Figures{
-		Announces: 1, Connects: 20, Errors: 21, BadConnection: 22, Malformed: 23, ReadErrors: 24, WriteErrors: 25, Panics: 26, Overflowed: 27,
+		Announces: 1, Connects: 20, Errors: 21, BadConnection: 22, Malformed: 23, ReadErrors: 24, WriteErrors: 25, Panics: 26, Overflowed: 27, Unproxied: 28,
 	}
-	s.HTTP.Figures = webfront.Figures{Announces: 2, Connections: 90, HandedOver: 91, Failures: 92, NotFound: 93, Panics: 94}
+	s.HTTP.Figures = webfront.Figures{Announces: 2, Connections: 90, HandedOver: 91, Failures: 92, NotFound: 93, Panics: 94, Handshakes: 95, FailedHandshakes: 96, RefusedHeaders: 97}
 	var l frontend.Latency
 	l.Add(3*time.Microsecond, 5)
 	l.Add(time.Hour, 1)
@@ -181,7 +187,12 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
 		`waggle_panics_total{protocol="udp"} 26`, `waggle_panics_total{protocol="http"} 94`,
-		`waggle_http_connections_total 90`, `waggle_http_connections_handed_over_total 91`, `waggle_http_failures_total 92`, `waggle_http_not_found_total 93`,
+		`waggle_http_connections_total 90`, `waggle_http_connections_handed_over_total 91`, `waggle_udp_dropped_total{reason="proxy"} 28`, `waggle_http_proxy_refused_total 97`,
+		`waggle_tls_handshakes_total{result="done"} 95`, `waggle_tls_handshakes_total{result="failed"} 96`,
+		`waggle_tls_certificate_begins_seconds{name="tracker.example",source="/etc/a.pem"} 161`, `waggle_tls_certificate_expires_seconds{name="tracker.example",source="/etc/a.pem"} 162`,
+		`waggle_tls_certificate_expires_seconds{name="tracker.example",source="acme"} 164`,
+		`waggle_tls_certificates_healthy 1`, `waggle_tls_certificate_failures_total 160`,
+		`waggle_http_failures_total 92`, `waggle_http_not_found_total 93`,
 		`waggle_location_answers_total{answer="known",number="1",source="subnets a.csv"} 61`,
 		`waggle_location_answers_total{answer="unknown",number="1",source="subnets a.csv"} 62`,
 		`waggle_location_answers_total{answer="failed",number="2",source="rest http://smdb.example"} 63`,
@@ -240,6 +251,20 @@ func TestTrackerThatCannotBeLinkedHasNothingOfLinks(t *testing.T) {
 	}
 }
 
+func TestTrackerWithoutTLSHasNothingOfCertificates(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.TLS = nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range everything {
+		if _, there := got[m.Name]; there == m.Secure {
+			t.Errorf("%s is there: %t", m.Name, there)
+		}
+	}
+}
+
 func TestTrackerInNoClusterHasNothingOfClusters(t *testing.T) {
 	text, _ := scrape(t, serve(t, func() Snapshot {
 		s := sample()
@@ -289,7 +314,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3 + 2 + 11*3 + 30; series > most {
+	if most := 100 + 8*3 + 2 + 11*3 + 30 + 10; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

@@ -36,6 +36,7 @@ type Metric struct {
 	Help    string   // one sentence without a full stop
 	Remote  bool     // it is there where the store is on a network, and not elsewhere
 	Linked  bool     // it is there where the store has a use for links, and not elsewhere
+	Secure  bool     // it is there where something speaks TLS, and not elsewhere
 	collect func(*Snapshot, *emitter)
 }
 
@@ -66,7 +67,7 @@ func remotely(metrics ...Metric) []Metric {
 }
 
 // Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofAccess, ofRemoteStores, ofLinks, ofFrontends)
+var Table = slices.Concat(ofTracker, ofAccess, ofRemoteStores, ofLinks, ofFrontends, ofTLS)
 
 var ofTracker = []Metric{
 	{
@@ -198,10 +199,11 @@ var ofFrontends = []Metric{
 	count("waggle_udp_errors_total", "Requests over UDP answered with an error", func(s *Snapshot) uint64 { return s.UDP.Figures.Errors }),
 	{
 		Name: "waggle_udp_dropped_total", Type: Counter, Labels: []string{"reason"},
-		Help: "Packets over UDP that were not answered, by reason: connection_id (wrong or too old), malformed (none of the protocol), overflow (the system had no room, as more came than was read)",
+		Help: "Packets over UDP that were not answered, by reason: connection_id (wrong or too old), malformed (none of the protocol), proxy (from one of access.proxy_protocol_udp, without its header), overflow (the system had no room, as more came than was read)",
 		collect: func(s *Snapshot, e *emitter) {
 			e.count(s.UDP.Figures.BadConnection, "connection_id")
 			e.count(s.UDP.Figures.Malformed, "malformed")
+			e.count(s.UDP.Figures.Unproxied, "proxy")
 			e.count(s.UDP.Figures.Overflowed, "overflow")
 		},
 	},
@@ -215,6 +217,7 @@ var ofFrontends = []Metric{
 	},
 	count("waggle_http_connections_total", "Connections accepted over HTTP", func(s *Snapshot) uint64 { return s.HTTP.Figures.Connections }),
 	count("waggle_http_connections_handed_over_total", "Connections that asked for more than plain announces and scrapes", func(s *Snapshot) uint64 { return s.HTTP.Figures.HandedOver }),
+	count("waggle_http_proxy_refused_total", "Connections closed because their PROXY header was missing or wrong, or came from who is not in access.proxy_protocol", func(s *Snapshot) uint64 { return s.HTTP.Figures.RefusedHeaders }),
 	count("waggle_http_failures_total", "Requests over HTTP answered with a failure reason", func(s *Snapshot) uint64 { return s.HTTP.Figures.Failures }),
 	count("waggle_http_not_found_total", "Requests over HTTP for a path that there is not", func(s *Snapshot) uint64 { return s.HTTP.Figures.NotFound }),
 	{

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,10 +20,12 @@ const defaultConsole = "http://127.0.0.1:6970"
 type consoleFlags struct {
 	url       string
 	tokenFile string
+	caFile    string
 }
 
 func (f *consoleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.url, "console", defaultConsole, "`URL` of the tracker's console")
+	flags.StringVar(&f.caFile, "ca-file", "", "`FILE` with the certificates that vouch for the console's, in PEM, where the system does not trust it")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token of the console, where it wants one")
 }
 
@@ -38,7 +42,27 @@ func (f *consoleFlags) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--console: %w", err)}
 	}
+	if f.caFile != "" {
+		roots, err := readRoots(f.caFile)
+		if err != nil {
+			return nil, err
+		}
+		c.Trust(roots)
+	}
 	return c, nil
+}
+
+// readRoots reads certificates that vouch for others.
+func readRoots(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca-file: %s has no certificate in PEM", path)
+	}
+	return roots, nil
 }
 
 // listing is the flags of a command that prints what a running tracker has.

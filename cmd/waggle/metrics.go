@@ -56,6 +56,10 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 	}
 	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies().Plus(s.groupLatencies())
 	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
+	if s.certificates != nil {
+		f := s.certificates.Figures()
+		m.TLS = &f
+	}
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)

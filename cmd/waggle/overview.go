@@ -33,6 +33,7 @@ func (s *service) overview() client.Overview {
 	}
 	o.Listen = appendListeners(o.Listen, "udp", s.udp.Addrs())
 	o.Listen = appendListeners(o.Listen, "http", s.http.Addrs())
+	o.Listen = appendListeners(o.Listen, "https", s.http.SecureAddrs())
 	return o
 }
 

@@ -22,6 +22,7 @@ import (
 	"waggle/access"
 	"waggle/account"
 	"waggle/catalog"
+	"waggle/certificate"
 	"waggle/config"
 	"waggle/console"
 	"waggle/console/client"
@@ -45,10 +46,11 @@ func newServeCommand() *cobra.Command {
 Every setting is a flag, an environment variable and a key of the file that
 --config names, in this order of precedence; "waggle config print" explains each.
 SIGTERM and Ctrl-C end what is under way, write what is in memory and stop.
-SIGHUP reads the configuration, lists of torrents, clients and networks, and
-files of locations again, and fetches the keys of tokens.`,
+SIGHUP reads the configuration, lists of torrents, clients and networks,
+certificates and files of locations again, and fetches the keys of tokens.`,
 		Example: `  waggle serve
   waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
+  waggle serve --listen-https :443 --tls-certificate fullchain.pem --tls-key privkey.pem
   waggle serve --torrents-mode listed --torrents-directory /srv/torrents
   WAGGLE_ANNOUNCE_INTERVAL=10m waggle serve --config waggle.yaml`,
 		Args: knownCommand,
@@ -96,6 +98,8 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
+	certificates *certificate.Certificates // nil: nothing speaks TLS
+
 	guarding   // who may announce
 	linking    // with other trackers
 	clustering // with those of this network
@@ -131,6 +135,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
 	group.Go(func() { s.keepCluster(background) })
+	group.Go(func() { s.keepCertificates(background) })
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
@@ -232,22 +237,26 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 
 func (s *service) listen(ctx context.Context) (err error) {
 	c := &s.config
-	if len(c.Listen.UDP)+len(c.Listen.HTTP) == 0 {
-		return errors.New("listen.udp and listen.http are both empty: name an address for one of them")
+	if len(c.Listen.UDP)+len(c.Listen.HTTP)+len(c.Listen.HTTPS) == 0 {
+		return errors.New("listen.udp, listen.http and listen.https are all empty: name an address for one of them")
 	}
-	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log, BesideGroups: c.Cluster.On()}
+	if err := s.openCertificates(); err != nil {
+		return err
+	}
+	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Proxies: c.Access.ProxyProtocolUDP, Log: s.log, BesideGroups: c.Cluster.On()}
 	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
 	}
-	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, http.Options{
+	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, s.overTLS(http.Options{
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
 		Pages:          s.publicPages(),
+		Proxies:        c.Access.ProxyProtocol,
 		Log:            s.log,
-	})
+	}))
 	if err != nil {
 		return err
 	}
@@ -328,6 +337,9 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	if err == nil {
 		err = s.reloadLocator(context.Background())
 	}
+	if err == nil {
+		err = s.reloadCertificates(loaded.Config.TLS)
+	}
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
 		return
@@ -348,12 +360,15 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	s.listed.Store(settings.Listed)
 	s.budget.Limit(importersOfARack(c.Locality))
 	s.http.Trust(c.Access.TrustedProxies)
+	s.http.ExpectHeaders(c.Access.ProxyProtocol)
+	s.udp.ExpectHeaders(c.Access.ProxyProtocolUDP)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
 		name     string
 		old, new any
 	}{
 		{"listen", s.config.Listen, c.Listen},
+		{"tls", s.startedWith(s.config.TLS), s.startedWith(c.TLS)},
 		{"announce.record", s.config.Announce.Record, c.Announce.Record},
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
@@ -400,11 +415,11 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
 	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
-	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), s.groupURLs()...) {
+	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), append(s.secureURLs("https"), s.groupURLs()...)...) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {
-		_, _ = fmt.Fprintf(w, "%s: http://%s\n", s.consoleName(), s.console.Addr())
+		_, _ = fmt.Fprintf(w, "%s: %s\n", s.consoleName(), s.consoleURL())
 	}
 	_, _ = fmt.Fprintf(w, "ready: %s%s; Ctrl-C stops\n", holds, s.config.Store)
 	return err

@@ -84,6 +84,9 @@ func (s *service) listenConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.config.TLS.Console {
+		options.TLS = s.certificates.Config()
+	}
 	s.console, err = console.Listen(ctx, string(s.config.Listen.Console), options)
 	return err
 }

@@ -50,6 +50,8 @@ func changesWhileRunning(key string) bool {
 		}, name)
 	case "limits":
 		return name == "announces_per_second" || name == "announces_per_second_per_address"
+	case "tls":
+		return name == "certificate" || name == "key" || name == "others"
 	case "torrents":
 		return name == "mode" || name == "deny"
 	case "log":

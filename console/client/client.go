@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,6 +90,12 @@ func New(console, token string) (*Client, error) {
 			return errors.New("a tracker sends nobody elsewhere: name its own address")
 		},
 	}}, nil
+}
+
+// Trust believes a console that one of these vouches for, in place of those that the system trusts.
+// It is to be called before anything is asked.
+func (c *Client) Trust(roots *x509.CertPool) {
+	c.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
 // Close closes connections that are kept.
@@ -280,7 +288,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) ([]byt
 		return nil, fmt.Errorf("%s://%s: %w", c.base.Scheme, c.base.Host, ErrNobody)
 	}
 	if err != nil {
-		return nil, err // begins with method and URL
+		return nil, advised(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
@@ -296,11 +304,29 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) ([]byt
 	return answer, nil
 }
 
+// advised returns a fault of a connection, which begins with method and URL, with what to do about it.
+func advised(err error) error {
+	if _, unproven := errors.AsType[*tls.CertificateVerificationError](err); unproven {
+		return fmt.Errorf("%w: name the file of who vouches for it with --ca-file, or the host that it is for", err)
+	}
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") { // which has no type
+		return fmt.Errorf("%w: it does not speak TLS there; write http:// in place of https://", err)
+	}
+	return err
+}
+
+// plainToSecure is what a server of TLS answers who does not speak it.
+const plainToSecure = "Client sent an HTTP request to an HTTPS server."
+
 // problem returns what an answer says is wrong.
 func problem(response *http.Response, answer []byte) error {
 	p := &Problem{Status: response.StatusCode, Title: response.Status}
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if media != ProblemType || json.Unmarshal(answer, p) != nil {
+		if strings.Contains(string(answer), plainToSecure) {
+			p.Detail = "it speaks TLS there; write https:// in place of http://"
+			return p
+		}
 		p.Detail = fmt.Sprintf("it answered %s, and not as waggle does; is this the address of its console?", response.Status)
 	}
 	return p

@@ -75,12 +75,15 @@ func (s *Server) retry(err error) bool {
 }
 
 // begin serves a connection in a goroutine of its own.
-func (s *Server) begin(c *conn) {
+func (s *Server) begin(c *conn) { s.beginWith(c, c.serve) }
+
+// beginWith serves a connection by a method of its own, which ends in [conn.serve] or [conn.leave].
+func (s *Server) beginWith(c *conn, serve func()) {
 	if !s.open.add(c) {
 		c.shut()
 		return
 	}
-	s.serving.Go(c.serve)
+	s.serving.Go(serve)
 }
 
 // connections are those that are served here and not by net/http.
@@ -125,7 +128,7 @@ func (o *connections) cutOff() int {
 	defer o.mu.Unlock()
 	o.closed = true
 	for c := range o.set {
-		_ = c.Close()
+		c.cut()
 	}
 	return len(o.set)
 }

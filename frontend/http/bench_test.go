@@ -5,6 +5,8 @@ package http_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +24,7 @@ import (
 
 	"waggle/bittorrent"
 	frontend "waggle/frontend/http"
+	"waggle/internal/authority"
 	"waggle/store/memory"
 	"waggle/tracker"
 )
@@ -32,7 +35,7 @@ const serveArgument = "serve-for-benchmark"
 // BenchmarkServer measures servers in processes of their own, each on one core:
 // how much of its processor's time an answer takes, kernel included, which does
 // not depend on how fast this process asks. "bare" is net/http with a handler
-// that does nothing.
+// that does nothing, and "general" net/http with waggle's.
 func BenchmarkServer(b *testing.B) {
 	for _, way := range []struct {
 		name string
@@ -42,7 +45,7 @@ func BenchmarkServer(b *testing.B) {
 		{"pipelined", (*client).pipelined},
 		{"a-connection-each", (*client).connectionEach},
 	} {
-		for _, kind := range []string{"bare", "waggle"} {
+		for _, kind := range []string{"bare", "waggle", "general-tls", "waggle-tls"} {
 			b.Run(way.name+"/"+kind, func(b *testing.B) { measure(b, kind, way.ask) })
 		}
 	}
@@ -51,7 +54,7 @@ func BenchmarkServer(b *testing.B) {
 // BenchmarkIdleConnections measures what the memory of a server grows by with
 // connections that have asked once, stacks included.
 func BenchmarkIdleConnections(b *testing.B) {
-	for _, kind := range []string{"bare", "waggle"} {
+	for _, kind := range []string{"bare", "waggle", "general-tls", "waggle-tls"} {
 		b.Run(kind, func(b *testing.B) {
 			p := startServer(b, kind)
 			before := p.ask(b, "memory")
@@ -99,6 +102,7 @@ func measure(b *testing.B, kind string, ask func(*client, int) error) {
 // client asks a server for announces.
 type client struct {
 	address  string
+	secure   bool
 	conn     net.Conn
 	reader   *bufio.Reader
 	requests []string // of different peers and torrents
@@ -108,7 +112,7 @@ type client struct {
 
 func (p *process) client(b *testing.B) *client {
 	b.Helper()
-	c := &client{address: p.address, body: make([]byte, 64<<10)}
+	c := &client{address: p.address, secure: p.secure, body: make([]byte, 64<<10)}
 	for range 64 {
 		n := p.peers.Add(1)
 		a := bittorrent.AnnounceRequest{
@@ -132,6 +136,9 @@ func (c *client) connect() error {
 	}
 	var err error
 	if c.conn, err = net.Dial("tcp", c.address); err == nil {
+		if c.secure {
+			c.conn = tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+		}
 		c.reader = bufio.NewReaderSize(c.conn, 64<<10)
 	}
 	return err
@@ -221,6 +228,7 @@ func (c *client) read() error {
 // process is a server in a process of its own.
 type process struct {
 	address string
+	secure  bool
 	peers   atomic.Int64
 	in      io.Writer
 	out     *bufio.Scanner
@@ -241,7 +249,7 @@ func startServer(b *testing.B, kind string) *process {
 			b.Error(err)
 		}
 	})
-	p := &process{in: in, out: bufio.NewScanner(out)}
+	p := &process{secure: strings.HasSuffix(kind, "-tls"), in: in, out: bufio.NewScanner(out)}
 	p.out.Scan()
 	p.address = p.out.Text()
 	return p
@@ -268,11 +276,9 @@ func init() {
 
 // serve is the other side of process.
 func serve(kind string) {
-	listen := listenBare
-	if kind == "waggle" {
-		listen = listenWaggle
-	}
-	address, shut := listen()
+	address, shut := map[string]func() (string, func()){
+		"bare": listenBare, "waggle": listenWaggle, "general-tls": listenGeneral, "waggle-tls": listenSecure,
+	}[kind]()
 	fmt.Println(address)
 	for figures := bufio.NewScanner(os.Stdin); figures.Scan(); {
 		switch figures.Text() {
@@ -297,14 +303,40 @@ func listenBare() (address string, shut func()) {
 }
 
 func listenWaggle() (address string, shut func()) {
-	t := tracker.New(memory.New(memory.Options{}), tracker.Settings{
-		Interval: 30 * time.Minute, MinInterval: 15 * time.Minute, NumWant: 50, MaxNumWant: 200,
-	}, tracker.Options{})
-	s, err := frontend.Listen(context.Background(), []string{"127.0.0.1:0"}, nil, frontend.Options{Tracker: t})
+	s := waggle(frontend.Options{}, "127.0.0.1:0")
+	return s.Addrs()[0].String(), func() { _ = s.Close() }
+}
+
+func listenSecure() (address string, shut func()) {
+	s := waggle(frontend.Options{Secure: []string{"127.0.0.1:0"}, TLS: serverTLS()})
+	return s.SecureAddrs()[0].String(), func() { _ = s.Close() }
+}
+
+func listenGeneral() (address string, shut func()) {
+	s := waggle(frontend.Options{})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", serverTLS())
 	if err != nil {
 		panic(err)
 	}
-	return s.Addrs()[0].String(), func() { _ = s.Close() }
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: s.Handler()}
+	go func() { _ = server.Serve(l) }()
+	return l.Addr().String(), func() { _ = errors.Join(server.Close(), s.Close()) }
+}
+
+func serverTLS() *tls.Config {
+	tb := new(testing.B) // there is none in a process that is measured
+	return authority.New(tb).Config(tb, "127.0.0.1")
+}
+
+func waggle(o frontend.Options, addresses ...string) *frontend.Server {
+	o.Tracker = tracker.New(memory.New(memory.Options{}), tracker.Settings{
+		Interval: 30 * time.Minute, MinInterval: 15 * time.Minute, NumWant: 50, MaxNumWant: 200,
+	}, tracker.Options{})
+	s, err := frontend.Listen(context.Background(), addresses, nil, o)
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // processorTime is what this process has used so far, in nanoseconds.

@@ -58,5 +58,8 @@ func (s *Server) closeListeners() error {
 	for _, l := range s.listeners {
 		errs = append(errs, l.Close())
 	}
+	for _, l := range s.secure {
+		errs = append(errs, l.Close())
+	}
 	return errors.Join(errs...)
 }

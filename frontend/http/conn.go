@@ -2,8 +2,10 @@ package http
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -12,12 +14,15 @@ import (
 
 // conn is a connection whose plain requests are answered here, by one goroutine.
 // Where the system allows it, it holds no buffers between requests: an idle one
-// takes a stack of 2 to 8 KiB and some hundred bytes.
+// takes a stack of 2 to 8 KiB and some hundred bytes, and what TLS keeps.
 type conn struct {
 	server *Server
 	stream
 	from   netip.Addr
 	places slots // where its own is given back
+
+	expects bool           // a PROXY header, before anything else
+	client  netip.AddrPort // that the header named; invalid: none did
 
 	b        *buffers  // nil while nothing is read or answered
 	then     next      // what to do when b.out is written
@@ -30,10 +35,23 @@ type conn struct {
 	readDeadline time.Time // as it is set on stream
 }
 
+// stream is what a connection reads from and writes to. But for SetReadDeadline and cut, its methods
+// are for the goroutine of the connection.
+type stream interface {
+	io.ReadCloser
+	SetReadDeadline(t time.Time) error
+
+	receive() error                 // waits until there is something to read, and then reads it into conn.b
+	send() error                    // writes conn.b.out
+	closeWrite() error              // ends what is sent and not what is received
+	cut()                           // closes at once
+	intoNetConn() (net.Conn, error) // makes a connection for net/http of it, and ends it
+}
+
 // startConn returns a connection that is to be given its stream.
 func startConn(s *Server, from netip.Addr, places slots) *conn {
 	now := time.Now()
-	return &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout)}
+	return &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout), expects: s.isProxy(from)}
 }
 
 // take makes b what was read, and answered as far as its fields say.
@@ -48,7 +66,7 @@ func (c *conn) take(b *buffers, then next) {
 // serve answers requests until either side has enough, or something comes that
 // is net/http's.
 func (c *conn) serve() {
-	defer c.server.open.remove(c)
+	defer c.leave()
 	for {
 		if err := c.flush(); err != nil {
 			c.shut()
@@ -71,17 +89,26 @@ func (c *conn) serve() {
 	}
 }
 
+// leave ends what is known of the connection here.
+func (c *conn) leave() { c.server.open.remove(c) }
+
 // answer answers what was read.
 func (c *conn) answer() {
 	c.now = time.Now()
 	c.b.now = c.server.options.Tracker.Now()
+	if c.expects {
+		if then := c.introduce(); c.expects {
+			c.take(c.b, then)
+			return
+		}
+	}
 	c.take(c.b, c.server.answer(c.b, c.from))
 }
 
 // end ends a connection that nothing more can be read from.
 func (c *conn) end(err error) {
 	unread := !c.idle() && (c.b.end >= enoughToJudge || !c.answered)
-	if errors.Is(err, io.EOF) && unread {
+	if errors.Is(err, io.EOF) && unread && !c.expects {
 		c.handOver() // net/http knows what to say of half a request
 		return
 	}
@@ -182,10 +209,18 @@ func (c *conn) handOver() {
 	s.figures.handedOver.Add(1)
 	read := bytes.Clone(c.b.in[c.b.start:c.b.end])
 	c.dropBuffers()
-	tcp, err := c.intoNetConn()
+	if startsLikeProxyHeader(read) {
+		s.refuseHeader(c.from, errNoProxy)
+	}
+	under, err := c.intoNetConn()
 	if err != nil {
 		c.places.free()
 		return
 	}
-	s.handover.give(&handed{Conn: tcp, read: read, release: sync.OnceFunc(c.places.free)})
+	h := &handed{Conn: under, client: c.client, read: read, release: sync.OnceFunc(c.places.free)}
+	if secure, ok := under.(*tls.Conn); ok {
+		s.handover.give(&handedSecure{h, secure})
+		return
+	}
+	s.handover.give(h)
 }

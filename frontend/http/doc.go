@@ -9,10 +9,12 @@
 //   - The address of a peer is that of its connection. X-Forwarded-For counts only
 //     where the connection comes from a trusted proxy: then the peer is the last
 //     address in it that is not a trusted proxy's itself.
+//   - Behind proxies that speak the PROXY protocol ([Options].Proxies) the address is that
+//     of the header, which their connections must have, and no others may.
 //   - An answer holds IPv4 and IPv6 peers, in peers and peers6.
 //   - A request line and headers beyond 16 KiB, a client that takes more than ten
-//     seconds to send or to read, and connections beyond the limit are cut off or
-//     wait; what they can take of memory is bounded.
+//     seconds to send, to read or to shake hands, and connections beyond the limit are
+//     cut off or wait; what they can take of memory is bounded.
 //   - It speaks HTTP as net/http does: answers, and where one request ends and the
 //     next begins, are the same byte for byte. FuzzRequest compares the two.
 //
@@ -27,6 +29,9 @@
 // The first request that is not plain takes its connection along to an
 // http.Server, which reads what was read already and has the connection from then
 // on (handover.go, handler.go).
+//
+// Over TLS (secure.go) a connection is read from and written to in the same way; one that
+// has chosen HTTP/2 is net/http's from its handshake on.
 //
 // On Linux, who accepts a connection also answers it, if its request is there and
 // it wants no other (listen_linux.go). The build tag portable leaves such things

@@ -17,6 +17,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/announce", s.bencoded(announce))
 	mux.HandleFunc("/scrape", s.bencoded(scrape))
 	mux.HandleFunc("/health", s.health)
+	if s.options.Challenges != nil {
+		mux.Handle("/.well-known/acme-challenge/", s.options.Challenges)
+	}
 	if s.options.Pages != nil {
 		mux.Handle("/", s.counted(s.options.Pages))
 		return mux

@@ -1,9 +1,11 @@
 package http
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 )
 
@@ -54,8 +56,17 @@ func (h *handover) Addr() net.Addr { return &net.TCPAddr{} }
 // ways passes by what was read.
 type handed struct {
 	net.Conn
-	read    []byte // before Conn
-	release func() // called once, at the first Close
+	client  netip.AddrPort // that a proxy named; invalid: none did
+	read    []byte         // before Conn
+	release func()         // called once, at the first Close
+}
+
+// RemoteAddr is of [net.Conn].
+func (h *handed) RemoteAddr() net.Addr {
+	if h.client.IsValid() {
+		return net.TCPAddrFromAddrPort(h.client)
+	}
+	return h.Conn.RemoteAddr()
 }
 
 // Read is of [net.Conn].
@@ -71,13 +82,22 @@ func (h *handed) Read(p []byte) (int, error) {
 }
 
 // CloseWrite ends what is sent and not what is received. net/http looks for it.
-func (h *handed) CloseWrite() error { return h.Conn.(*net.TCPConn).CloseWrite() }
+func (h *handed) CloseWrite() error { return h.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 // Close is of [net.Conn].
 func (h *handed) Close() error {
 	h.release()
 	return h.Conn.Close()
 }
+
+// handedSecure is one over TLS.
+type handedSecure struct {
+	*handed
+	secure *tls.Conn
+}
+
+// ConnectionState says that requests came over TLS. net/http looks for it.
+func (h *handedSecure) ConnectionState() tls.ConnectionState { return h.secure.ConnectionState() }
 
 // serveGeneral has net/http serve what is handed over.
 func (s *Server) serveGeneral() {

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -26,6 +27,16 @@ type Options struct {
 	Pages          http.Handler // answers at all other paths; nil: there is nothing
 	Log            *slog.Logger // nil: none
 
+	// Secure are addresses (host:port) that speak HTTP over TLS, as TLS says; Challenges answers
+	// authorities that look whether a name is this server's. nil: nobody asks.
+	Secure     []string
+	TLS        *tls.Config
+	Challenges http.Handler
+
+	// Proxies are those that begin each connection with a PROXY header of version 2, which says whom
+	// it comes from. See [Server.ExpectHeaders].
+	Proxies []netip.Prefix
+
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.
 	Timeout time.Duration
@@ -35,15 +46,21 @@ type Options struct {
 const (
 	maxHeader   = 16 << 10        // bytes of request line and headers
 	idleTimeout = 2 * time.Minute // between requests of a connection that is kept
+
+	// Of HTTP/2: requests under way, and bytes of bodies, which nobody has a use for.
+	maxStreams    = 100
+	receiveWindow = 64 << 10
 )
 
 // Server answers on its listeners from [Listen] to Close.
 type Server struct {
 	options   Options
 	trusted   atomic.Pointer[[]netip.Prefix]
+	proxies   proxies
 	addrs     []netip.AddrPort
-	listeners []*listener // of addrs
-	buffers   sync.Pool   // of *buffers
+	listeners []*listener       // of addrs
+	secure    []*secureListener // of TLS
+	buffers   sync.Pool         // of *buffers
 	figures   figures
 	tallies   [tallies]tally
 	nextTally atomic.Uint32
@@ -71,18 +88,21 @@ func Listen(ctx context.Context, addresses []string, trusted []netip.Prefix, o O
 			return nil, errors.Join(frontend.ListenError("http", address, err), s.closeListeners())
 		}
 	}
+	for _, address := range o.Secure {
+		if err := s.listenSecure(ctx, address); err != nil {
+			return nil, errors.Join(frontend.ListenError("https", address, err), s.closeListeners())
+		}
+	}
 	s.serve()
 	return s, nil
 }
 
 func (s *Server) listen(ctx context.Context, address string) error {
-	var config net.ListenConfig
-	config.SetMultipathTCP(false) // no client of a tracker speaks it
-	tcp, err := config.Listen(ctx, "tcp", address)
+	tcp, err := listenTCP(ctx, address)
 	if err != nil {
 		return err
 	}
-	l, err := newListener(tcp.(*net.TCPListener))
+	l, err := newListener(tcp)
 	if err != nil {
 		return err
 	}
@@ -91,9 +111,22 @@ func (s *Server) listen(ctx context.Context, address string) error {
 	return nil
 }
 
+func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // no client of a tracker speaks it
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
 func (s *Server) serve() {
 	s.serving.Go(s.serveGeneral)
 	for _, l := range s.listeners {
+		l.accept(s, newSlots(s.options.MaxConnections))
+	}
+	for _, l := range s.secure {
 		l.accept(s, newSlots(s.options.MaxConnections))
 	}
 }
@@ -113,6 +146,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
+	s.ExpectHeaders(o.Proxies)
 	s.buffers.New = func() any { return s.newBuffers() }
 	s.general = http.Server{
 		Handler:           s.handler(),
@@ -121,6 +155,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 		WriteTimeout:      o.Timeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveWindow, MaxReceiveBufferPerStream: receiveWindow, WriteByteTimeout: o.Timeout},
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // strangers cause these
 	}
 	return s
@@ -145,10 +180,15 @@ type Figures struct {
 	Failures    uint64 // requests answered with a failure reason
 	NotFound    uint64 // requests for another path
 	Panics      uint64 // faults of waggle's; each was answered with a failure reason
+
+	Handshakes       uint64 // of TLS that ended well
+	FailedHandshakes uint64 // and that did not
+	RefusedHeaders   uint64 // connections closed for their PROXY header, or for want of one
 }
 
 type figures struct {
 	connections, handedOver, failures, notFound, panics atomic.Uint64
+	handshakes, failedHandshakes, refusedHeaders        atomic.Uint64
 }
 
 // Figures returns the counts as of now.
@@ -161,5 +201,9 @@ func (s *Server) Figures() Figures {
 		Failures:    f.failures.Load(),
 		NotFound:    f.notFound.Load(),
 		Panics:      f.panics.Load(),
+
+		Handshakes:       f.handshakes.Load(),
+		FailedHandshakes: f.failedHandshakes.Load(),
+		RefusedHeaders:   f.refusedHeaders.Load(),
 	}
 }

@@ -88,7 +88,7 @@ func (l *listener) acceptAndAnswer(s *Server, places slots) {
 		}
 		s.retries.accepted()
 		s.figures.connections.Add(1)
-		if l.free.Add(-1) > 0 {
+		if l.free.Add(-1) > 0 && !s.isProxy(from) {
 			s.answerAtOnce(fd, from, places)
 		} else {
 			s.begin(newConn(s, fd, from, places))

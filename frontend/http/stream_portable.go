@@ -7,35 +7,41 @@ import (
 	"time"
 )
 
-// stream is the socket of a connection.
-type stream struct{ *net.TCPConn }
+// plainStream is the socket of a connection.
+type plainStream struct {
+	*net.TCPConn
+	conn *conn
+}
 
 func newConn(s *Server, tcp *net.TCPConn, places slots) *conn {
-	c := startConn(s, plain(tcp.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()), places)
-	c.TCPConn = tcp
+	c := startConn(s, remoteOf(tcp), places)
+	c.stream = &plainStream{tcp, c}
 	return c
 }
 
-// receive waits until there is something to read, and then reads it into c.b,
-// which it holds while it waits.
-func (c *conn) receive() error {
+// receive is of [stream]. It holds buffers while it waits.
+func (p *plainStream) receive() error {
+	c := p.conn
 	if c.b == nil {
 		c.b = c.server.takeBuffers()
 	}
-	n, err := c.Read(c.b.in[c.b.end:])
+	n, err := p.Read(c.b.in[c.b.end:])
 	c.b.end += n
 	return err
 }
 
-// send writes c.b.out.
-func (c *conn) send() error {
-	_ = c.SetWriteDeadline(time.Now().Add(c.server.options.Timeout)) // of a closed connection: writing tells
-	_, err := c.Write(c.b.out)
+// send is of [stream].
+func (p *plainStream) send() error {
+	_ = p.SetWriteDeadline(time.Now().Add(p.conn.server.options.Timeout)) // of a closed connection: writing tells
+	_, err := p.Write(p.conn.b.out)
 	return err
 }
 
-// closeWrite ends what is sent and not what is received.
-func (c *conn) closeWrite() error { return c.CloseWrite() }
+// closeWrite is of [stream].
+func (p *plainStream) closeWrite() error { return p.CloseWrite() }
 
-// intoNetConn makes a connection for net/http of this one, and ends it.
-func (c *conn) intoNetConn() (net.Conn, error) { return c.TCPConn, c.SetDeadline(time.Time{}) }
+// cut is of [stream].
+func (p *plainStream) cut() { _ = p.Close() }
+
+// intoNetConn is of [stream].
+func (p *plainStream) intoNetConn() (net.Conn, error) { return p.TCPConn, p.SetDeadline(time.Time{}) }

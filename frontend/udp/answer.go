@@ -31,10 +31,11 @@ type responder struct {
 	log       *slog.Logger
 	figures   Figures // counted here, read in ledger
 	late      *late
-	group     *Group // that it answers for; nil: for addresses of this machine
-	waits     bool   // for locations and remote stores, in a goroutine of its own
-	query     query  // of answerAnything
-	parked    bool   // the query that was just looked at has a place among the late ones
+	group     *Group   // that it answers for; nil: for addresses of this machine
+	waits     bool     // for locations and remote stores, in a goroutine of its own
+	proxies   *proxies // nil: there can be none
+	query     query    // of answerAnything
+	parked    bool     // the query that was just looked at has a place among the late ones
 
 	ledger   ledger
 	latency  frontend.Latency // of packets, from when they were read to when their answers were sent
@@ -53,6 +54,7 @@ type query struct {
 	header bittorrent.UDPHeader
 	packet []byte
 	from   netip.Addr // without zone, and IPv4 not in IPv6 clothes
+	via    []byte     // the header of the proxy that it came through, which its answer begins with; nil: none
 
 	// within returns the context that it is answered in; nil: as it is.
 	within func(context.Context) context.Context
@@ -83,12 +85,20 @@ func (p *responder) survive() {
 // than he sent before he has shown that he receives what is sent to his address.
 func (p *responder) admit(packet []byte, from netip.AddrPort, now time.Time) (q query, ok bool) {
 	defer p.survive()
+	var via []byte
+	if p.proxies.include(from.Addr()) {
+		proxy := from
+		if via, packet, from, ok = cutProxyHeader(packet); !ok || proxy.Port() == 0 {
+			p.figures.Unproxied++
+			return q, false
+		}
+	}
 	header, err := bittorrent.ParseUDPHeader(packet)
 	if err != nil || from.Port() == 0 {
 		p.figures.Malformed++
 		return q, false
 	}
-	q = query{header: header, packet: packet, from: from.Addr()}
+	q = query{header: header, packet: packet, from: from.Addr(), via: via}
 	if header.Action == bittorrent.ActionConnect {
 		return q, p.tracker.Welcome(q.from) == nil
 	}
@@ -99,8 +109,20 @@ func (p *responder) admit(packet []byte, from netip.AddrPort, now time.Time) (q 
 	return q, p.tracker.Admit(q.from, now) == nil
 }
 
-// answer answers a query that was admitted.
-func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []byte) (answer []byte) {
+// answer answers a query that was admitted, through the proxy that it came through.
+func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []byte) []byte {
+	if q.via == nil {
+		return p.answerDirectly(ctx, q, now, out)
+	}
+	answer := p.answerDirectly(ctx, q, now, out[len(q.via):])
+	if answer == nil {
+		return nil
+	}
+	return out[:copy(out, q.via)+len(answer)]
+}
+
+// answerDirectly answers as if there were no proxy.
+func (p *responder) answerDirectly(ctx context.Context, q *query, now time.Time, out []byte) (answer []byte) {
 	defer p.survive()
 	var err error
 	switch q.header.Action {
@@ -160,13 +182,14 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 	const head = bittorrent.UDPAnnounceResponseLen
 	r.Reset()
 	peers := &r.Peers.V4
-	if a.Room = (maxAnswer - head) / bittorrent.CompactLen4; a.Families == swarm.IPv6 {
-		a.Room, peers = (maxAnswer-head)/bittorrent.CompactLen6, &r.Peers.V6
+	room := int32(len(out) - head)
+	if a.Room = room / bittorrent.CompactLen4; a.Families == swarm.IPv6 {
+		a.Room, peers = room/bittorrent.CompactLen6, &r.Peers.V6
 	}
 	if p.group != nil {
 		a.Room = min(a.Room, mostGroupPeers)
 	}
-	*peers = out[head:head:maxAnswer]
+	*peers = out[head:head:len(out)]
 	p.figures.Announces++
 	if err := p.tracker.Announce(ctx, a, r); err != nil {
 		return nil, err

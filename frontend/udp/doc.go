@@ -13,7 +13,9 @@
 //   - An answer fits 1,232 bytes, which every path of IPv6 carries unfragmented.
 //   - It goes out from the address that was asked (on Linux; elsewhere listen on
 //     each address of a machine that has several).
-//   - Peers in an answer are of the family that the packet came over.
+//   - Peers in an answer are of the family that the client's packet came over.
+//   - Behind proxies that speak Cloudflare's simple proxy protocol ([Options].Proxies) all
+//     this holds for the client that the header names, and for the answer with its header.
 //
 // # How it works
 //

@@ -9,6 +9,7 @@ type Figures struct {
 	Errors        uint64 // requests answered with an error
 	BadConnection uint64 // dropped: connection id wrong or too old
 	Malformed     uint64 // dropped: too short, a connect without the magic, or from port 0
+	Unproxied     uint64 // dropped: from a proxy, without its header
 	ReadErrors    uint64 // system calls that failed
 	WriteErrors   uint64 // answers that the system did not take
 	Panics        uint64 // faults of waggle's
@@ -21,6 +22,7 @@ func (f *Figures) add(g Figures) {
 	f.Errors += g.Errors
 	f.BadConnection += g.BadConnection
 	f.Malformed += g.Malformed
+	f.Unproxied += g.Unproxied
 	f.ReadErrors += g.ReadErrors
 	f.WriteErrors += g.WriteErrors
 	f.Panics += g.Panics

@@ -44,6 +44,7 @@ type oneLate struct {
 	now       time.Time
 	send      func([]byte) bool
 	packet    [maxRequest]byte
+	via       [proxyHeader]byte
 	out       [maxAnswer]byte
 }
 
@@ -69,6 +70,9 @@ func (l *late) take(p *responder, q *query) *oneLate {
 	}
 	one.query = *q
 	one.query.packet = one.packet[:copy(one.packet[:], q.packet)]
+	if q.via != nil {
+		one.query.via = one.via[:copy(one.via[:], q.via)]
+	}
 	return one
 }
 

@@ -24,6 +24,10 @@ type Options struct {
 	Readers   int          // workers for each address, on Linux with a socket each; 0: one a processor
 	Log       *slog.Logger // nil: none
 
+	// Proxies are those that put Cloudflare's simple proxy protocol before each packet. See
+	// [Server.ExpectHeaders].
+	Proxies []netip.Prefix
+
 	// BesideGroups has wildcard addresses leave room on their ports for multicast groups that
 	// this user's processes join afterwards.
 	BesideGroups bool
@@ -41,6 +45,7 @@ type Server struct {
 	workers []worker
 	running sync.WaitGroup
 	late    *late
+	proxies proxies
 
 	closeOnce func() error
 }
@@ -85,6 +90,7 @@ func Listen(ctx context.Context, addresses []string, o Options) (*Server, error)
 	}
 	s := &Server{options: o}
 	s.late = newLate(&o)
+	s.ExpectHeaders(o.Proxies)
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	for _, address := range addresses {
 		conns, err := listenAddress(ctx, address)
@@ -116,7 +122,7 @@ func (s *Server) add(ctx context.Context, conn *net.UDPConn) (err error) {
 	for i := range o.Readers {
 		s.workers = append(s.workers, worker{
 			socket:    sockets[i%len(sockets)],
-			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log, late: s.late},
+			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log, late: s.late, proxies: &s.proxies},
 		})
 	}
 	return nil
