@@ -26,6 +26,9 @@ type Options struct {
 	Pages          http.Handler // answers at all other paths; nil: there is nothing
 	Log            *slog.Logger // nil: none
 
+	// Passkeys answers at /PASSKEY/announce and /announce/PASSKEY, too, and the same of scrape.
+	Passkeys bool
+
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.
 	Timeout time.Duration

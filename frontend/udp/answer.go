@@ -33,6 +33,7 @@ type responder struct {
 	late      *late
 	group     *Group // that it answers for; nil: for addresses of this machine
 	waits     bool   // for locations and remote stores, in a goroutine of its own
+	passkeys  bool   // announce URLs may have one
 	query     query  // of answerAnything
 	parked    bool   // the query that was just looked at has a place among the late ones
 
@@ -42,6 +43,7 @@ type responder struct {
 	reply    swarm.Reply
 	hashes   [bittorrent.UDPMaxScrapeHashes]bittorrent.InfoHash
 	counts   [bittorrent.UDPMaxScrapeHashes]bittorrent.ScrapeCounts
+	urlData  [maxRequest]byte // path and query of an announce URL
 }
 
 // publish shows the figures to other goroutines.
@@ -113,7 +115,7 @@ func (p *responder) answer(ctx context.Context, q *query, now time.Time, out []b
 			return nil
 		}
 		if q.header.Action == bittorrent.ActionScrape {
-			answer, err = p.answerScrape(ctx, q, out)
+			answer, err = p.answerScrape(ctx, q, now, out)
 		} else {
 			answer, err = p.answerAnnounce(ctx, q, now, out)
 		}
@@ -141,10 +143,12 @@ func (p *responder) connect(q *query, now time.Time, out []byte) []byte {
 
 func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
 	a, r := &p.announce, &p.reply
-	if _, err := bittorrent.ParseUDPAnnounce(q.packet, &a.AnnounceRequest); err != nil {
+	options, err := bittorrent.ParseUDPAnnounce(q.packet, &a.AnnounceRequest)
+	if err != nil {
 		return nil, err
 	}
 	a.From, a.Now, a.Families = q.from, now, swarm.FamilyOf(q.from)
+	a.Credentials = swarm.Credentials{Passkey: p.passkey(options)}
 	if !p.tracker.Locate(a) {
 		if p.waits {
 			p.tracker.AwaitLocation(ctx, a)
@@ -172,7 +176,11 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 	return out[:head+len(*peers)], nil
 }
 
-func (p *responder) answerScrape(ctx context.Context, q *query, out []byte) ([]byte, error) {
+func (p *responder) answerScrape(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
+	p.announce.Credentials = swarm.Credentials{} // of which a scrape shows none
+	if err := p.tracker.EnterScrape(&p.announce.Credentials, now); err != nil {
+		return nil, err
+	}
 	hashes, err := bittorrent.AppendUDPScrapeHashes(p.hashes[:0], q.packet, p.maxScrape)
 	if err != nil {
 		return nil, err
