@@ -22,7 +22,10 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			RecordLimit:     1_000_000_000,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
-		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Access: Access{
+			TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{},
+			Passkeys: "off", PasskeyURLs: []AnnounceURL{}, PasskeyRate: 10_000_000_000,
+		},
 		Locality: Locality{
 			Levels: []Level{"rack"}, Profile: "strict", ActiveInterval: 15 * time.Second, PassiveInterval: 300 * time.Second,
 			Importers: []LevelCount{}, Exporters: []LevelCount{}, ProbeInterval: 5 * time.Second, LookupTimeout: 2 * time.Second,
@@ -35,7 +38,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
-			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,
+			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, Passkeys: 1_000_000, PasskeySessions: 1_000_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Traces: Traces{Share: 1},

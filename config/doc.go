@@ -34,7 +34,7 @@
 //	locality.go     the keys of where peers are; locality_kinds.go, _sources.go and _rules.go belong to it
 //	link.go         the keys of links with other trackers
 //	key.go          a key as reflection and its doc comment show it
-//	kind.go         types of values; count.go, address.go, store.go and traces.go are ours
+//	kind.go         types of values; count.go, address.go, store.go, traces.go and passkeys.go are ours
 //	load.go         the layers
 //	file.go         YAML; syntax.go puts its mistakes into plain words
 //	environment.go  WAGGLE_* variables

@@ -35,6 +35,7 @@ type Snapshot struct {
 	Remote       *RemoteStore // nil: the store is on this machine
 	Links        *Links       // nil: it has no use for links
 	Cluster      *Cluster     // nil: the tracker is in none
+	Passkeys     *Passkeys    // nil: there are none
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue

@@ -40,6 +40,10 @@ func sample() Snapshot {
 			Probes: 12, Dead: 13, Denied: 14, Passive: 15, Limited: 16, Shed: 17, Lengthened: 18,
 		},
 		StoreKind: "redis", StoreHealthy: true,
+		Passkeys: &Passkeys{
+			Active: 1, Revoked: 2, Expired: 3, Max: 4, Waiting: 5,
+			Missing: 6, Unknown: 7, RevokedRefused: 8, ExpiredRefused: 9, Implausible: 10, LeftOut: 11,
+		},
 		Remote: &RemoteStore{
 			Requests:  []Requests{{"script", 100}, {"read", 101}},
 			Throttled: 102, Unanswered: 103, Conflicts: 104, Refused: 105, ReadUnits: 106.5, WriteUnits: 107,

@@ -66,7 +66,7 @@ func remotely(metrics ...Metric) []Metric {
 }
 
 // Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofRemoteStores, ofLinks, ofFrontends)
+var Table = slices.Concat(ofTracker, ofPasskeys, ofRemoteStores, ofLinks, ofFrontends)
 
 var ofTracker = []Metric{
 	{
