@@ -55,6 +55,7 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 	}
 	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies().Plus(s.groupLatencies())
 	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
+	m.Passkeys = s.passkeyMetrics()
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)

@@ -27,6 +27,7 @@ import (
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/locality"
+	"waggle/passkey"
 	"waggle/record"
 	"waggle/roster"
 	"waggle/swarm"
@@ -87,6 +88,8 @@ type service struct {
 	accounts     *account.Accounts // nil: there is no console
 	catalog      *catalog.Catalog
 	catalogStore catalog.Store
+	passkeys     *passkey.Book // nil: there are none
+	passkeyStore passkey.Store
 
 	locator *locality.Locator              // nil: locality is off
 	policy  atomic.Pointer[console.Policy] // in force
@@ -146,7 +149,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -213,6 +216,9 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if s.locator != nil {
 		options.Locator = s.locator
 	}
+	if err := s.openPasskeys(ctx, &options); err != nil {
+		return err
+	}
 	if err := s.openRecord(); err != nil {
 		return err
 	}
@@ -228,7 +234,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if len(c.Listen.UDP)+len(c.Listen.HTTP) == 0 {
 		return errors.New("listen.udp and listen.http are both empty: name an address for one of them")
 	}
-	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log, BesideGroups: c.Cluster.On()}
+	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Log: s.log, BesideGroups: c.Cluster.On(), Passkeys: s.usesPasskeys()}
 	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
@@ -239,6 +245,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
 		Pages:          s.publicPages(),
+		Passkeys:       s.usesPasskeys(),
 		Log:            s.log,
 	})
 	if err != nil {
@@ -302,7 +309,7 @@ func (s *service) closeFrontends() error {
 }
 
 func (s *service) stop() error {
-	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -319,6 +326,7 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
 		return
 	}
+	s.requirePasskeys(&loaded.Config)
 	s.apply(loaded.Config, refused)
 	s.showConfiguration(loaded)
 	s.log.Info("configuration reloaded")
@@ -346,6 +354,8 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"cluster", s.config.Cluster, c.Cluster},
 		{"console", s.config.Console, c.Console},
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
+		{"access.passkey_rate", s.config.Access.PasskeyRate, c.Access.PasskeyRate},
+		{"access.passkey_urls", s.config.Access.PasskeyURLs, c.Access.PasskeyURLs},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 		{"traces", s.config.Traces, c.Traces},
