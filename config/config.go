@@ -214,6 +214,22 @@ type Access struct {
 	// address, such as that of a large NAT or a proxy that does not name its clients. This machine
 	// itself, by its loopback addresses, is never limited.
 	UnlimitedNetworks []netip.Prefix `key:"unlimited_networks" default:""`
+
+	// Whether clients show a passkey in the announce URL. It is as http://tracker/PASSKEY/announce, and
+	// so over UDP (BEP 41). With required, who shows none is refused; with optional, only one that is
+	// wrong, revoked or expired is; with off there are none. What was transferred with each is counted.
+	// "waggle passkeys create" makes them. Off and on take effect at the next start. docs/passkeys.md
+	// has more.
+	Passkeys string `key:"passkeys" default:"off" oneof:"off,optional,required"`
+
+	// Announce URLs of this tracker as clients reach it, such as https://tracker.example/announce. The
+	// console and the commands show them with passkeys in. Empty for those of the addresses that it
+	// listens on.
+	PasskeyURLs []AnnounceURL `key:"passkey_urls" default:""`
+
+	// What a client can transfer of one torrent, in bits a second, each way. Where it tells of more, as
+	// nobody does by mistake, that does not count, and its passkey shows how often. 0 for no limit.
+	PasskeyRate Bandwidth `key:"passkey_rate" default:"10Gbit"`
 }
 
 // Console says who may use the console and its API.
@@ -268,6 +284,12 @@ type Limits struct {
 	// and it is known when they may announce again: without, nobody is too early. With more, those that
 	// have been quiet for longest are met anew.
 	RecognisedPeers Count `key:"recognised_peers" default:"1M" range:"0..100M"`
+	// Passkeys that there may be, in some 500 bytes each.
+	Passkeys Count `key:"passkeys" default:"1M" range:"1..10M"`
+
+	// Peers whose figures wait to be counted for their passkeys, in some 200 bytes each. What more of
+	// them tell counts when they announce the next time.
+	PasskeySessions Count `key:"passkey_sessions" default:"1M" range:"1k..100M"`
 }
 
 // Log says what waggle writes about itself.

@@ -28,6 +28,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Access: Access{
 			TokensRefresh:  15 * time.Minute,
 			TrustedProxies: []netip.Prefix{}, ProxyProtocol: []netip.Prefix{}, ProxyProtocolUDP: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{},
+			Passkeys: "off", PasskeyURLs: []AnnounceURL{}, PasskeyRate: 10_000_000_000,
 		},
 		TLS: TLS{
 			Others: []FilePair{}, ACMEHosts: []HostName{}, ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory", ACMECache: "waggle-data/acme",
@@ -45,6 +46,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
+			Passkeys: 1_000_000, PasskeySessions: 1_000_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Traces: Traces{Share: 1},

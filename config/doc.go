@@ -36,7 +36,7 @@
 //	tls.go          the keys of certificates
 //	key.go          a key as reflection and its doc comment show it
 //	access.go       the rules of who may announce, and a type
-//	kind.go         types of values; count.go, address.go, store.go and traces.go are ours
+//	kind.go         types of values; count.go, address.go, store.go, traces.go and passkeys.go are ours
 //	load.go         the layers
 //	file.go         YAML; syntax.go puts its mistakes into plain words
 //	environment.go  WAGGLE_* variables

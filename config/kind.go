@@ -48,6 +48,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[Share]():           newKind("share", "a share from 0 to 1 such as 0.1 or ", "10%", parseShare),
 	reflect.TypeFor[FilePair]():        newKind("certificate:key", "two files such as ", "b.example.pem:b.example.key", parseFilePair),
 	reflect.TypeFor[HostName]():        newKind("name", "a full name such as ", "tracker.example.org", parseHostName),
+	reflect.TypeFor[AnnounceURL]():     newKind("URL", "the announce URL of a tracker such as udp://tracker.example:6969/announce or ", "https://tracker.example/announce", parseAnnounceURL),
 	reflect.TypeFor[LocalitySource]():  newKind("source", "a source such as ", "subnets: topology.csv", noSource),
 }
 

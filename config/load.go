@@ -142,6 +142,7 @@ func (l *loader) relations() {
 	l.links()
 	l.clusters()
 	l.tls()
+	l.passkeys()
 }
 
 // conflict blames the key, or the other one where only that was changed.

@@ -116,11 +116,13 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Announce.EarlyRefused = rapid.IntRange(0, 10000).Draw(t, "early_refused")
 		c.Announce.EarlyShortened = rapid.IntRange(0, cmp.Or(c.Announce.EarlyRefused, 10000)).Draw(t, "early_shortened")
 		c.Announce.EarlyWarned = rapid.IntRange(0, cmp.Or(c.Announce.EarlyShortened, c.Announce.EarlyRefused, 10000)).Draw(t, "early_warned")
+		c.Access.PasskeyURLs = rapid.SampledFrom([][]AnnounceURL{{}, {"udp://tracker.example:6969/announce", "https://[2001:db8::1]/x/announce"}}).Draw(t, "passkey_urls")
 		c.Limits = Limits{
 			EarlyPerAddress: count.Draw(t, "early_per_address") % 1_000_001, RecognisedPeers: 1000 + count.Draw(t, "recognised_peers")%1000,
 			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections"),
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
+			Passkeys:                     1 + count.Draw(t, "passkeys")%10_000_000, PasskeySessions: 1000 + count.Draw(t, "passkey_sessions")%1000,
 		}
 		c.Locality = anyLocality().Draw(t, "locality")
 		c.Link = Link{
@@ -137,6 +139,7 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		}
 		if c.Link.Listen != "" {
 			c.Cluster = Cluster{TTL: 1, MaxRows: 1000}
+			c.Access.Passkeys = rapid.SampledFrom([]string{"off", "optional", "required"}).Draw(t, "passkeys of clients")
 		}
 		c.Log = Log{Level: rapid.SampledFrom([]string{"debug", "warn"}).Draw(t, "level"), Format: "json"}
 		c.Traces = Traces{

@@ -30,6 +30,7 @@ type api struct {
 	policy    func() Policy
 	links     Links
 	cluster   Cluster
+	passkeys  *Passkeys
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
@@ -40,7 +41,7 @@ type api struct {
 func newAPI(o *Options) *api {
 	a := &api{
 		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
-		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster,
+		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster, passkeys: o.Passkeys,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
 		csvs: make(chan struct{}, csvsAtOnce),
 	}
@@ -51,6 +52,7 @@ func newAPI(o *Options) *api {
 	a.addLocality()
 	a.addLinks()
 	a.addCluster()
+	a.addPasskeys()
 	a.addAccounts()
 	a.addAudit()
 	if o.Catalog != nil {

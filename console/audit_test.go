@@ -36,7 +36,7 @@ func TestEveryOperationThatChangesSomethingHasARoleAndIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	roles := maps.Clone(console.RoleOf)
-	fill := strings.NewReplacer("{hash}", strings.Repeat("0", 40), "{name}", "x", "{address}", "192.0.2.1:1")
+	fill := strings.NewReplacer("{hash}", strings.Repeat("0", 40), "{name}", "x", "{id}", "0123456789abcdef", "{address}", "192.0.2.1:1")
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			id := operation.OperationID

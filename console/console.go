@@ -69,6 +69,9 @@ type Options struct {
 	// Cluster is that of which this tracker is an instance. nil: it is in none.
 	Cluster Cluster
 
+	// Passkeys are those that clients may show. nil: they show none.
+	Passkeys *Passkeys
+
 	// Configuration is what is in force, secrets hidden. nil: nobody knows.
 	Configuration func() client.Configuration
 

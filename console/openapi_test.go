@@ -50,6 +50,8 @@ func TestDescriptionNamesEveryOperation(t *testing.T) {
 			"/locality": {"get"}, "/locality/{address}": {"get"},
 			"/links": {"get"}, "/links/invitations": {"post"}, "/links/join": {"post"}, "/links/hub": {"delete"}, "/links/{name}": {"delete"},
 			"/links/{name}/reset": {"post"}, "/links/{name}/rights": {"put"}, "/links/announce-list": {"get"},
+			"/passkeys": {"get", "post"}, "/passkeys/find": {"post"}, "/passkeys/{id}": {"get", "patch", "delete"}, "/passkeys/{id}/revoke": {"post"},
+			"/passkeys/{id}/restore": {"post"}, "/passkeys/{id}/renew": {"post"}, "/passkeys/{id}/reset": {"post"},
 			"/overview": {"get"}, "/timeline": {"get"},
 			"/history": {"get"}, "/requests": {"get"}, "/peers": {"get"}, "/version": {"get"}, "/figures": {"get"},
 		} {

@@ -26,6 +26,11 @@ type visitor struct {
 // newVisitor returns one of a console with an account: anna, an admin.
 func newVisitor(t *testing.T) (*world, *visitor) {
 	t.Helper()
+	return newVisitorWith(t, func(*console.Options) {})
+}
+
+func newVisitorWith(t *testing.T, change func(*console.Options)) (*world, *visitor) {
+	t.Helper()
 	accounts, err := account.Open(t.Context(), account.Options{Hash: account.Cost{Memory: 8, Passes: 1, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +39,10 @@ func newVisitor(t *testing.T) (*world, *visitor) {
 	if _, _, err := accounts.Create(t.Context(), account.New{Name: "anna", Role: account.Admin, Password: "correct horse"}); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(o *console.Options) { o.Accounts = accounts })
+	w := newWorld(t, func(o *console.Options) {
+		o.Accounts = accounts
+		change(o)
+	})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

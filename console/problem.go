@@ -13,6 +13,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/catalog"
 	"waggle/console/client"
+	"waggle/passkey"
 	"waggle/swarm"
 	"waggle/torrent"
 )
@@ -56,6 +57,14 @@ var statuses = []struct {
 	{account.ErrInvalid, http.StatusUnprocessableEntity},
 	{account.ErrFull, http.StatusInsufficientStorage},
 	{account.ErrBusy, http.StatusTooManyRequests},
+	{passkey.ErrNone, http.StatusNotFound},
+	{passkey.ErrExists, http.StatusConflict},
+	{passkey.ErrConflict, http.StatusServiceUnavailable},
+	{passkey.ErrInvalid, http.StatusUnprocessableEntity},
+	{passkey.ErrCursor, http.StatusUnprocessableEntity},
+	{passkey.ErrMany, http.StatusRequestEntityTooLarge},
+	{passkey.ErrTooMuch, http.StatusRequestEntityTooLarge},
+	{passkey.ErrFull, http.StatusInsufficientStorage},
 	{ErrLinkUnknown, http.StatusNotFound},
 	{ErrLinkInvalid, http.StatusUnprocessableEntity},
 	{ErrLinkConflict, http.StatusConflict},

@@ -38,6 +38,7 @@ type Snapshot struct {
 	Links        *Links               // nil: it has no use for links
 	Cluster      *Cluster             // nil: the tracker is in none
 	TLS          *certificate.Figures // nil: nothing speaks TLS
+	Passkeys     *Passkeys            // nil: there are none
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue

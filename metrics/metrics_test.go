@@ -47,6 +47,10 @@ func sample() Snapshot {
 			Tokens: access.TokenFigures{Missing: 209, Bad: 210, Expired: 211, OtherTorrent: 212, UnknownKey: 213, TooMany: 214, NoKeys: 215, Failed: 216, Keys: 217},
 		},
 		StoreKind: "redis", StoreHealthy: true,
+		Passkeys: &Passkeys{
+			Active: 1, Revoked: 2, Expired: 3, Max: 4, Waiting: 5,
+			Missing: 6, Unknown: 7, RevokedRefused: 8, ExpiredRefused: 9, Implausible: 10, LeftOut: 11,
+		},
 		Remote: &RemoteStore{
 			Requests:  []Requests{{"script", 100}, {"read", 101}},
 			Throttled: 102, Unanswered: 103, Conflicts: 104, Refused: 105, ReadUnits: 106.5, WriteUnits: 107,

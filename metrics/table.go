@@ -67,7 +67,7 @@ func remotely(metrics ...Metric) []Metric {
 }
 
 // Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofAccess, ofRemoteStores, ofLinks, ofFrontends, ofTLS)
+var Table = slices.Concat(ofTracker, ofAccess, ofPasskeys, ofRemoteStores, ofLinks, ofFrontends, ofTLS)
 
 var ofTracker = []Metric{
 	{

@@ -29,6 +29,9 @@ func Check(ctx context.Context, k Kept, wrong func(string), progress func(Result
 	if err == nil && k.Accounts != nil {
 		err = c.accounts(ctx)
 	}
+	if err == nil && k.Passkeys != nil {
+		err = c.passkeys(ctx)
+	}
 	return c.result, err
 }
 

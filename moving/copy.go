@@ -14,6 +14,7 @@ import (
 
 	"waggle/account"
 	"waggle/catalog"
+	"waggle/passkey"
 	"waggle/swarm"
 )
 
@@ -22,6 +23,7 @@ type Kept struct {
 	Swarms   swarm.Store   // of one that is copied into, a [swarm.Restorer] too
 	Catalog  catalog.Store // nil: there is none
 	Accounts account.Store // nil: there are none
+	Passkeys passkey.Store // nil: there are none
 }
 
 // Result counts what was copied, or looked at.
@@ -32,11 +34,12 @@ type Result struct {
 	Periods   int // of its history
 	Accounts  int
 	Entries   int // of the audit log
+	Passkeys  int
 }
 
 // Options are how to copy.
 type Options struct {
-	// Overwrite replaces transfers and accounts that are there already. Without, they
+	// Overwrite replaces transfers, accounts and passkeys that are there already. Without, they
 	// stay, and only the times of a transfer's first and last peers are joined.
 	Overwrite bool
 
@@ -66,6 +69,9 @@ func Copy(ctx context.Context, from, to Kept, o Options) (Result, error) {
 	}
 	if err == nil && from.Accounts != nil && to.Accounts != nil {
 		err = c.accounts(ctx)
+	}
+	if err == nil && from.Passkeys != nil && to.Passkeys != nil {
+		err = c.passkeys(ctx)
 	}
 	return c.result(), err
 }

@@ -5,7 +5,8 @@
 // other store already. So nothing is replaced by what is older, and copying again
 // brings over what has come since.
 //
-//	copy.go     peers, catalogue, accounts, one after the other
+//	copy.go     peers, catalogue, accounts, passkeys, one after the other
 //	catalog.go  how two catalogues become one
+//	passkeys.go passkeys, copied and checked
 //	check.go    what may be wrong with what is kept
 package moving

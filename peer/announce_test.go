@@ -226,6 +226,34 @@ func TestUDPTrackerMayLoseAPacketAndAnswerNonsenseBetween(t *testing.T) {
 	}
 }
 
+func TestUDPTrackerIsShownThePathOfItsURL(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	go func() {
+		buffer := make([]byte, 2048)
+		for {
+			n, from, err := conn.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			h, _ := bittorrent.ParseUDPHeader(buffer[:n])
+			answer := bittorrent.AppendUDPConnectResponse(nil, h.TransactionID, 7)
+			if h.Action == bittorrent.ActionAnnounce {
+				path, _ := bittorrent.AppendURLData(nil, buffer[bittorrent.UDPAnnounceLen:n])
+				answer = bittorrent.AppendUDPError(nil, h.TransactionID, "you asked for "+string(path))
+			}
+			_, _ = conn.WriteTo(answer, from)
+		}
+	}()
+	err = newTrackers("", &Options{}).post(t.Context(), "udp://"+conn.LocalAddr().String()+"/abc/announce", &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+	if !errors.Is(err, bittorrent.Error("you asked for /abc/announce")) {
+		t.Errorf("the tracker says %v", err)
+	}
+}
+
 func TestTrackerOverAnotherProtocolIsRefusedWithThoseThatAreKnown(t *testing.T) {
 	err := newTrackers("", &Options{}).post(t.Context(), "wss://tracker.example", &bittorrent.AnnounceRequest{}, &bittorrent.AnnounceResponse{})
 	if err == nil || !strings.Contains(err.Error(), "udp, http and https") {

@@ -56,3 +56,27 @@ func TestDoorsAreAskedInTheirOrderBeforeAnythingIsRecorded(t *testing.T) {
 		t.Errorf("asked %q, recorded %q", asked, recorded)
 	}
 }
+
+// scrapeDoor is a door that scrapes come by too.
+type scrapeDoor struct{ doorFunc }
+
+func (d scrapeDoor) EnterScrape(c *swarm.Credentials, _ time.Time) error {
+	return d.doorFunc(&swarm.Announce{Credentials: *c})
+}
+
+func TestDoorsThatScrapesComeByAreAsked(t *testing.T) {
+	const closed bittorrent.Error = "closed"
+	never := doorFunc(func(*swarm.Announce) error { return errors.New("it is not for scrapes") })
+	locked := scrapeDoor{func(a *swarm.Announce) error {
+		if a.Credentials.Passkey != "open" {
+			return closed
+		}
+		return nil
+	}}
+	tr := tracker.New(memory.New(memory.Options{}), settings, tracker.Options{Doors: []tracker.Door{never, locked}})
+	for passkey, want := range map[string]error{"": closed, "open": nil} {
+		if err := tr.EnterScrape(&swarm.Credentials{Passkey: passkey}, time.Unix(1, 0)); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", passkey, err, want)
+		}
+	}
+}

@@ -113,6 +113,11 @@ const Nobody = -1
 // have passed on: they have asked their own.
 type Door interface{ Enter(a *swarm.Announce) error }
 
+// ScrapeDoor is a door that scrapes come by too. EnterScrape is called as Enter is.
+type ScrapeDoor interface {
+	EnterScrape(c *swarm.Credentials, now time.Time) error
+}
+
 // Recorder hears of announces. Announce is called concurrently; it must not block or
 // allocate, and not keep what it is given.
 type Recorder interface{ Announce(a *swarm.Announce) }
@@ -375,6 +380,19 @@ func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
 
 func (t *Tracker) jittered(interval time.Duration) time.Duration {
 	return swarm.Jittered(interval, t.options.Random())
+}
+
+// EnterScrape says who may scrape, by what a client shows. A frontend asks it before it has a
+// scrape answered. The error is as that of [Door].
+func (t *Tracker) EnterScrape(c *swarm.Credentials, now time.Time) error {
+	for _, door := range t.options.Doors {
+		if d, ok := door.(ScrapeDoor); ok {
+			if err := d.EnterScrape(c, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Scrape fills in counts, which is as long as hashes. What is not served has

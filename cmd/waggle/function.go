@@ -89,6 +89,7 @@ func (f *function) openFront(ctx context.Context, withConsole bool) (err error) 
 		MaxScrape: int(f.config.Limits.ScrapeHashes),
 		Health:    f.health,
 		Pages:     pages,
+		Passkeys:  f.usesPasskeys(),
 		Log:       f.log,
 	})
 	if err != nil {
@@ -112,6 +113,7 @@ func (f *function) fresh(next http.Handler) http.Handler {
 		if err := f.catalog.Fresh(r.Context(), freshTime); err != nil && f.staleTold.now() {
 			f.log.Warn("the catalogue may be old: what others have changed cannot be read", "error", err)
 		}
+		f.freshPasskeys(r.Context())
 		next.ServeHTTP(w, r)
 	})
 }
@@ -124,6 +126,7 @@ const traceTime = time.Second
 func (f *function) settled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
+		f.writePasskeys(r.Context())
 		f.logFailures()
 		if f.traces != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), traceTime)

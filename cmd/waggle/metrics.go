@@ -60,6 +60,7 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		f := s.certificates.Figures()
 		m.TLS = &f
 	}
+	m.Passkeys = s.passkeyMetrics()
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)

@@ -29,6 +29,7 @@ import (
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
 	"waggle/locality"
+	"waggle/passkey"
 	"waggle/record"
 	"waggle/roster"
 	"waggle/swarm"
@@ -91,6 +92,8 @@ type service struct {
 	accounts     *account.Accounts // nil: there is no console
 	catalog      *catalog.Catalog
 	catalogStore catalog.Store
+	passkeys     *passkey.Book // nil: there are none
+	passkeyStore passkey.Store
 
 	locator *locality.Locator              // nil: locality is off
 	policy  atomic.Pointer[console.Policy] // in force
@@ -155,7 +158,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	s.closeAccess()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -225,6 +228,9 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if err := s.openAccess(ctx, &options); err != nil {
 		return err
 	}
+	if err := s.openPasskeys(ctx, &options); err != nil {
+		return err
+	}
 	if err := s.openRecord(); err != nil {
 		return err
 	}
@@ -243,7 +249,10 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if err := s.openCertificates(); err != nil {
 		return err
 	}
-	options := udp.Options{Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Proxies: c.Access.ProxyProtocolUDP, Log: s.log, BesideGroups: c.Cluster.On()}
+	options := udp.Options{
+		Tracker: s.tracker, MaxScrape: int(c.Limits.ScrapeHashes), Readers: workers, Proxies: c.Access.ProxyProtocolUDP, Log: s.log,
+		BesideGroups: c.Cluster.On(), Passkeys: s.usesPasskeys(),
+	}
 	_, _ = rand.Read(options.Secret[:]) // never fails: crypto/rand
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
@@ -255,6 +264,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		Health:         s.health,
 		Pages:          s.publicPages(),
 		Proxies:        c.Access.ProxyProtocol,
+		Passkeys:       s.usesPasskeys(),
 		Log:            s.log,
 	}))
 	if err != nil {
@@ -320,7 +330,7 @@ func (s *service) closeFrontends() error {
 
 func (s *service) stop() error {
 	s.closeAccess()
-	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
+	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -344,6 +354,7 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
 		return
 	}
+	s.requirePasskeys(&loaded.Config)
 	s.apply(loaded.Config, refused)
 	s.lists.Put(lists)
 	s.tokens.Apply(tokenRules(loaded.Config))
@@ -376,6 +387,8 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"cluster", s.config.Cluster, c.Cluster},
 		{"console", s.config.Console, c.Console},
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
+		{"access.passkey_rate", s.config.Access.PasskeyRate, c.Access.PasskeyRate},
+		{"access.passkey_urls", s.config.Access.PasskeyURLs, c.Access.PasskeyURLs},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 		{"traces", s.config.Traces, c.Traces},

@@ -104,6 +104,7 @@ func (s *service) consoleOptions(ctx context.Context) (options console.Options, 
 		Swarms:    s.shownSwarms(),
 		Links:     s.shownLinks(),
 		Cluster:   s.shownCluster(),
+		Passkeys:  s.shownPasskeys(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 

@@ -43,7 +43,7 @@ func changesWhileRunning(key string) bool {
 	case "announce":
 		return name != "record" && name != "record_limit"
 	case "access":
-		return true
+		return name != "passkey_rate" && name != "passkey_urls"
 	case "locality":
 		return !slices.Contains([]string{
 			"levels", "sources", "lookup_timeout", "cache_time", "cache_unknown", "cache_addresses", "lookups", "max_groups",

@@ -20,6 +20,7 @@ import (
 	"waggle/catalog"
 	"waggle/config"
 	"waggle/moving"
+	"waggle/passkey"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 )
@@ -30,7 +31,7 @@ func newStoreCommand() *cobra.Command {
 		Use:   "store",
 		Short: "Copy or check what a tracker keeps",
 		Long: `Copy or check all that a tracker keeps: the peers of its torrents, its catalogue with
-history and .torrents, its accounts and its audit log.
+history and .torrents, its accounts and its audit log, its passkeys.
 
 A STORE is written as in the key "store" of the configuration.`,
 		Example: `  waggle store check sqlite:waggle-data/waggle.db
@@ -51,13 +52,14 @@ func newStoreCopyCommand() *cobra.Command {
 
 To move a tracker: copy, start it with the new store, and copy once more, which brings over
 what came in between. Nothing in TO is replaced by what is older: of a peer the later
-announce stays, of a count of downloads the higher one. Transfers and accounts that are in
-TO already stay as they are there, unless --overwrite is given; history and audit log are
+announce stays, of a count of downloads the higher one. Transfers, accounts and passkeys that
+are in TO already stay as they are there, unless --overwrite is given; history and audit log are
 copied where TO has none.
 
 FROM may be in use; TO may be in use too, but for a file of SQLite. Not copied are the
 roles of located peers, which are given anew as they announce, the sessions of people who are logged
-in, and the figures over time.`,
+in, the figures over time, and how far each peer has been counted for its passkey: it is
+counted from its next announce on.`,
 		Example: `  waggle store copy sqlite:waggle-data/waggle.db redis://redis.example:6379/0
   waggle store copy sqlite:waggle-data/waggle.db 'dynamodb://waggle?region=eu-central-1'
   waggle store copy 's3://bucket/waggle?region=eu-central-1' sqlite:waggle.db`,
@@ -66,7 +68,7 @@ in, and the figures over time.`,
 			return copyStore(cmd.Context(), args[0], args[1], moving.Options{Overwrite: overwrite}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace transfers and accounts that are there already")
+	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace transfers, accounts and passkeys that are there already")
 	return cmd
 }
 
@@ -144,8 +146,8 @@ func checkStore(ctx context.Context, url string, out, err io.Writer) error {
 
 func describeMove(r moving.Result) string {
 	n := func(n int) string { return humanize.Comma(int64(n)) }
-	return fmt.Sprintf("%s peers of %s torrents, %s transfers and %s of their history, %s accounts and %s lines of the audit log",
-		n(r.Peers), n(r.Torrents), n(r.Transfers), n(r.Periods), n(r.Accounts), n(r.Entries))
+	return fmt.Sprintf("%s peers of %s torrents, %s transfers and %s of their history, %s accounts and %s lines of the audit log, %s passkeys",
+		n(r.Peers), n(r.Torrents), n(r.Transfers), n(r.Periods), n(r.Accounts), n(r.Entries), n(r.Passkeys))
 }
 
 // openKept opens all that is kept in a store, to be read or to be written.
@@ -182,6 +184,11 @@ func openRemoteKept(ctx context.Context, url config.StoreURL, log *slog.Logger) 
 		return k, nil, errors.Join(err, closeKept(k)())
 	}
 	k.Accounts = accounts
+	keys, err := passkey.OpenDocuments(ctx, s.Documents())
+	if err != nil {
+		return k, nil, errors.Join(err, closeKept(k)())
+	}
+	k.Passkeys = keys
 	return k, closeKept(k), nil
 }
 
@@ -204,11 +211,16 @@ func openFiles(ctx context.Context, path string, log *slog.Logger) (k moving.Kep
 		return k, nil, errors.Join(err, closeKept(k)())
 	}
 	k.Accounts = accounts
+	keys, err := passkey.OpenSQLite(ctx, filepath.Join(dir, passkeysFile))
+	if err != nil {
+		return k, nil, errors.Join(err, closeKept(k)())
+	}
+	k.Passkeys = keys
 	return k, closeKept(k), nil
 }
 
 // readFiles opens the files of a tracker that may run. A tracker without a console has
-// no accounts, and one that never ran no catalogue.
+// no accounts, one that wants none no passkeys, and one that never ran no catalogue.
 func readFiles(ctx context.Context, path string, log *slog.Logger) (k moving.Kept, closeAll func() error, err error) {
 	dir := filepath.Dir(path)
 	read, err := sqlite.Read(ctx, path, log)
@@ -226,6 +238,11 @@ func readFiles(ctx context.Context, path string, log *slog.Logger) (k moving.Kep
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return k, nil, errors.Join(err, closeKept(k)())
 	}
+	if p, err := passkey.ReadSQLite(ctx, filepath.Join(dir, passkeysFile)); err == nil {
+		k.Passkeys = p
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return k, nil, errors.Join(err, closeKept(k)())
+	}
 	return k, closeKept(k), nil
 }
 
@@ -233,6 +250,9 @@ func readFiles(ctx context.Context, path string, log *slog.Logger) (k moving.Kep
 func closeKept(k moving.Kept) func() error {
 	return func() error {
 		var errs []error
+		if k.Passkeys != nil {
+			errs = append(errs, k.Passkeys.Close())
+		}
 		if k.Accounts != nil {
 			errs = append(errs, k.Accounts.Close())
 		}

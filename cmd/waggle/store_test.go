@@ -80,7 +80,7 @@ func tracked(t *testing.T) (url string) {
 
 func TestStoreOfATrackerThatRunsIsCopiedAndChecked(t *testing.T) {
 	from, to := tracked(t), "sqlite:"+filepath.Join(t.TempDir(), "new", "waggle.db")
-	const all = "1 peers of 1 torrents, 1 transfers and 0 of their history, 1 accounts and 0 lines of the audit log\n"
+	const all = "1 peers of 1 torrents, 1 transfers and 0 of their history, 1 accounts and 0 lines of the audit log, 0 passkeys\n"
 	for _, step := range []struct{ args, want string }{
 		{"copy " + from + " " + to, "copied " + all},
 		{"check " + to, "checked " + all},

@@ -22,6 +22,7 @@ type world struct {
 	hostile  bittorrent.InfoHash // one whose name and whose peer's id are HTML
 	unlisted bittorrent.InfoHash // one that clients announce and that is in no catalogue
 	importer string              // address of a peer of file
+	passkey  string              // id of one
 }
 
 // theWorld is the one that tests share. What they change of it is what they added.
@@ -36,7 +37,7 @@ var theWorld = sync.OnceValues(func() (*world, error) {
 	}
 	tr, err := run(dir, append([]string{
 		"--store", "memory:", "--locality-sources", "subnets: topology.csv", "--console-public", "true",
-		"--announce-interval", "1m", "--announce-min-interval", "1s", "--locality-passive-interval", "1m", "--locality-active-interval", "1s",
+		"--access-passkeys", "optional", "--announce-interval", "1m", "--announce-min-interval", "1s", "--locality-passive-interval", "1m", "--locality-active-interval", "1s",
 	}, withToken...)...)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,11 @@ func (w *world) fill(ctx context.Context) error {
 		err = errors.Join(err, failed)
 	}
 	_, failed := w.api.Deactivate(ctx, w.retired)
-	return errors.Join(err, failed, w.populate(ctx), w.announceOthers(ctx))
+	made, keyless := w.api.CreatePasskeys(ctx, []client.NewPasskey{{Name: "anna", Note: "of the third floor"}, {Name: hostileName}})
+	if keyless == nil {
+		w.passkey = made[0].ID
+	}
+	return errors.Join(err, failed, keyless, w.populate(ctx), w.announceOthers(ctx))
 }
 
 const fileSize = 512 << 20
@@ -134,6 +139,7 @@ func (w *world) pages() []string {
 		"/", "/?span=day", "/torrents", "/torrents?query=build&sort=size&order=desc", "/torrents?query=nothing+is+called+so",
 		transfer, "/transfers/" + w.retired.String(), "/transfers/" + w.hostile.String(), "/transfers/" + w.unlisted.String(),
 		transfer + "/delete", transfer + "/peers/" + w.importer, "/peers", "/peers?address=127.0.0.0/8", "/history", "/links", "/cluster",
+		"/passkeys", "/passkeys/" + w.passkey, "/passkeys/" + w.passkey + "/revoke", "/passkeys/" + w.passkey + "/delete",
 		"/settings", "/settings/accounts", "/settings/accounts/edit?name=" + viewer, "/settings/accounts/delete?name=" + viewer, "/settings/audit", "/about", "/login", "/nowhere",
 	}
 }

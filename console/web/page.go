@@ -79,6 +79,7 @@ var sections = []struct {
 	{"/torrents", "Torrents", account.Viewer},
 	{"/peers", "Peers", account.Viewer},
 	{"/history", "History", account.Viewer},
+	{"/passkeys", "Passkeys", account.Viewer},
 	{"/links", "Links", account.Viewer},
 	{"/cluster", "Cluster", account.Viewer},
 	{"/settings", "Settings", account.Admin},

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"waggle/account"
+	"waggle/console/client"
 )
 
 // pages returns all pages, without their templates.
@@ -22,6 +23,13 @@ func (s *Site) pages() []*page {
 		{pattern: "/transfers/{hash}/peers/{address}", name: "peer", section: "/torrents", load: s.peer, blocks: []string{"explanation"}},
 		{pattern: "/peers", name: "peers", section: "/peers", load: s.peers, blocks: []string{"peers"}},
 		{pattern: "/history", name: "history", section: "/history", load: s.history},
+		{pattern: "/passkeys", name: "passkeys", section: "/passkeys", load: s.passkeys, blocks: []string{"passkeys"}},
+		{pattern: "/passkeys/{id}", name: "passkey", section: "/passkeys", load: s.passkey, blocks: []string{"counted"}},
+		{pattern: "/passkeys/{id}/revoke", name: "unlink", section: "/passkeys", load: s.passkeyActionPage(client.RevokePasskey)},
+		{pattern: "/passkeys/{id}/restore", name: "unlink", section: "/passkeys", load: s.passkeyActionPage(client.RestorePasskey)},
+		{pattern: "/passkeys/{id}/renew", name: "unlink", section: "/passkeys", load: s.passkeyActionPage(client.RenewPasskey)},
+		{pattern: "/passkeys/{id}/reset", name: "unlink", section: "/passkeys", load: s.passkeyActionPage(client.ResetPasskey)},
+		{pattern: "/passkeys/{id}/delete", name: "unlink", section: "/passkeys", load: s.deletePasskeyPage},
 		{pattern: "/links", name: "links", section: "/links", load: s.links, blocks: []string{"links"}},
 		{pattern: linkRightsPath, name: "rights", section: "/links", load: s.linkRightsPage},
 		{pattern: dropLinkPath, name: "unlink", section: "/links", load: s.dropLinkPage},
@@ -47,6 +55,12 @@ func (s *Site) changes() map[string]change {
 		"/transfers/{hash}/profile":    s.setProfile,
 		"/transfers/{hash}/delete":     s.forget,
 		deleteAccountPath:              s.removeAccount,
+		"/passkeys/{id}":               s.editPasskey,
+		"/passkeys/{id}/revoke":        s.actOnPasskey(client.RevokePasskey),
+		"/passkeys/{id}/restore":       s.actOnPasskey(client.RestorePasskey),
+		"/passkeys/{id}/renew":         s.actOnPasskey(client.RenewPasskey),
+		"/passkeys/{id}/reset":         s.actOnPasskey(client.ResetPasskey),
+		"/passkeys/{id}/delete":        s.deletePasskey,
 		"/links/join":                  s.joinLink,
 		"/links/reset":                 s.resetLink,
 		dropLinkPath:                   s.dropLink,

@@ -119,7 +119,7 @@ const maxDays = 3650
 func (s *Site) until(days string) (time.Time, error) {
 	n, err := strconv.Atoi(days)
 	if err != nil || n < 1 || n > maxDays {
-		return time.Time{}, &refusal{http.StatusUnprocessableEntity, "An account lasts for 1 to 3,650 days, or for ever."}
+		return time.Time{}, &refusal{http.StatusUnprocessableEntity, "It lasts for 1 to 3,650 days, or for ever."}
 	}
 	return s.options.Now().UTC().AddDate(0, 0, n), nil
 }

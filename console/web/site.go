@@ -38,7 +38,7 @@ type Site struct {
 	commits pace // of the cluster
 
 	// Pages that are shown in answer to a form, too, and that of errors.
-	failure, accountsShown, linksShown, logInShown *page
+	failure, accountsShown, passkeysShown, linksShown, logInShown *page
 }
 
 // policy is what a page may use: files of this server, and nothing that is written into
@@ -82,6 +82,8 @@ func (s *Site) route(templates map[string]*template.Template) {
 			s.accountsShown = p
 		case "account":
 			s.mux.HandleFunc("POST "+p.pattern, s.editAccount(p))
+		case "passkeys":
+			s.passkeysShown = p
 		case "links":
 			s.linksShown = p
 		case "rights":
@@ -94,6 +96,8 @@ func (s *Site) route(templates map[string]*template.Template) {
 	s.mux.HandleFunc("POST /login", s.logIn)
 	s.mux.HandleFunc("POST /logout", s.logOut)
 	s.mux.HandleFunc("POST /settings/accounts", s.createAccount)
+	s.mux.HandleFunc("POST /passkeys", s.createPasskey)
+	s.mux.HandleFunc("POST /passkeys/search", s.searchPasskeys)
 	s.mux.HandleFunc("POST /links", s.inviteLink)
 	for pattern, change := range s.changes() {
 		s.mux.HandleFunc("POST "+pattern, s.change(change))

@@ -149,6 +149,13 @@ func (w *world) fill() {
 		{Key: "store", Value: nasty, Default: "sqlite:", Source: nasty, Doc: nasty, Hidden: true},
 	}})
 	w.answer("GET /accounts", client.AccountPage{Accounts: []client.Account{{Name: nasty, Role: "viewer", Secret: "token", Created: at, Changed: at}, {Name: "..", Role: "admin", Secret: "password", Created: at, Changed: at, Expires: now.Add(48 * time.Hour)}}})
+	key := client.Passkey{
+		ID: "0123456789abcdef", Name: nasty, Note: nasty, State: "revoked", Key: "k", AnnounceURLs: []string{"udp://t.example:1/k/announce", nasty},
+		Created: at, Expires: now.Add(time.Hour), Revoked: at, Uploaded: 1 << 40, Downloaded: 5, Torrents: 1234, Implausible: 3, Seen: at,
+	}
+	w.answer("GET /passkeys", client.PasskeyPage{Passkeys: []client.Passkey{key, {ID: "00000000000000ab", State: "active"}}, Total: 2, Next: "more"})
+	w.answer("GET /passkeys/0123456789abcdef", key)
+	w.answer("GET /passkeys/00000000000000ab", client.Passkey{ID: "00000000000000ab", State: "active"})
 	w.answer("GET /links", linked())
 	w.answer("GET /cluster", clustered())
 	w.answer("GET /audit", client.AuditPage{Entries: []client.AuditEntry{{Number: 2, Time: at, Name: nasty, Via: "session", Address: "192.0.2.1", What: "upload-torrent", Target: nasty, Outcome: nasty}, {Number: 1, Time: at, What: "log-in", Outcome: "done"}}, Next: "more"})
@@ -260,7 +267,8 @@ func timeline() client.Timeline {
 // everyPage is a path of each page.
 var everyPage = []string{
 	"/", "/?span=day", "/torrents", "/torrents?query=x&sort=size&order=desc&state=active", "/transfers/" + hash.String(), "/transfers/" + strange.String(),
-	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/links", "/links/drop?name=fra", "/links/leave", "/links/rights?name=fra", "/cluster", "/cluster/stepdown", "/cluster/leave",
+	"/transfers/" + hash.String() + "/delete", "/transfers/" + hash.String() + "/peers/10.1.2.1:6881", "/peers", "/history", "/passkeys", "/passkeys?query=x&state=active", "/passkeys/0123456789abcdef",
+	"/passkeys/0123456789abcdef/revoke", "/passkeys/0123456789abcdef/restore", "/passkeys/0123456789abcdef/renew", "/passkeys/0123456789abcdef/reset", "/passkeys/0123456789abcdef/delete", "/links", "/links/drop?name=fra", "/links/leave", "/links/rights?name=fra", "/cluster", "/cluster/stepdown", "/cluster/leave",
 	"/settings", "/settings/accounts", "/settings/accounts/edit?name=" + url.QueryEscape(nasty), "/settings/accounts/delete?name=" + url.QueryEscape(nasty), "/settings/audit", "/about", "/login",
 }
 

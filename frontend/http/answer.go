@@ -80,7 +80,7 @@ func (s *Server) answer(b *buffers, from netip.Addr) next {
 		}
 		b.start += length
 		r.close = r.close || s.isClosing()
-		body := s.decide(s.context, b, question{r.action, r.query, from, r.forwarded, r.agent})
+		body := s.decide(s.context, b, question{r.action, r.passkey, r.query, from, r.forwarded, r.agent})
 		b.appendHead(len(body))
 		b.out = append(b.out, body...)
 		b.answers++

@@ -23,6 +23,7 @@ const (
 // question is an announce or a scrape, whichever way it came in.
 type question struct {
 	action    action
+	passkey   string     // of the path; "": it has none
 	query     string     // what follows the question mark
 	remote    netip.Addr // of the connection, by [plain]; invalid: it cannot be read
 	forwarded []string   // the values of X-Forwarded-For, in their order
@@ -81,6 +82,7 @@ func (s *Server) announce(ctx context.Context, b *buffers, q *question, from net
 		return err
 	}
 	a.From, a.Now, a.Families = from, b.now, swarm.IPv4|swarm.IPv6
+	a.Credentials = swarm.Credentials{Passkey: q.passkey}
 	a.WithIDs = a.Form == bittorrent.PeersFull
 	a.Credentials.Agent, a.Credentials.Token = q.agent, bittorrent.Token(q.query)
 	known := s.options.Tracker.Locate(a)
@@ -112,6 +114,10 @@ func (s *Server) tell(ctx context.Context, b *buffers, from netip.Addr) error {
 
 // scrape appends the answer to a scrape to b.body.
 func (s *Server) scrape(ctx context.Context, b *buffers, q *question) (err error) {
+	b.announce.Credentials = swarm.Credentials{Passkey: q.passkey}
+	if err := s.options.Tracker.EnterScrape(&b.announce.Credentials, b.now); err != nil {
+		return err
+	}
 	b.hashes, err = bittorrent.AppendHTTPScrapeHashes(b.hashes[:0], q.query, s.options.MaxScrape)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ type same struct{ ours, theirs string }
 
 func newSame(t testing.TB) same {
 	t.Helper()
-	ours := newServer(nil, fixed())
+	ours := newServer(nil, locked(false))
 	if err := ours.listen(t.Context(), "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func newSame(t testing.TB) same {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := newServer(nil, fixed())
+	theirs := newServer(nil, locked(false))
 	served := make(chan error)
 	go func() { served <- theirs.general.Serve(l) }()
 	t.Cleanup(func() {
@@ -79,6 +79,9 @@ func requests() []string {
 		get(1) + "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + get(2),
 		get(1) + "\r\n" + get(2), get(1) + "\r\n", get(1) + "GET", get(1) + "GET ", "\r\n\r\n",
 		get(1, "X-Forwarded-For: 192.0.2.1"),
+		with("good", get(1)) + with("bad", get(2)) + get(3) + behind("good", getScrape()) + behind("bad", getScrape()),
+		with("go%6fd", get(1)), with("good/", get(1)), with("a.b", get(1)), with("", get(1)), with("good", get(1, "Expect: x")), behind("announce", getScrape()),
+		"HEAD /good/announce HTTP/1.1\r\nHost: x\r\n\r\n", "GET http://y/good/announce?x=y HTTP/1.1\r\nHost: x\r\n\r\n" + with("good", get(1)),
 		get(1, "Accept-Encoding: gzip", "User-Agent: x/1 (y; z)", "Cookie: \xe9"),
 		get(1, "User-Agent: echo 1"), get(1, "user-agent:\techo (\xe9) ", "User-Agent: echo 2"), get(1, "User-Agent:", "User-Agent: echo 3") + get(2),
 		get(1, "User-Agent: echo 4") + get(1) + strings.Replace(get(1), " HTTP", "&jwt=echo.5&jwt=6 HTTP", 1) + get(1),

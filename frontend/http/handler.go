@@ -13,9 +13,24 @@ import (
 // handler is what net/http serves. It answers announces and scrapes too, for
 // those who ask for them in a way that is not looked at in place.
 func (s *Server) handler() http.Handler {
+	paths := s.paths()
+	if !s.options.Passkeys {
+		return paths
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if passkey, what, ok := passkeyPath(r.URL.Path); ok {
+			s.bencoded(what, passkey)(w, r)
+			return
+		}
+		paths.ServeHTTP(w, r)
+	})
+}
+
+// paths answers at the paths that there are for everybody.
+func (s *Server) paths() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/announce", s.bencoded(announce))
-	mux.HandleFunc("/scrape", s.bencoded(scrape))
+	mux.HandleFunc("/announce", s.bencoded(announce, ""))
+	mux.HandleFunc("/scrape", s.bencoded(scrape, ""))
 	mux.HandleFunc("/health", s.health)
 	if s.options.Challenges != nil {
 		mux.Handle("/.well-known/acme-challenge/", s.options.Challenges)
@@ -54,7 +69,7 @@ func (n *noting) WriteHeader(status int) {
 // Unwrap is for [http.ResponseController].
 func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
-func (s *Server) bencoded(what action) http.HandlerFunc {
+func (s *Server) bencoded(what action, passkey string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
@@ -67,6 +82,7 @@ func (s *Server) bencoded(what action) http.HandlerFunc {
 		remote, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be read is refused below
 		body := s.decide(r.Context(), b, question{
 			action:    what,
+			passkey:   passkey,
 			query:     r.URL.RawQuery,
 			remote:    plain(remote.Addr()),
 			forwarded: r.Header.Values("X-Forwarded-For"),

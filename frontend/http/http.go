@@ -36,6 +36,8 @@ type Options struct {
 	// Proxies are those that begin each connection with a PROXY header of version 2, which says whom
 	// it comes from. See [Server.ExpectHeaders].
 	Proxies []netip.Prefix
+	// Passkeys answers at /PASSKEY/announce and /announce/PASSKEY, too, and the same of scrape.
+	Passkeys bool
 
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.

@@ -1,17 +1,24 @@
 package http
 
-import "strings"
+import (
+	"strings"
+
+	"waggle/bittorrent"
+)
 
 // request is a plain announce or scrape, in the bytes that it was read from: its
 // strings are good for as long as those are left alone. Its memory is used again
 // by the next parse.
 type request struct {
 	action    action
+	passkey   string   // of the path; "": it has none
 	query     string   // what follows the question mark
 	forwarded []string // the values of X-Forwarded-For, in their order
 	agent     string   // the first value of User-Agent
 	http10    bool
 	close     bool // the client wants no other answer on this connection
+
+	passkeys bool // paths with a passkey are taken, too
 }
 
 // parsed is what came of reading a request.
@@ -83,8 +90,8 @@ func cutLine(in string) (line, rest string, is parsed) {
 
 func (r *request) parseRequestLine(line string) (ok bool) {
 	const version = " HTTP/1.1"
-	target, ok := strings.CutPrefix(line, "GET /")
-	if !ok || len(target) < len(version) {
+	target, ok := strings.CutPrefix(line, "GET ")
+	if !ok || !strings.HasPrefix(target, "/") || len(target) < len(version) {
 		return false
 	}
 	target, end := target[:len(target)-len(version)], target[len(target)-len(version):]
@@ -97,16 +104,34 @@ func (r *request) parseRequestLine(line string) (ok bool) {
 		return false
 	}
 	path, query, _ := strings.Cut(target, "?")
-	switch path {
-	case "announce":
-		r.action = announce
-	case "scrape":
-		r.action = scrape
-	default:
+	if !r.parsePath(path) {
 		return false
 	}
 	r.query = query
 	return all(query, inQuery)
+}
+
+func (r *request) parsePath(path string) (ok bool) {
+	r.passkey = ""
+	switch path {
+	case "/announce":
+		r.action = announce
+	case "/scrape":
+		r.action = scrape
+	default:
+		r.passkey, r.action, ok = passkeyPath(path)
+		return ok && r.passkeys
+	}
+	return true
+}
+
+// passkeyPath returns what a path with a passkey asks for.
+func passkeyPath(path string) (passkey string, what action, ok bool) {
+	passkey, resource, ok := bittorrent.PasskeyPath(path)
+	if resource == "scrape" {
+		what = scrape
+	}
+	return passkey, what, ok
 }
 
 // headers is what those of one request say that are looked at.

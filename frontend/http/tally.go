@@ -18,7 +18,7 @@ type tally struct {
 
 // newBuffers returns buffers that are counted in the next place.
 func (s *Server) newBuffers() *buffers {
-	return &buffers{tally: &s.tallies[s.nextTally.Add(1)%tallies]}
+	return &buffers{tally: &s.tallies[s.nextTally.Add(1)%tallies], request: request{passkeys: s.options.Passkeys}}
 }
 
 // count counts the answers of b, which were written just now, or never will be. They

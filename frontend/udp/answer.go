@@ -34,6 +34,7 @@ type responder struct {
 	group     *Group   // that it answers for; nil: for addresses of this machine
 	waits     bool     // for locations and remote stores, in a goroutine of its own
 	proxies   *proxies // nil: there can be none
+	passkeys  bool     // announce URLs may have one
 	query     query    // of answerAnything
 	parked    bool     // the query that was just looked at has a place among the late ones
 
@@ -44,6 +45,7 @@ type responder struct {
 	shown    []byte // path and query of the announce URL, where a token is
 	hashes   [bittorrent.UDPMaxScrapeHashes]bittorrent.InfoHash
 	counts   [bittorrent.UDPMaxScrapeHashes]bittorrent.ScrapeCounts
+	urlData  [maxRequest]byte // path and query of an announce URL
 }
 
 // publish shows the figures to other goroutines.
@@ -136,7 +138,7 @@ func (p *responder) answerDirectly(ctx context.Context, q *query, now time.Time,
 			return nil
 		}
 		if q.header.Action == bittorrent.ActionScrape {
-			answer, err = p.answerScrape(ctx, q, out)
+			answer, err = p.answerScrape(ctx, q, now, out)
 		} else {
 			answer, err = p.answerAnnounce(ctx, q, now, out)
 		}
@@ -168,8 +170,8 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 	if err != nil {
 		return nil, err
 	}
-	a.Credentials.Token = p.token(options)
 	a.From, a.Now, a.Families = q.from, now, swarm.FamilyOf(q.from)
+	a.Credentials = swarm.Credentials{Passkey: p.passkey(options), Token: p.token(options)}
 	if !p.tracker.Locate(a) {
 		if p.waits {
 			p.tracker.AwaitLocation(ctx, a)
@@ -198,7 +200,11 @@ func (p *responder) answerAnnounce(ctx context.Context, q *query, now time.Time,
 	return out[:head+len(*peers)], nil
 }
 
-func (p *responder) answerScrape(ctx context.Context, q *query, out []byte) ([]byte, error) {
+func (p *responder) answerScrape(ctx context.Context, q *query, now time.Time, out []byte) ([]byte, error) {
+	p.announce.Credentials = swarm.Credentials{} // of which a scrape shows none
+	if err := p.tracker.EnterScrape(&p.announce.Credentials, now); err != nil {
+		return nil, err
+	}
 	hashes, err := bittorrent.AppendUDPScrapeHashes(p.hashes[:0], q.packet, p.maxScrape)
 	if err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func (l *late) take(p *responder, q *query) *oneLate {
 		one = new(oneLate)
 		own := &one.responder
 		own.tracker, own.secret, own.maxScrape, own.log, own.late, own.waits = p.tracker, p.secret, p.maxScrape, p.log, l, true
-		own.group = p.group
+		own.group, own.passkeys = p.group, p.passkeys
 	}
 	one.query = *q
 	one.query.packet = one.packet[:copy(one.packet[:], q.packet)]

@@ -32,6 +32,9 @@ type Options struct {
 	// this user's processes join afterwards.
 	BesideGroups bool
 
+	// Passkeys has the passkeys in announce URLs looked for (BEP 41).
+	Passkeys bool
+
 	portable bool // do without what only Linux has
 	late     int  // queries that may wait; 0: maxLate or maxRemote
 }
@@ -122,7 +125,7 @@ func (s *Server) add(ctx context.Context, conn *net.UDPConn) (err error) {
 	for i := range o.Readers {
 		s.workers = append(s.workers, worker{
 			socket:    sockets[i%len(sockets)],
-			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log, late: s.late, proxies: &s.proxies},
+			responder: &responder{tracker: o.Tracker, secret: &o.Secret, maxScrape: o.MaxScrape, log: o.Log, late: s.late, proxies: &s.proxies, passkeys: o.Passkeys},
 		})
 	}
 	return nil
