@@ -33,6 +33,7 @@
 //	config.go       the keys
 //	locality.go     the keys of where peers are; locality_kinds.go, _sources.go and _rules.go belong to it
 //	link.go         the keys of links with other trackers
+//	events.go       the keys of who is told of announces
 //	key.go          a key as reflection and its doc comment show it
 //	kind.go         types of values; count.go, address.go, store.go and traces.go are ours
 //	load.go         the layers

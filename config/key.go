@@ -246,6 +246,9 @@ var linkSource []byte
 //go:embed cluster.go
 var clusterSource []byte
 
+//go:embed events.go
+var eventsSource []byte
+
 // comments returns the doc comments of the files that declare keys: those of types by the type's
 // name, those of fields as Type.Field.
 func comments() map[string]string {
@@ -254,6 +257,7 @@ func comments() map[string]string {
 	addComments(docs, "locality.go", localitySource)
 	addComments(docs, "link.go", linkSource)
 	addComments(docs, "cluster.go", clusterSource)
+	addComments(docs, "events.go", eventsSource)
 	return docs
 }
 

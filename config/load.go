@@ -140,6 +140,7 @@ func (l *loader) relations() {
 	l.locality()
 	l.links()
 	l.clusters()
+	l.events()
 }
 
 // conflict blames the key, or the other one where only that was changed.

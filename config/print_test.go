@@ -112,6 +112,8 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections"),
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
+			EventsMemory:                 1_000_000 + count.Draw(t, "events_memory")%1_000_000, EventsDisk: 1_000_000_000_000,
+			NATChecksPerSecond: 1, NATChecked: 100_000_000,
 		}
 		c.Locality = anyLocality().Draw(t, "locality")
 		c.Link = Link{
@@ -133,6 +135,14 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Traces = Traces{
 			Endpoint: rapid.SampledFrom([]ReceiverURL{"", "http://127.0.0.1:4318", "https://[::1]:1/a%20b/"}).Draw(t, "endpoint"),
 			Share:    Share(rapid.Float64Range(0, 1).Draw(t, "share")),
+		}
+
+		c.Events = Events{
+			Webhook:    rapid.SampledFrom([]WebhookURL{"", "http://127.0.0.1:4318/x?y=z", "https://[::1]:1/a%20b/"}).Draw(t, "webhook"),
+			NATS:       rapid.SampledFrom([]NATSURL{"", "nats://127.0.0.1:4222", "tls://nats.example:1"}).Draw(t, "nats"),
+			SecretFile: "events.secret", Subject: "a.b-c.D_e", JetStream: "never", Credentials: folder.Draw(t, "credentials of events"),
+			Batch: rapid.IntRange(1, 10000).Draw(t, "batch"), Every: duration(100*time.Millisecond, time.Minute).Draw(t, "every"), Addresses: rapid.Bool().Draw(t, "addresses of events"),
+			Compress: true, Unencrypted: true, Timeout: duration(time.Second, 5*time.Minute).Draw(t, "timeout"), Directory: folder.Draw(t, "directory of events"),
 		}
 
 		text := printed(&Loaded{Config: c})

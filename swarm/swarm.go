@@ -165,6 +165,7 @@ type Change struct {
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
 	Relayed    bool      // it followed from an announce that another tracker passed on
+	Stopped    bool      // PeerGone: it said so itself
 	GivenUp    bool      // PeerGone: it made room for others at a limit, or could not be connected to; it may be alive
 }
 
