@@ -57,7 +57,9 @@ type end struct {
 	since, last           time.Time
 }
 
-func newEnd(name string, s sender) *end { return &end{name: name, sender: s, now: make(chan struct{}, 1)} }
+func newEnd(name string, s sender) *end {
+	return &end{name: name, sender: s, now: make(chan struct{}, 1)}
+}
 
 // again has it try at once.
 func (e *end) again() {

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -36,6 +35,7 @@ type broker struct {
 	js     nats.JetStreamContext
 	gone   chan struct{}
 	told   atomic.Pointer[error] // what the NATS said last of what it refused
+	lost   atomic.Pointer[error] // why it is not reached
 	mode   mode
 	looked time.Time
 }
@@ -59,6 +59,7 @@ func newBroker(o *NATS) (*broker, error) {
 		nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond),
 		nats.ReconnectBufSize(-1), nats.IgnoreDiscoveredServers(), nats.Timeout(2 * time.Second),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.told.Store(&err) }),
+		nats.DisconnectErrHandler(b.away), nats.ReconnectErrHandler(b.away),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }),
 	}
 	if !o.Plain {
@@ -80,12 +81,23 @@ func newBroker(o *NATS) (*broker, error) {
 	return b, nil
 }
 
-// errSilent is what is wrong where the connection does not say more.
-var errSilent = errors.New("it does not answer")
+func (b *broker) away(_ *nats.Conn, err error) {
+	if err != nil {
+		b.lost.Store(&err)
+	}
+}
+
+// unreached says why there is no connection.
+func (b *broker) unreached() error {
+	if err := b.lost.Load(); err != nil {
+		return fmt.Errorf("the NATS is not reached: %w", *err)
+	}
+	return errors.New("the NATS is not reached")
+}
 
 func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 	if !b.nc.IsConnected() {
-		return fmt.Errorf("the NATS is not reached: %w", cmp.Or(b.nc.LastError(), errSilent))
+		return b.unreached()
 	}
 	if most := b.nc.MaxPayload(); most > 0 && int64(len(e.body)) > most {
 		return fmt.Errorf("a batch of %d bytes is larger than the %d that the NATS takes; lower events.batch", len(e.body), most)
