@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"waggle/events/signature"
 )
 
 // Times between attempts.
@@ -226,6 +228,6 @@ func seal(b *batch, lost uint64, events []byte, tracker string, s *Settings, now
 		}
 		e.body = small.Bytes()
 	}
-	e.signature = Sign(s.Secrets, now, e.body)
+	e.signature = signature.Sign(s.Secrets, now, e.body)
 	return e, nil
 }

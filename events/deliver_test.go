@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"waggle/events/signature"
 	"waggle/swarm"
 )
 
@@ -190,7 +191,7 @@ func TestSettingsChangeWhileEventsAreTold(t *testing.T) {
 		defer closed(t, st)
 		st.Announce(anAnnounce(1))
 		time.Sleep(time.Minute)
-		if e := st.Figures().Ends[0]; e.Problem != ErrSignature.Error() {
+		if e := st.Figures().Ends[0]; e.Problem != signature.ErrSignature.Error() {
 			t.Errorf("%+v", e)
 		}
 		s = someSettings()

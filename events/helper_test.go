@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waggle/bittorrent"
+	"waggle/events/signature"
 	"waggle/swarm"
 )
 
@@ -71,8 +72,8 @@ type told struct {
 }
 
 // open reads a batch that was signed, and refuses keys that docs/events.md does not name.
-func open(body []byte, gzipped bool, signature string) (p parcel, err error) {
-	if _, err := Verify([][]byte{secret}, signature, body, time.Now(), Window); err != nil {
+func open(body []byte, gzipped bool, signed string) (p parcel, err error) {
+	if _, err := signature.Verify([][]byte{secret}, signed, body, time.Now(), signature.Window); err != nil {
 		return p, err
 	}
 	if gzipped {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"waggle/events/signature"
 )
 
 // How batches are published.
@@ -109,7 +111,7 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 	m.Data = e.body
 	m.Header.Set(nats.MsgIdHdr, e.id)
 	m.Header.Set("Content-Type", "application/json")
-	m.Header.Set(SignatureHeader, e.signature)
+	m.Header.Set(signature.Header, e.signature)
 	if e.gzipped {
 		m.Header.Set("Content-Encoding", "gzip")
 	}

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"waggle/events/signature"
 )
 
 const (
@@ -48,7 +50,7 @@ func (w *webhook) send(ctx context.Context, e *envelope, s *Settings) error {
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", w.software)
 	h.Set("Waggle-Batch", e.id)
-	h.Set(SignatureHeader, e.signature)
+	h.Set(signature.Header, e.signature)
 	if e.gzipped {
 		h.Set("Content-Encoding", "gzip")
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"waggle/events/signature"
 	"waggle/internal/clustertest"
 )
 
@@ -38,7 +39,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var p parcel
 	if err == nil {
-		p, err = open(body, r.Header.Get("Content-Encoding") == "gzip", r.Header.Get(SignatureHeader))
+		p, err = open(body, r.Header.Get("Content-Encoding") == "gzip", r.Header.Get(signature.Header))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,7 +259,7 @@ func (s *site) hear(t *testing.T, url string) {
 }
 
 func (s *site) take(m *nats.Msg) {
-	p, err := open(m.Data, m.Header.Get("Content-Encoding") == "gzip", m.Header.Get(SignatureHeader))
+	p, err := open(m.Data, m.Header.Get("Content-Encoding") == "gzip", m.Header.Get(signature.Header))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil || m.Header.Get(nats.MsgIdHdr) != p.Batch || m.Subject != "waggle.events" {

@@ -79,6 +79,9 @@ type Announce struct {
 	Location *locality.Group
 	Policy   *Policy
 
+	// Reach is what the tracker knows of whether others can connect to the peer.
+	Reach Reach
+
 	// Relayed is 0 of an announce that came in here. Of one that another tracker passed on
 	// it is for how long that peer counts as alive from Now on: it is recorded and told to
 	// others like any, but nobody is told to it, and it gets no role that it would have to

@@ -49,6 +49,9 @@ type Settings struct {
 	Policies      Policies
 	ProbeInterval time.Duration
 
+	// WarnUnreachable has clients told that could not be connected to, over HTTP.
+	WarnUnreachable bool
+
 	// Rate is how many announces a second there should be; 0: any number. Clients
 	// are told intervals up to eight times as long to keep to it, and live as much
 	// longer. What is still more than twice the rate is refused.
@@ -80,6 +83,9 @@ type Options struct {
 	// Recorders are told of each announce that the store has taken in, in their order.
 	Recorders []Recorder
 
+	// Reach knows which peers can be connected to; nil: nobody tries.
+	Reach Reach
+
 	// Tracer makes the spans of announces that leave the machine; nil: nobody does.
 	Tracer trace.Tracer
 
@@ -100,6 +106,15 @@ type Door interface{ Enter(a *swarm.Announce) error }
 // Recorder hears of announces. Announce is called concurrently; it must not block or
 // allocate, and not keep what it is given.
 type Recorder interface{ Announce(a *swarm.Announce) }
+
+// Reach knows which peers can be connected to. Of is called concurrently; it must not block or allocate.
+type Reach interface {
+	Of(netip.AddrPort) swarm.Reach
+}
+
+// WarnUnreachable is what a client is told that could not be connected to.
+const WarnUnreachable = "the tracker cannot connect to the port that you listen on: others that are like you cannot exchange data with you; " +
+	"forward the port, or let your firewall pass it"
 
 // Tracker decides announces. All methods may be called concurrently.
 type Tracker struct {
@@ -210,6 +225,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		return err
 	}
 	a.NumWant = s.places(a)
+	if t.options.Reach != nil {
+		a.Reach = t.options.Reach.Of(a.Addr())
+	}
 	if t.locator != nil {
 		a.Policy = t.policy(s, standing, &a.InfoHash)
 		hot.locate(a)
@@ -226,6 +244,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	hot.told.Add(uint64(r.Peers.Len()))
 	if a.Event == bittorrent.EventCompleted {
 		hot.completed.Add(1)
+	}
+	if a.Reach == swarm.Unreachable && s.WarnUnreachable && r.Warning == "" {
+		r.Warning = WarnUnreachable
 	}
 	t.pace(s, a, r)
 	return nil

@@ -1,4 +1,10 @@
-package events
+// Package signature signs batches of events, and checks signatures.
+//
+//	header := signature.Sign(secrets, time.Now(), body)
+//	at, err := signature.Verify(secrets, header, body, time.Now(), signature.Window)
+//
+// docs/events.md shows how receivers in other languages check them.
+package signature
 
 import (
 	"crypto/hmac"
@@ -12,14 +18,11 @@ import (
 	"time"
 )
 
-// SignatureHeader is the header of a batch's signature, over HTTP and in a message of NATS.
-const SignatureHeader = "Waggle-Signature"
+// Header is the header of a batch's signature, over HTTP and in a message of NATS.
+const Header = "Waggle-Signature"
 
 // Window is how old or how far ahead a signature may be, as a rule.
 const Window = 5 * time.Minute
-
-// MinSecret is the length of the shortest secret, in bytes.
-const MinSecret = 16
 
 // Sign returns the signature of a body as it is sent, at a time: t=SECONDS, and v1=DIGEST for each
 // secret, with commas between them. The digest is HMAC-SHA256 of the seconds, a full stop and the body,
