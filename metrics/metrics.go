@@ -35,6 +35,8 @@ type Snapshot struct {
 	Remote       *RemoteStore // nil: the store is on this machine
 	Links        *Links       // nil: it has no use for links
 	Cluster      *Cluster     // nil: the tracker is in none
+	Events       *Events      // nil: nobody is told of announces
+	Reach        *Reach       // nil: nobody tries whether peers can be connected to
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -186,7 +188,7 @@ type collector struct {
 }
 
 func newCollector(read func() Snapshot) *collector {
-	c := &collector{read: read, table: slices.Concat(Table, ClusterTable)}
+	c := &collector{read: read, table: slices.Concat(Table, ClusterTable, EventsTable, ReachTable)}
 	for _, m := range c.table {
 		c.descs = append(c.descs, prometheus.NewDesc(m.Name, m.Help, m.Labels, nil))
 	}
@@ -204,8 +206,8 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
 	for i := range c.table {
-		m, clustered := &c.table[i], i >= len(Table)
-		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || clustered && s.Cluster == nil {
+		m := &c.table[i]
+		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || m.absent != nil && m.absent(&s) {
 			continue
 		}
 		m.collect(&s, &emitter{desc: c.descs[i], is: m.Type.value(), out: out})

@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // everything is all metrics.
-var everything = slices.Concat(Table, ClusterTable)
+var everything = slices.Concat(Table, ClusterTable, EventsTable, ReachTable)
 
 // sample is a snapshot in which every number is another.
 func sample() Snapshot {
@@ -58,6 +58,10 @@ func sample() Snapshot {
 			Role: "master", Serving: true, Newcomers: 130, Slaves: 131, Masters: 132, Rows: 133, UnderWay: 134, Commit: 1350 * time.Microsecond, Lag: 136 * time.Millisecond, Ahead: -1370 * time.Millisecond,
 			Elections: 138, Committed: 139, Heard: 140, Again: 141, Resent: 142, Refused: 143, Full: 144, Forged: 145, Replayed: 146, Bad: 147, Strange: 148, Lost: 149, Failed: 150,
 		},
+		Events: &Events{Taken: 160, Disk: 161, Memory: 162, Ends: []EventsEnd{
+			{Name: "webhook", Sent: 163, Batches: 164, Failed: 165, Lost: 166, Waiting: 167, Oldest: 1680 * time.Millisecond}, {Name: "nats"},
+		}},
+		Reach:          &Reach{Reached: 170, Refused: 171, Unclear: 172, Skipped: 173, Reachable: 174, Unreachable: 175, Others: 176},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -171,6 +175,11 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_cluster_refused_total{reason="busy"} 143`, `waggle_cluster_refused_total{reason="full"} 144`,
 		`waggle_cluster_dropped_total{reason="forged"} 145`, `waggle_cluster_dropped_total{reason="replayed"} 146`, `waggle_cluster_dropped_total{reason="malformed"} 147`,
 		`waggle_cluster_dropped_total{reason="strange"} 148`, `waggle_cluster_dropped_total{reason="overflow"} 149`, `waggle_cluster_send_failures_total 150`,
+		`waggle_events_total 160`, `waggle_events_kept_bytes{where="disk"} 161`, `waggle_events_kept_bytes{where="memory"} 162`,
+		`waggle_events_sent_total{to="webhook"} 163`, `waggle_events_batches_total{to="webhook"} 164`, `waggle_events_failures_total{to="webhook"} 165`,
+		`waggle_events_lost_total{to="webhook"} 166`, `waggle_events_waiting{to="webhook"} 167`, `waggle_events_oldest_seconds{to="webhook"} 1.68`, `waggle_events_waiting{to="nats"} 0`,
+		`waggle_nat_checks_total{reachable="yes"} 170`, `waggle_nat_checks_total{reachable="no"} 171`, `waggle_nat_checks_total{reachable="unknown"} 172`, `waggle_nat_checks_skipped_total 173`,
+		`waggle_nat_addresses{reachable="yes"} 174`, `waggle_nat_addresses{reachable="no"} 175`, `waggle_nat_addresses{reachable="unknown"} 176`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
@@ -242,6 +251,20 @@ func TestTrackerInNoClusterHasNothingOfClusters(t *testing.T) {
 	}
 }
 
+func TestNothingIsShownOfEventsAndAttemptsWhereThereAreNone(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Events, s.Reach = nil, nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range everything {
+		if _, there := got[m.Name]; there == (strings.HasPrefix(m.Name, "waggle_events_") || strings.HasPrefix(m.Name, "waggle_nat_")) {
+			t.Errorf("%s is there: %t", m.Name, there)
+		}
+	}
+}
+
 func TestUnhealthyStoreIsZero(t *testing.T) {
 	text, _ := scrape(t, serve(t, func() Snapshot { return Snapshot{} }), "text/plain")
 	if !strings.Contains(text, "waggle_store_healthy 0\n") {
@@ -275,7 +298,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3 + 2 + 11*3 + 30; series > most {
+	if most := 100 + 8*3 + 2 + 11*3 + 30 + 2*6 + 3 + 7; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

@@ -101,6 +101,7 @@ func (s *service) consoleOptions(ctx context.Context) (options console.Options, 
 		Swarms:    s.shownSwarms(),
 		Links:     s.shownLinks(),
 		Cluster:   s.shownCluster(),
+		Reach:     s.shownReach(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 
