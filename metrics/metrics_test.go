@@ -59,7 +59,7 @@ func sample() Snapshot {
 			Elections: 138, Committed: 139, Heard: 140, Again: 141, Resent: 142, Refused: 143, Full: 144, Forged: 145, Replayed: 146, Bad: 147, Strange: 148, Lost: 149, Failed: 150,
 		},
 		Events: &Events{Taken: 160, Disk: 161, Memory: 162, Ends: []EventsEnd{
-			{Name: "webhook", Sent: 163, Batches: 164, Failed: 165, Lost: 166, Waiting: 167, Oldest: 1680 * time.Millisecond}, {Name: "nats"},
+			{Name: "webhook", Sent: 163, Batches: 164, Failed: 165, Lost: 166, Waiting: 167, Oldest: 1500 * time.Millisecond}, {Name: "nats"},
 		}},
 		Reach:          &Reach{Reached: 170, Refused: 171, Unclear: 172, Skipped: 173, Reachable: 174, Unreachable: 175, Others: 176},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
@@ -177,7 +177,7 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_cluster_dropped_total{reason="strange"} 148`, `waggle_cluster_dropped_total{reason="overflow"} 149`, `waggle_cluster_send_failures_total 150`,
 		`waggle_events_total 160`, `waggle_events_kept_bytes{where="disk"} 161`, `waggle_events_kept_bytes{where="memory"} 162`,
 		`waggle_events_sent_total{to="webhook"} 163`, `waggle_events_batches_total{to="webhook"} 164`, `waggle_events_failures_total{to="webhook"} 165`,
-		`waggle_events_lost_total{to="webhook"} 166`, `waggle_events_waiting{to="webhook"} 167`, `waggle_events_oldest_seconds{to="webhook"} 1.68`, `waggle_events_waiting{to="nats"} 0`,
+		`waggle_events_lost_total{to="webhook"} 166`, `waggle_events_waiting{to="webhook"} 167`, `waggle_events_oldest_seconds{to="webhook"} 1.5`, `waggle_events_waiting{to="nats"} 0`,
 		`waggle_nat_checks_total{reachable="yes"} 170`, `waggle_nat_checks_total{reachable="no"} 171`, `waggle_nat_checks_total{reachable="unknown"} 172`, `waggle_nat_checks_skipped_total 173`,
 		`waggle_nat_addresses{reachable="yes"} 174`, `waggle_nat_addresses{reachable="no"} 175`, `waggle_nat_addresses{reachable="unknown"} 176`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
