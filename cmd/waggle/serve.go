@@ -96,8 +96,6 @@ type service struct {
 	traces  *traces.Exporter // nil: announces are not traced
 	reach   *reach.Checker   // nil: nobody tries whether peers can be connected to
 
-	tryLoopback bool // of tests: reach tries loopback too
-
 	linking    // with other trackers
 	clustering // with those of this network
 	telling    // of announces

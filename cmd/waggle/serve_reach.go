@@ -10,13 +10,16 @@ import (
 	"waggle/tracker"
 )
 
+// tryLoopback has peers of this machine tried too, by tests.
+var tryLoopback = false
+
 // openReach has peers tried, if that is wanted.
 func (s *service) openReach(o *tracker.Options) {
 	if !s.config.Announce.NATCheck {
 		return
 	}
 	s.reach = reach.New(reach.Options{
-		Settings: reachSettings(&s.config), Addresses: int(s.config.Limits.NATChecked), Loopback: s.tryLoopback,
+		Settings: reachSettings(&s.config), Addresses: int(s.config.Limits.NATChecked), Loopback: tryLoopback,
 	})
 	o.Reach = s.reach
 	o.Recorders = append(o.Recorders, s.reach)
