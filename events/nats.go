@@ -36,7 +36,7 @@ type broker struct {
 	nc     *nats.Conn
 	js     nats.JetStreamContext
 	gone   chan struct{}
-	told   atomic.Pointer[error] // what the NATS said last of what it refused
+	was    error                 // of the connection, before the attempt
 	lost   atomic.Pointer[error] // why it is not reached
 	mode   mode
 	looked time.Time
@@ -60,7 +60,7 @@ func newBroker(o *NATS) (*broker, error) {
 		nats.Name("waggle events"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond),
 		nats.ReconnectBufSize(-1), nats.IgnoreDiscoveredServers(), nats.Timeout(2 * time.Second),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.told.Store(&err) }),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // which comes late: see forbidden
 		nats.DisconnectErrHandler(b.away), nats.ReconnectErrHandler(b.away),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }),
 	}
@@ -104,6 +104,7 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 	if most := b.nc.MaxPayload(); most > 0 && int64(len(e.body)) > most {
 		return fmt.Errorf("a batch of %d bytes is larger than the %d that the NATS takes; lower events.batch", len(e.body), most)
 	}
+	b.was = b.nc.LastError()
 	if err := b.look(ctx); err != nil {
 		return b.explain(err)
 	}
@@ -115,7 +116,6 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 	if e.gzipped {
 		m.Header.Set("Content-Encoding", "gzip")
 	}
-	b.told.Store(nil)
 	if b.mode == streamed {
 		_, err := b.js.PublishMsg(m, nats.Context(ctx), nats.RetryAttempts(0))
 		if err != nil {
@@ -127,10 +127,17 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 	if err == nil {
 		err = b.nc.FlushWithContext(ctx)
 	}
-	if told := b.told.Load(); err == nil && told != nil {
-		err = *told // it has not been let publish
+	if err == nil && b.forbidden() {
+		err = nats.ErrPermissionViolation
 	}
 	return b.explain(err)
+}
+
+// forbidden reports whether the NATS has refused something since the attempt began. It says so before it answers
+// what came after that.
+func (b *broker) forbidden() bool {
+	err := b.nc.LastError()
+	return errors.Is(err, nats.ErrPermissionViolation) && err != b.was //nolint:errorlint // another one, of whatever kind
 }
 
 // look finds out whether a stream takes the subject, where that is not known, or long ago.
@@ -156,10 +163,10 @@ func (b *broker) look(ctx context.Context) error {
 
 // explain adds what to do.
 func (b *broker) explain(err error) error {
-	switch told := b.told.Load(); {
+	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, nats.ErrPermissionViolation), told != nil && errors.Is(*told, nats.ErrPermissionViolation):
+	case errors.Is(err, nats.ErrPermissionViolation), b.forbidden():
 		return fmt.Errorf("the NATS has to let this user publish to %s, and to $JS.API.STREAM.NAMES unless events.jetstream says whether there is a stream", b.o.Subject)
 	case errors.Is(err, nats.ErrNoStreamResponse):
 		return fmt.Errorf("no stream takes %s", b.o.Subject)

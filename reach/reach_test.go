@@ -96,22 +96,22 @@ func running(t *testing.T, n *network, change func(*Options)) (c *Checker, stop 
 func TestPeerIsReachableWhereItAnswersTheHandshakeOfItsTorrent(t *testing.T) {
 	other := append([]byte(protocol), make([]byte, 48)...)
 	for name, c := range map[string]struct {
-		n    network
+		n    *network
 		want swarm.Reach
 	}{
-		"answers":         {network{}, swarm.Reachable},
-		"another torrent": {network{answer: func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, handshakeSize)); _, _ = c.Write(other) }}, swarm.ReachUnknown},
-		"hangs up":        {network{answer: func(net.Conn) {}}, swarm.ReachUnknown},
-		"silent":          {network{answer: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }}, swarm.ReachUnknown},
-		"something else":  {network{answer: func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }}, swarm.ReachUnknown},
-		"refuses":         {network{refuse: syscall.ECONNREFUSED}, swarm.Unreachable},
-		"no way":          {network{refuse: syscall.EHOSTUNREACH}, swarm.Unreachable},
-		"nobody answers":  {network{refuse: context.DeadlineExceeded}, swarm.Unreachable},
-		"no way out here": {network{refuse: syscall.ENETUNREACH}, swarm.ReachUnknown},
-		"no room here":    {network{refuse: syscall.EMFILE}, swarm.ReachUnknown},
+		"answers":         {&network{}, swarm.Reachable},
+		"another torrent": {&network{answer: func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, handshakeSize)); _, _ = c.Write(other) }}, swarm.ReachUnknown},
+		"hangs up":        {&network{answer: func(net.Conn) {}}, swarm.ReachUnknown},
+		"silent":          {&network{answer: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }}, swarm.ReachUnknown},
+		"something else":  {&network{answer: func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }}, swarm.ReachUnknown},
+		"refuses":         {&network{refuse: syscall.ECONNREFUSED}, swarm.Unreachable},
+		"no way":          {&network{refuse: syscall.EHOSTUNREACH}, swarm.Unreachable},
+		"nobody answers":  {&network{refuse: context.DeadlineExceeded}, swarm.Unreachable},
+		"no way out here": {&network{refuse: syscall.ENETUNREACH}, swarm.ReachUnknown},
+		"no room here":    {&network{refuse: syscall.EMFILE}, swarm.ReachUnknown},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{answer: c.n.answer, refuse: c.n.refuse}
+			n := c.n
 			checker, stop := running(t, n, nil)
 			defer stop()
 			const addr = "192.0.2.1:6881"

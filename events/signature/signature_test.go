@@ -20,6 +20,7 @@ func TestSignatureOfOldOrNewSecretIsGood(t *testing.T) {
 	older, newer, other := []byte("the older secret"), []byte("the newer secret"), []byte("of another place")
 	now, body := time.Unix(1_700_000_000, 0), []byte("body")
 	both := Sign([][]byte{newer, older}, now, body)
+	_, digests, _ := strings.Cut(both, ",")
 	for _, has := range [][][]byte{{older}, {newer}, {other, older}} {
 		if at, err := Verify(has, both, body, now, Window); err != nil || !at.Equal(now) {
 			t.Errorf("%s: %v, %v", has, at, err)
@@ -40,9 +41,9 @@ func TestSignatureOfOldOrNewSecretIsGood(t *testing.T) {
 		{"", "body", [][]byte{older}, 0, errMalformed},
 		{"t=1", "body", [][]byte{older}, 0, errMalformed},
 		{"v1=00", "body", [][]byte{older}, 0, errMalformed},
-		{"t=-1," + both[strings.Index(both, "v1"):], "body", [][]byte{older}, 0, errMalformed},
+		{"t=-1," + digests, "body", [][]byte{older}, 0, errMalformed},
 		{both + ",t=1700000000", "body", [][]byte{older}, 0, errMalformed},
-		{both + strings.Repeat(both[strings.Index(both, ",v1"):], 8), "body", [][]byte{older}, 0, errMalformed},
+		{both + strings.Repeat(","+digests, 8), "body", [][]byte{older}, 0, errMalformed},
 	} {
 		if _, err := Verify(c.secrets, c.header, []byte(c.body), now.Add(c.later), Window); !errors.Is(err, c.want) {
 			t.Errorf("%s with %s, %v later: %v, want %v", c.header, c.secrets, c.later, err, c.want)
