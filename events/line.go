@@ -58,9 +58,8 @@ func (l *lines) append(b []byte, s *slot) []byte {
 	b = hex.AppendEncode(b, s.hash[:])
 	b = append(b, '"')
 	if s.id != (bittorrent.PeerID{}) {
-		b = append(b, `,"peer_id":"`...)
-		b = append(b, s.id.String()...) // which escapes what JSON would have to
-		b = append(b, '"')
+		b = append(b, `,"peer_id":`...)
+		b = appendText(b, s.id.String()) // which leaves a backslash as it is
 	}
 	if l.addresses {
 		b = append(b, `,"address":"`...)
