@@ -26,7 +26,7 @@ type books struct {
 	batches map[string]bool
 	seen    map[string]int // by peer id
 	lost    uint64
-	wrong   error
+	wrong   string // what was wrong with a batch; "": nothing
 }
 
 func (b *books) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +51,7 @@ func (b *books) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = json.Unmarshal(body, &batch)
 	}
 	if err != nil {
-		b.wrong = err
+		b.wrong = err.Error()
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -77,11 +77,11 @@ func (b *books) has(n int) error {
 	defer b.mu.Unlock()
 	for i := range n {
 		if id := accountID(i); b.seen[id] != 1 {
-			return fmt.Errorf("of %s %d events came, %d batches in all; refused %v", id, b.seen[id], len(b.batches), b.wrong)
+			return fmt.Errorf("of %s %d events came, %d batches in all; refused %q", id, b.seen[id], len(b.batches), b.wrong)
 		}
 	}
-	if b.lost != 0 || b.wrong != nil || len(b.seen) != n {
-		return fmt.Errorf("%d peers, %d are said to be lost; refused %v", len(b.seen), b.lost, b.wrong)
+	if b.lost != 0 || b.wrong != "" || len(b.seen) != n {
+		return fmt.Errorf("%d peers, %d are said to be lost; refused %q", len(b.seen), b.lost, b.wrong)
 	}
 	return nil
 }
