@@ -69,6 +69,10 @@ type Config struct {
 	// What waggle tells of announces that leave this machine, because a source of locations or the
 	// store must be asked over a network.
 	Traces Traces `key:"traces"`
+
+	// Who is told of announces, in signed batches: a receiver over HTTP, a NATS, or both. docs/events.md
+	// has more.
+	Events Events `key:"events"`
 }
 
 // Listen says where clients reach the tracker.
@@ -134,6 +138,17 @@ type Announce struct {
 	// Bytes of announces that are recorded from one start to the next; 0 for no limit. With more,
 	// recording ends and the tracker goes on.
 	RecordLimit Count `key:"record_limit" default:"1G" range:"0..100G"`
+
+	// Whether the tracker tries whether peers can be connected to, by TCP and the BitTorrent handshake. It
+	// shows so, and prefers those that can be for the part of a representative of their rack. It tries an
+	// address that a peer announced from and the port that it named, once in some hours. docs/nat.md has more.
+	NATCheck bool `key:"nat_check" default:"false"`
+
+	// Whether a client that could not be connected to is told so over HTTP, in words for its user.
+	NATWarning bool `key:"nat_warning" default:"false"`
+
+	// Whether ports below 1024 are tried too, where there are other services as a rule.
+	NATPrivileged bool `key:"nat_privileged" default:"false"`
 }
 
 // Torrents says which torrents are served, and what is kept of them and their peers.
@@ -290,6 +305,20 @@ type Limits struct {
 	// Peers whose figures wait to be counted for their passkeys, in some 200 bytes each. What more of
 	// them tell counts when they announce the next time.
 	PasskeySessions Count `key:"passkey_sessions" default:"1M" range:"1k..100M"`
+	// Bytes of events that wait in memory, where there is no room for them on disk. With more, the oldest
+	// are dropped, and the receiver is told how many.
+	EventsMemory Count `key:"events_memory" default:"16M" range:"1M..10G"`
+
+	// Bytes of events that wait on disk, in events.directory. With more, the oldest are dropped, and the
+	// receiver is told how many. An event takes some 300.
+	EventsDisk Count `key:"events_disk" default:"1G" range:"1M..1000G"`
+
+	// Peers a second that announce.nat_check tries. Others are tried at a later announce.
+	NATChecksPerSecond Count `key:"nat_checks_per_second" default:"20" range:"1..10k"`
+
+	// Addresses of which announce.nat_check remembers what it found, in some 150 bytes each. With more,
+	// those are forgotten that were tried first.
+	NATChecked Count `key:"nat_checked" default:"100k" range:"1k..100M"`
 }
 
 // Log says what waggle writes about itself.

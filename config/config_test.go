@@ -47,9 +47,14 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
 			Passkeys: 1_000_000, PasskeySessions: 1_000_000,
+			EventsMemory: 16_000_000, EventsDisk: 1_000_000_000, NATChecksPerSecond: 20, NATChecked: 100_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Traces: Traces{Share: 1},
+		Events: Events{
+			Subject: "waggle.events", JetStream: "auto", Batch: 1000, Every: time.Second, Addresses: true,
+			Timeout: 10 * time.Second, Directory: "waggle-data/events",
+		},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v", got)

@@ -34,6 +34,7 @@
 //	locality.go     the keys of where peers are; locality_kinds.go, _sources.go and _rules.go belong to it
 //	link.go         the keys of links with other trackers
 //	tls.go          the keys of certificates
+//	events.go       the keys of who is told of announces
 //	key.go          a key as reflection and its doc comment show it
 //	access.go       the rules of who may announce, and a type
 //	kind.go         types of values; count.go, address.go, store.go, traces.go and passkeys.go are ours

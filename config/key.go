@@ -249,6 +249,9 @@ var clusterSource []byte
 //go:embed tls.go
 var tlsSource []byte
 
+//go:embed events.go
+var eventsSource []byte
+
 // comments returns the doc comments of the files that declare keys: those of types by the type's
 // name, those of fields as Type.Field.
 func comments() map[string]string {
@@ -258,6 +261,7 @@ func comments() map[string]string {
 	addComments(docs, "link.go", linkSource)
 	addComments(docs, "cluster.go", clusterSource)
 	addComments(docs, "tls.go", tlsSource)
+	addComments(docs, "events.go", eventsSource)
 	return docs
 }
 

@@ -143,6 +143,7 @@ func (l *loader) relations() {
 	l.clusters()
 	l.tls()
 	l.passkeys()
+	l.events()
 }
 
 // conflict blames the key, or the other one where only that was changed.

@@ -123,6 +123,8 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
 			Passkeys:                     1 + count.Draw(t, "passkeys")%10_000_000, PasskeySessions: 1000 + count.Draw(t, "passkey_sessions")%1000,
+			EventsMemory: 1_000_000 + count.Draw(t, "events_memory")%1_000_000, EventsDisk: 1_000_000_000_000,
+			NATChecksPerSecond: 1, NATChecked: 100_000_000,
 		}
 		c.Locality = anyLocality().Draw(t, "locality")
 		c.Link = Link{
@@ -145,6 +147,14 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Traces = Traces{
 			Endpoint: rapid.SampledFrom([]ReceiverURL{"", "http://127.0.0.1:4318", "https://[::1]:1/a%20b/"}).Draw(t, "endpoint"),
 			Share:    Share(rapid.Float64Range(0, 1).Draw(t, "share")),
+		}
+
+		c.Events = Events{
+			Webhook:    rapid.SampledFrom([]WebhookURL{"", "http://127.0.0.1:4318/x?y=z", "https://[::1]:1/a%20b/"}).Draw(t, "webhook"),
+			NATS:       rapid.SampledFrom([]NATSURL{"", "nats://127.0.0.1:4222", "tls://nats.example:1"}).Draw(t, "nats"),
+			SecretFile: "events.secret", Subject: "a.b-c.D_e", JetStream: "never", Credentials: folder.Draw(t, "credentials of events"),
+			Batch: rapid.IntRange(1, 10000).Draw(t, "batch"), Every: duration(100*time.Millisecond, time.Minute).Draw(t, "every"), Addresses: rapid.Bool().Draw(t, "addresses of events"),
+			Compress: true, Unencrypted: true, Timeout: duration(time.Second, 5*time.Minute).Draw(t, "timeout"), Directory: folder.Draw(t, "directory of events"),
 		}
 
 		text := printed(&Loaded{Config: c})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,6 +14,7 @@ import (
 	"waggle/account"
 	"waggle/catalog"
 	"waggle/console/client"
+	"waggle/swarm"
 )
 
 // root is where the API begins.
@@ -31,6 +33,7 @@ type api struct {
 	links     Links
 	cluster   Cluster
 	passkeys  *Passkeys
+	reach     func(netip.AddrPort) swarm.Reach
 	maxUpload int64
 	uploads   chan struct{} // places for them
 	walks     chan struct{} // places for them
@@ -41,7 +44,7 @@ type api struct {
 func newAPI(o *Options) *api {
 	a := &api{
 		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
-		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster, passkeys: o.Passkeys,
+		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster, passkeys: o.Passkeys, reach: o.Reach,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
 		csvs: make(chan struct{}, csvsAtOnce),
 	}

@@ -62,6 +62,9 @@ type Options struct {
 	Locality Locality
 	Policy   func() Policy
 
+	// Reach says whether a peer can be connected to. nil: nobody tries.
+	Reach func(netip.AddrPort) swarm.Reach
+
 	// Links are those with other trackers. nil: the store of this tracker has no use for
 	// them.
 	Links Links

@@ -46,7 +46,7 @@ func (a *api) peersOf(ctx context.Context, in *peersRequest) (*answer[client.Pee
 			return nil, a.failed(ctx, err)
 		}
 	}
-	return answerPeers(first.list(), in.Limit), nil
+	return a.answerPeers(first.list(), in.Limit), nil
 }
 
 // swarmsOf returns the hashes under which a torrent has peers. One that is not
@@ -110,7 +110,7 @@ func (a *api) allPeers(ctx context.Context, in *allPeersRequest) (*answer[client
 			}
 		}
 	}
-	page := answerPeers(found, in.Limit)
+	page := a.answerPeers(found, in.Limit)
 	a.nameTorrents(page.Body.Peers)
 	return page, nil
 }
@@ -185,10 +185,13 @@ func (a *api) look(ctx context.Context, h bittorrent.InfoHash, first *firstPeers
 }
 
 // answerPeers makes a page of peers, of which one more than the limit may be there.
-func answerPeers(found []foundPeer, limit int) *answer[client.PeerPage] {
+func (a *api) answerPeers(found []foundPeer, limit int) *answer[client.PeerPage] {
 	page := client.PeerPage{Peers: make([]client.Peer, min(len(found), limit))}
 	for i := range page.Peers {
 		page.Peers[i] = peerOf(&found[i])
+		if a.reach != nil {
+			page.Peers[i].Reachable = reachable(a.reach(found[i].Addr))
+		}
 	}
 	if len(found) > limit {
 		last := &found[limit-1]
@@ -255,6 +258,17 @@ func peerOf(f *foundPeer) client.Peer {
 		p.Left = new(f.Left)
 	}
 	return p
+}
+
+// reachable says whether a peer can be connected to.
+func reachable(r swarm.Reach) string {
+	switch r {
+	case swarm.Reachable:
+		return client.Yes
+	case swarm.Unreachable:
+		return client.No
+	}
+	return ""
 }
 
 // seen returns a time of a peer, or zero where it is not known.

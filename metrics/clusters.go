@@ -2,7 +2,7 @@ package metrics
 
 // ClusterTable is every metric of clusters, in the order of docs/metrics.md, where it follows
 // [Table]. They are there where the tracker is an instance of one.
-var ClusterTable = []Metric{
+var ClusterTable = absentWhere(func(s *Snapshot) bool { return s.Cluster == nil }, []Metric{
 	{
 		Name: "waggle_cluster_role", Type: Gauge, Unit: truth, Labels: []string{"role"},
 		Help: "1 for what this instance of a cluster is, 0 for what it is not: newcomer (it looks for others, or joins), slave, master, left (until it is started again)",
@@ -56,7 +56,7 @@ var ClusterTable = []Metric{
 	},
 	ofCluster("waggle_cluster_send_failures_total", Counter, "", "Packets to others that could not be sent", func(c *Cluster) float64 { return float64(c.Failed) }),
 	ofCluster("waggle_cluster_ahead_seconds", Gauge, inSeconds, "By how much the time of the cluster is ahead of this instance's clock", func(c *Cluster) float64 { return c.Ahead.Seconds() }),
-}
+})
 
 // ofCluster makes a metric of a cluster without labels.
 func ofCluster(name string, is Type, unit, help string, read func(*Cluster) float64) Metric {

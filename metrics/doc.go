@@ -6,7 +6,7 @@
 // have counted anyway, and makes metrics of it: announces pay nothing for them. Beside
 // these stand Go's and the process's own metrics, by the library's collectors.
 //
-// [Table] and [ClusterTable] are all that there is of waggle's own; docs/metrics.md is made of
+// [Table], [ClusterTable], [EventsTable] and [ReachTable] are all that there is of waggle's own; docs/metrics.md is made of
 // them (go test ./metrics -run Manual -write), and a test compares the two, and both with
 // what a scrape answers.
 //

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Manual returns [Table] and [ClusterTable] as a table of Markdown.
+// Manual returns [Table], [ClusterTable], [EventsTable] and [ReachTable] as a table of Markdown.
 func Manual() string {
 	var b strings.Builder
 	b.WriteString("| name | type | labels | unit | what it is |\n|---|---|---|---|---|\n")
-	for _, m := range slices.Concat(Table, ClusterTable) {
+	for _, m := range slices.Concat(Table, ClusterTable, EventsTable, ReachTable) {
 		labels := make([]string, len(m.Labels))
 		for i, l := range m.Labels {
 			labels[i] = "`" + l + "`"

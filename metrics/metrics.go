@@ -39,6 +39,8 @@ type Snapshot struct {
 	Cluster      *Cluster             // nil: the tracker is in none
 	TLS          *certificate.Figures // nil: nothing speaks TLS
 	Passkeys     *Passkeys            // nil: there are none
+	Events       *Events              // nil: nobody is told of announces
+	Reach        *Reach               // nil: nobody tries whether peers can be connected to
 	Limits       Limits
 
 	ActiveTorrents   int // of the catalogue
@@ -190,7 +192,7 @@ type collector struct {
 }
 
 func newCollector(read func() Snapshot) *collector {
-	c := &collector{read: read, table: slices.Concat(Table, ClusterTable)}
+	c := &collector{read: read, table: slices.Concat(Table, ClusterTable, EventsTable, ReachTable)}
 	for _, m := range c.table {
 		c.descs = append(c.descs, prometheus.NewDesc(m.Name, m.Help, m.Labels, nil))
 	}
@@ -208,8 +210,8 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.read()
 	for i := range c.table {
-		m, clustered := &c.table[i], i >= len(Table)
-		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || m.Secure && s.TLS == nil || clustered && s.Cluster == nil {
+		m := &c.table[i]
+		if m.Remote && s.Remote == nil || m.Linked && s.Links == nil || m.absent != nil && m.absent(&s) {
 			continue
 		}
 		m.collect(&s, &emitter{desc: c.descs[i], is: m.Type.value(), out: out})

@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // everything is all metrics.
-var everything = slices.Concat(Table, ClusterTable)
+var everything = slices.Concat(Table, ClusterTable, EventsTable, ReachTable)
 
 // sample is a snapshot in which every number is another.
 func sample() Snapshot {
@@ -74,6 +74,10 @@ func sample() Snapshot {
 			{Name: "tracker.example", Source: "/etc/a.pem", NotBefore: time.Unix(161, 0), NotAfter: time.Unix(162, 0)},
 			{Name: "tracker.example", Source: "acme", NotBefore: time.Unix(163, 0), NotAfter: time.Unix(164, 0)},
 		}},
+		Events: &Events{Taken: 160, Disk: 161, Memory: 162, Ends: []EventsEnd{
+			{Name: "webhook", Sent: 163, Batches: 164, Failed: 165, Lost: 166, Waiting: 167, Oldest: 1500 * time.Millisecond}, {Name: "nats"},
+		}},
+		Reach:          &Reach{Reached: 170, Refused: 171, Unclear: 172, Skipped: 173, Reachable: 174, Unreachable: 175, Others: 176},
 		Store:          swarm.Totals{Torrents: 30, Peers: 31, Seeders: 9},
 		Limits:         Limits{Peers: 40, CatalogTorrents: 42, Memory: 43},
 		ActiveTorrents: 50, InactiveTorrents: 51,
@@ -187,6 +191,11 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_cluster_refused_total{reason="busy"} 143`, `waggle_cluster_refused_total{reason="full"} 144`,
 		`waggle_cluster_dropped_total{reason="forged"} 145`, `waggle_cluster_dropped_total{reason="replayed"} 146`, `waggle_cluster_dropped_total{reason="malformed"} 147`,
 		`waggle_cluster_dropped_total{reason="strange"} 148`, `waggle_cluster_dropped_total{reason="overflow"} 149`, `waggle_cluster_send_failures_total 150`,
+		`waggle_events_total 160`, `waggle_events_kept_bytes{where="disk"} 161`, `waggle_events_kept_bytes{where="memory"} 162`,
+		`waggle_events_sent_total{to="webhook"} 163`, `waggle_events_batches_total{to="webhook"} 164`, `waggle_events_failures_total{to="webhook"} 165`,
+		`waggle_events_lost_total{to="webhook"} 166`, `waggle_events_waiting{to="webhook"} 167`, `waggle_events_oldest_seconds{to="webhook"} 1.5`, `waggle_events_waiting{to="nats"} 0`,
+		`waggle_nat_checks_total{reachable="yes"} 170`, `waggle_nat_checks_total{reachable="no"} 171`, `waggle_nat_checks_total{reachable="unknown"} 172`, `waggle_nat_checks_skipped_total 173`,
+		`waggle_nat_addresses{reachable="yes"} 174`, `waggle_nat_addresses{reachable="no"} 175`, `waggle_nat_addresses{reachable="unknown"} 176`,
 		`waggle_udp_connects_total 20`, `waggle_udp_errors_total 21`, `waggle_udp_dropped_total{reason="connection_id"} 22`,
 		`waggle_udp_dropped_total{reason="malformed"} 23`, `waggle_udp_dropped_total{reason="overflow"} 27`,
 		`waggle_udp_system_errors_total{operation="read"} 24`, `waggle_udp_system_errors_total{operation="write"} 25`,
@@ -263,7 +272,7 @@ func TestTrackerWithoutTLSHasNothingOfCertificates(t *testing.T) {
 	}), "text/plain")
 	got := exposed(text)
 	for _, m := range everything {
-		if _, there := got[m.Name]; there == m.Secure {
+		if _, there := got[m.Name]; there == strings.HasPrefix(m.Name, "waggle_tls_") {
 			t.Errorf("%s is there: %t", m.Name, there)
 		}
 	}
@@ -281,6 +290,20 @@ func TestTrackerInNoClusterHasNothingOfClusters(t *testing.T) {
 	for _, m := range Table {
 		if _, there := exposed(text)[m.Name]; !there {
 			t.Errorf("%s is missing", m.Name)
+		}
+	}
+}
+
+func TestNothingIsShownOfEventsAndAttemptsWhereThereAreNone(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Events, s.Reach = nil, nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range everything {
+		if _, there := got[m.Name]; there == (strings.HasPrefix(m.Name, "waggle_events_") || strings.HasPrefix(m.Name, "waggle_nat_")) {
+			t.Errorf("%s is there: %t", m.Name, there)
 		}
 	}
 }
@@ -318,7 +341,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3 + 2 + 11*3 + 30 + 10; series > most {
+	if most := 100 + 8*3 + 2 + 11*3 + 30 + 10 + 2*6 + 3 + 7; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

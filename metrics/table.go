@@ -31,12 +31,12 @@ func (t Type) value() prometheus.ValueType {
 type Metric struct {
 	Name    string
 	Type    Type
-	Unit    string   // in words; "": it counts things
-	Labels  []string // names
-	Help    string   // one sentence without a full stop
-	Remote  bool     // it is there where the store is on a network, and not elsewhere
-	Linked  bool     // it is there where the store has a use for links, and not elsewhere
-	Secure  bool     // it is there where something speaks TLS, and not elsewhere
+	Unit    string               // in words; "": it counts things
+	Labels  []string             // names
+	Help    string               // one sentence without a full stop
+	Remote  bool                 // it is there where the store is on a network, and not elsewhere
+	Linked  bool                 // it is there where the store has a use for links, and not elsewhere
+	absent  func(*Snapshot) bool // it is not there where this is so; nil: it is
 	collect func(*Snapshot, *emitter)
 }
 
@@ -66,7 +66,15 @@ func remotely(metrics ...Metric) []Metric {
 	return metrics
 }
 
-// Table is every metric of waggle's own but those of clusters, in the order of docs/metrics.md.
+// absentWhere has metrics left out where something is so.
+func absentWhere(so func(*Snapshot) bool, metrics []Metric) []Metric {
+	for i := range metrics {
+		metrics[i].absent = so
+	}
+	return metrics
+}
+
+// Table is every metric of waggle's own but those of clusters, events and attempts to connect, in the order of docs/metrics.md.
 var Table = slices.Concat(ofTracker, ofAccess, ofPasskeys, ofRemoteStores, ofLinks, ofFrontends, ofTLS)
 
 var ofTracker = []Metric{

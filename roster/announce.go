@@ -34,6 +34,7 @@ func (r *Roster) Announce(view swarm.View, asker swarm.Position, a *swarm.Announ
 		return
 	}
 	m := r.update(a)
+	r.tried(m, a.Reach)
 	r.judge(m)
 	r.staff(m.leaf, m)
 	r.keepStandby(m)

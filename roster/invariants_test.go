@@ -73,6 +73,7 @@ func (h *history) join(t *rapid.T) {
 	case 2:
 		c.partial, c.left = true, fileSize/2
 	}
+	c.reach = swarm.Reach(rapid.IntRange(0, 2).Draw(t, "reach"))
 	h.hosts[n] = append(h.hosts[n], c)
 	h.announceOf(t, n, c)
 }

@@ -136,15 +136,16 @@ func (r *Roster) fresh(m *member) bool {
 }
 
 // keepStandby makes the announcing member one of its rack that can take over, if
-// there are too few. They stay while there is a seeder, which may leave.
+// there are too few. They stay while there is a seeder, which may leave. One that cannot be connected to
+// makes room for one of which nobody knows that.
 func (r *Roster) keepStandby(m *member) {
-	g := m.leaf
+	g, fit := m.leaf, !m.standby && m.reach == 0 && m.downloads() && !m.stalled
 	for i := len(g.standbys) - 1; i >= 0; i-- {
-		if s := g.standbys[i]; s.stalled || !r.fresh(s) {
+		if s := g.standbys[i]; s.stalled || !r.fresh(s) || s.health == unreachable && fit && m.health != unreachable {
 			r.standDown(s)
 		}
 	}
-	if !m.standby && m.reach == 0 && m.downloads() && !m.stalled && len(g.standbys) < r.policy.Standby {
+	if fit && len(g.standbys) < r.policy.Standby {
 		r.standUp(m)
 	}
 }

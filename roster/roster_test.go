@@ -412,6 +412,62 @@ func TestProbesThatFailTwiceAreADeathOfWhoCouldBeReached(t *testing.T) {
 	}
 }
 
+func TestHostThatCannotBeConnectedToImportsOnlyWhereNobodyElseCan(t *testing.T) {
+	w, _, all := racks(mustPolicy("strict"), 1, 3)
+	first, second, third := all[0][0], all[0][1], all[0][2]
+	imports := func(h *host) bool { return w.member(h).reach > 0 }
+	w.announce(first.announce())
+	first.reach, second.reach = swarm.Unreachable, swarm.Unreachable // which was found meanwhile
+	w.announce(second.announce())
+	w.announce(first.announce())
+	if !imports(first) || !w.member(second).standby {
+		t.Fatal("two that cannot be connected to are better than none")
+	}
+	w.announce(third.announce())
+	if !w.member(third).standby || w.member(second).standby {
+		t.Error("one that may be connected to does not stand by in place of one that cannot")
+	}
+	w.now = w.now.Add(w.policy.Active)
+	w.announce(third.announce())
+	w.announce(first.announce())
+	if imports(first) || !imports(third) {
+		t.Errorf("the first imports: %t, the third: %t; want the third alone", imports(first), imports(third))
+	}
+	third.reach = swarm.Unreachable // found late: it has got something by then
+	third.get(10)
+	w.now = w.now.Add(w.policy.Active)
+	w.announce(third.announce())
+	first.reach = swarm.Reachable
+	w.announce(first.announce())
+	w.announce(third.announce())
+	if !imports(third) {
+		t.Error("one that gets something is replaced")
+	}
+}
+
+func TestWhatAnAttemptFoundGivesWayToProbes(t *testing.T) {
+	w, _, all := racks(mustPolicy("strict"), 1, 1)
+	h := all[0][0]
+	w.announce(h.announce())
+	is := func(want health, why string) {
+		t.Helper()
+		w.announce(h.announce())
+		if got := w.member(h).health; got != want {
+			t.Errorf("%s: health %d, want %d", why, got, want)
+		}
+	}
+	h.reach = swarm.Unreachable
+	is(unreachable, "an attempt failed")
+	h.reach = swarm.Reachable
+	is(unprobed, "another did not")
+	w.roster.Probed(h.addr, false)
+	w.roster.Probed(h.addr, false)
+	is(unreachable, "two probes failed since")
+	w.roster.Probed(h.addr, true)
+	h.reach = swarm.Unreachable
+	is(reachable, "a probe did not fail")
+}
+
 func TestImporterThatNeverCouldBeReachedAndFallsSilentLosesItsRoleButStays(t *testing.T) {
 	w, _, all := racks(mustPolicy("strict"), 1, 3)
 	announceAll(w, all)

@@ -138,3 +138,23 @@ func (r *Roster) Probed(addr netip.AddrPort, ok bool) (dead bool) {
 	m.health = unreachable
 	return false
 }
+
+// tried takes in what somebody found who tried to connect to a member that announces. Who could not is held for
+// one that others cannot connect to, unless they were seen to; and where it imports and has got nothing yet,
+// another one does in its place that is not so.
+func (r *Roster) tried(m *member, found swarm.Reach) {
+	switch {
+	case found == swarm.Unreachable && m.health == unprobed:
+		m.health = unreachable
+	case found == swarm.Reachable && m.health == unreachable && m.failed < deaths: // no probe has found that
+		m.health = unprobed
+	}
+	if m.health != unreachable || m.imports() == 0 || m.moved != m.first {
+		return
+	}
+	if s := r.nextImporter(m.leaf, nil, m); s != nil && s.health != unreachable && !s.stalled {
+		r.lower(m, 0)
+		r.orphan(m)
+		r.raise(s)
+	}
+}

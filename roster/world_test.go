@@ -122,6 +122,7 @@ type host struct {
 	downloaded int64
 	uploaded   int64
 	partial    bool
+	reach      swarm.Reach
 }
 
 // GoString is short, in the draws of a random history.
@@ -145,7 +146,7 @@ func newSeed(n int, place *locality.Group) *host {
 }
 
 func (h *host) announce() *swarm.Announce {
-	a := &swarm.Announce{From: h.addr.Addr(), Location: h.place}
+	a := &swarm.Announce{From: h.addr.Addr(), Location: h.place, Reach: h.reach}
 	a.Port, a.PeerID, a.NumWant = h.addr.Port(), h.id, 50
 	a.Left, a.Downloaded, a.Uploaded = h.left, h.downloaded, h.uploaded
 	if h.partial {

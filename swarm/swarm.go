@@ -79,6 +79,9 @@ type Announce struct {
 	Location *locality.Group
 	Policy   *Policy
 
+	// Reach is what the tracker knows of whether others can connect to the peer.
+	Reach Reach
+
 	// Relayed is 0 of an announce that came in here. Of one that another tracker passed on
 	// it is for how long that peer counts as alive from Now on: it is recorded and told to
 	// others like any, but nobody is told to it, and it gets no role that it would have to
@@ -165,6 +168,7 @@ type Change struct {
 	Previous   time.Time // PeerRefreshed: of its announce before, whole seconds
 	Downloaded uint32    // DownloadCount: the new count
 	Relayed    bool      // it followed from an announce that another tracker passed on
+	Stopped    bool      // PeerGone: it said so itself
 	GivenUp    bool      // PeerGone: it made room for others at a limit, or could not be connected to; it may be alive
 }
 

@@ -52,6 +52,8 @@ type Settings struct {
 	// Early says what follows where peers announce before they may. It is for peers that are
 	// told a MinInterval, and for no networks that the rate is not for either.
 	Early Early
+	// WarnUnreachable has clients told that could not be connected to, over HTTP.
+	WarnUnreachable bool
 
 	// Rate is how many announces a second there should be; 0: any number. Clients
 	// are told intervals up to eight times as long to keep to it, and live as much
@@ -88,6 +90,9 @@ type Options struct {
 	// Recorders are told of each announce that the store has taken in, in their order.
 	Recorders []Recorder
 
+	// Reach knows which peers can be connected to; nil: nobody tries.
+	Reach Reach
+
 	// Tracer makes the spans of announces that leave the machine; nil: nobody does.
 	Tracer trace.Tracer
 
@@ -121,6 +126,15 @@ type ScrapeDoor interface {
 // Recorder hears of announces. Announce is called concurrently; it must not block or
 // allocate, and not keep what it is given.
 type Recorder interface{ Announce(a *swarm.Announce) }
+
+// Reach knows which peers can be connected to. Of is called concurrently; it must not block or allocate.
+type Reach interface {
+	Of(netip.AddrPort) swarm.Reach
+}
+
+// WarnUnreachable is what a client is told that could not be connected to.
+const WarnUnreachable = "the tracker cannot connect to the port that you listen on: others that are like you cannot exchange data with you; " +
+	"forward the port, or let your firewall pass it"
 
 // Tracker decides announces. All methods may be called concurrently.
 type Tracker struct {
@@ -259,6 +273,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	if err := t.judge(s, a, &e, r); err != nil {
 		return err
 	}
+	if t.options.Reach != nil {
+		a.Reach = t.options.Reach.Of(a.Addr())
+	}
 	if t.locator != nil {
 		a.Policy = t.policy(s, standing, &a.InfoHash)
 		hot.locate(a)
@@ -276,6 +293,9 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	hot.told.Add(uint64(r.Peers.Len()))
 	if a.Event == bittorrent.EventCompleted {
 		hot.completed.Add(1)
+	}
+	if a.Reach == swarm.Unreachable && s.WarnUnreachable && r.Warning == "" {
+		r.Warning = WarnUnreachable
 	}
 	t.pace(s, a, r)
 	if r.MinInterval != s.MinInterval {

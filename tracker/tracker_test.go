@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -180,4 +181,37 @@ func TestSilentPeersAreForgottenAndThoseOnTimeAreNot(t *testing.T) {
 		cancel()
 		time.Sleep(time.Hour)
 	})
+}
+
+// found is what is known of whether peers can be connected to.
+type found map[netip.AddrPort]swarm.Reach
+
+func (f found) Of(addr netip.AddrPort) swarm.Reach { return f[addr] }
+
+func TestClientThatCannotBeConnectedToIsWarnedWhereThatIsWanted(t *testing.T) {
+	at := time.Unix(1, 0)
+	reach := found{announce(1, at).Addr(): swarm.Unreachable, announce(2, at).Addr(): swarm.Reachable}
+	var recorded []swarm.Reach
+	tr := tracker.New(memory.New(memory.Options{}), settings, tracker.Options{Reach: reach, Recorders: []tracker.Recorder{
+		recorderFunc(func(a *swarm.Announce) { recorded = append(recorded, a.Reach) }),
+	}})
+	for _, warn := range []bool{false, true} {
+		s := settings
+		s.WarnUnreachable = warn
+		tr.Apply(s)
+		for n := range 3 {
+			var r swarm.Reply
+			a := announce(n+1, at)
+			if err := tr.Announce(t.Context(), a, &r); err != nil {
+				t.Fatal(err)
+			}
+			if want := warn && n == 0; (r.Warning == tracker.WarnUnreachable) != want {
+				t.Errorf("peer %d is told %q", n+1, r.Warning)
+			}
+		}
+	}
+	want := []swarm.Reach{swarm.Unreachable, swarm.Reachable, swarm.ReachUnknown}
+	if !slices.Equal(recorded, append(want, want...)) {
+		t.Errorf("announces have %v", recorded)
+	}
 }

@@ -33,7 +33,7 @@ func openFunction(ctx context.Context, flags *pflag.FlagSet, environ []string, s
 		return nil, err
 	}
 	c := &loaded.Config
-	if err := keepsBetweenEvents(c.Store); err != nil {
+	if err := errors.Join(keepsBetweenEvents(c.Store), restsBetweenEvents(c)); err != nil {
 		return nil, err
 	}
 	console := c.Listen.Console != ""
@@ -76,6 +76,16 @@ func keepsBetweenEvents(store config.StoreURL) error {
 	}
 	return fmt.Errorf("store %s is a file, and a function keeps none from one start to the next: "+
 		"set WAGGLE_STORE to a store on a network, such as dynamodb://waggle?region=eu-central-1 or s3://bucket/prefix?region=eu-central-1", store)
+}
+
+// restsBetweenEvents refuses what would go on between events.
+func restsBetweenEvents(c *config.Config) error {
+	for key, on := range map[string]bool{"events.webhook": c.Events.Webhook != "", "events.nats": c.Events.NATS != "", "announce.nat_check": c.Announce.NATCheck} {
+		if on {
+			return fmt.Errorf("%s needs waggle serve: a function does nothing between its events; leave it out", key)
+		}
+	}
+	return nil
 }
 
 // openFront opens what answers events. The servers have no addresses to listen on.

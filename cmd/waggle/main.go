@@ -63,7 +63,7 @@ configuration; "waggle config print" shows what can be set.`,
 	})
 	root.AddCommand(newServeCommand(), newLambdaCommand(), newOpenWhiskCommand())
 	root.AddCommand(peerCommands()...)
-	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(),
+	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(), newEventsCommand(),
 		newStoreCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
 	return root

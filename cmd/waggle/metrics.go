@@ -69,5 +69,6 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		shown := c.Show()
 		m.Cluster = clusterMetrics(&shown)
 	}
+	m.Events, m.Reach = s.eventMetrics(), s.reachMetrics()
 	return m
 }

@@ -21,6 +21,7 @@ func (s *service) overview() client.Overview {
 			Mode: "open", Listed: s.catalog.Len(), Active: s.catalog.LenActive(),
 		},
 		Limits: s.limits(),
+		Events: s.shownEvents(),
 	}
 	if err := s.health(); err != nil {
 		o.Store.Healthy, o.Store.Problem = false, err.Error()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func findPeers(ctx context.Context, c *client.Client, args []string) ([]client.P
 
 func printPeers(w io.Writer, peers []client.Peer, now time.Time) error {
 	var t bytes.Buffer
-	fmt.Fprintln(&t, "address\tkind\tuploaded\tdownloaded\tleft\tknown for\tseen before\tinfo hash\t  client")
+	fmt.Fprintln(&t, "address\tkind\tuploaded\tdownloaded\tleft\tknown for\tseen before\treachable\tinfo hash\t  client")
 	for i := range peers {
 		p := &peers[i]
 		left := "-"
@@ -82,8 +83,8 @@ func printPeers(w io.Writer, peers []client.Peer, now time.Time) error {
 		if name == "" {
 			name = p.ID
 		}
-		fmt.Fprintf(&t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\t  %s\n", p.Address, p.Kind, iec(p.Uploaded), iec(p.Downloaded), left,
-			ago(p.FirstSeen, now), ago(p.LastSeen, now), p.InfoHash, printable(name))
+		fmt.Fprintf(&t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\t  %s\n", p.Address, p.Kind, iec(p.Uploaded), iec(p.Downloaded), left,
+			ago(p.FirstSeen, now), ago(p.LastSeen, now), cmp.Or(p.Reachable, "-"), p.InfoHash, printable(name))
 	}
 	return printAligned(w, &t)
 }

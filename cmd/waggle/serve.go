@@ -30,6 +30,7 @@ import (
 	"waggle/frontend/udp"
 	"waggle/locality"
 	"waggle/passkey"
+	"waggle/reach"
 	"waggle/record"
 	"waggle/roster"
 	"waggle/swarm"
@@ -100,12 +101,14 @@ type service struct {
 	budget  *roster.Budget
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
+	reach   *reach.Checker   // nil: nobody tries whether peers can be connected to
 
 	certificates *certificate.Certificates // nil: nothing speaks TLS
 
 	guarding   // who may announce
 	linking    // with other trackers
 	clustering // with those of this network
+	telling    // of announces
 
 	configuration atomic.Pointer[client.Configuration] // as the console shows it
 }
@@ -139,6 +142,9 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.logFigures(background) })
 	group.Go(func() { s.keepCluster(background) })
 	group.Go(func() { s.keepCertificates(background) })
+	if s.reach != nil {
+		group.Go(func() { s.reach.Run(background) })
+	}
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
@@ -158,7 +164,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	s.closeAccess()
 	cancel()
 	group.Wait()
-	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
+	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeEvents(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
 	}
@@ -237,8 +243,16 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if s.record != nil {
 		options.Recorders = append(options.Recorders, s.record)
 	}
+	if err := s.openEvents(&options); err != nil {
+		return err
+	}
+	s.openReach(&options)
 	s.tracker = tracker.New(s.announced(), settings, options)
-	return s.joinCluster(ctx)
+	if err := s.joinCluster(ctx); err != nil {
+		return err
+	}
+	s.tellGone()
+	return nil
 }
 
 func (s *service) listen(ctx context.Context) (err error) {
@@ -310,6 +324,7 @@ func settings(c config.Config) tracker.Settings {
 		Policies:        policies(c.Locality),
 		ProbeInterval:   c.Locality.ProbeInterval,
 		Early:           tracker.Early{Warned: a.EarlyWarned, Shortened: a.EarlyShortened, Refused: a.EarlyRefused, PerAddress: int(c.Limits.EarlyPerAddress)},
+		WarnUnreachable: a.NATWarning,
 	}
 }
 
@@ -330,7 +345,7 @@ func (s *service) closeFrontends() error {
 
 func (s *service) stop() error {
 	s.closeAccess()
-	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
+	return errors.Join(s.closeFrontends(), s.closeCluster(), s.closeLinks(), s.closeEvents(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 }
 
 // reload reads the configuration again. With a mistake in it, the old one stays.
@@ -349,6 +364,7 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	}
 	if err == nil {
 		err = s.reloadCertificates(loaded.Config.TLS)
+		err = s.reloadEvents(loaded.Config)
 	}
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
@@ -373,6 +389,9 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	s.http.Trust(c.Access.TrustedProxies)
 	s.http.ExpectHeaders(c.Access.ProxyProtocol)
 	s.udp.ExpectHeaders(c.Access.ProxyProtocolUDP)
+	if s.reach != nil {
+		s.reach.Apply(reachSettings(&c))
+	}
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
 		name     string
@@ -381,6 +400,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"listen", s.config.Listen, c.Listen},
 		{"tls", s.startedWith(s.config.TLS), s.startedWith(c.TLS)},
 		{"announce.record", s.config.Announce.Record, c.Announce.Record},
+		{"announce.nat_check", s.config.Announce.NATCheck, c.Announce.NATCheck},
 		{"store", s.config.Store, c.Store},
 		{"torrents", lasting(s.config.Torrents), lasting(c.Torrents)},
 		{"link", s.config.Link, c.Link},
@@ -392,6 +412,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 		{"traces", s.config.Traces, c.Traces},
+		{"events", ends(s.config.Events), ends(c.Events)},
 	} {
 		if !reflect.DeepEqual(section.old, section.new) {
 			s.log.Warn("a change takes effect at the next start only", "key", section.name)
@@ -402,7 +423,13 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 // sizes returns the limits without those that can change while running.
 func sizes(l config.Limits) config.Limits {
 	l.AnnouncesPerSecond, l.AnnouncesPerSecondPerAddress, l.EarlyPerAddress = 0, 0, 0
+	l.EventsDisk, l.EventsMemory, l.NATChecksPerSecond = 0, 0, 0
 	return l
+}
+
+// ends returns what of events cannot change while running.
+func ends(e config.Events) []any {
+	return []any{e.Webhook != "", e.NATS, e.Subject, e.JetStream, e.Credentials, e.Directory}
 }
 
 // sources returns what of locality cannot change while running.

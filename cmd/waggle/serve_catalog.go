@@ -105,6 +105,7 @@ func (s *service) consoleOptions(ctx context.Context) (options console.Options, 
 		Links:     s.shownLinks(),
 		Cluster:   s.shownCluster(),
 		Passkeys:  s.shownPasskeys(),
+		Reach:     s.shownReach(),
 		MaxUpload: maxUpload(s.config),
 		Log:       s.log,
 

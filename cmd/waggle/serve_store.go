@@ -138,6 +138,7 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 	url := s.config.Store
 	if !url.Remote() {
 		s.hearChanges(&options)
+		s.hearGone(&options)
 	}
 	switch {
 	case url.Scheme() == "memory":

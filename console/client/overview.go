@@ -54,6 +54,7 @@ type Overview struct {
 	Locality OverviewLocality `json:"locality"`
 	Torrents OverviewTorrents `json:"torrents"`
 	Limits   []Limit          `json:"limits" nullable:"false" doc:"How much of what it may use is in use."`
+	Events   *OverviewEvents  `json:"events,omitempty" doc:"Who is told of announces; left out where nobody is."`
 	Over     float64          `json:"over_seconds" minimum:"0" doc:"The time before this moment that rates are of, 5 to 15 seconds where it has run for so long; 0: there are none yet."`
 	Figures  []Figure         `json:"figures" nullable:"false"`
 }
@@ -83,6 +84,28 @@ type OverviewTorrents struct {
 	Mode   string `json:"mode" enum:"open,listed" doc:"Whether any torrent is served, or those that are listed."`
 	Listed int    `json:"listed" minimum:"0"`
 	Active int    `json:"active" minimum:"0" doc:"Of these, those that are distributed now."`
+}
+
+// OverviewEvents is how those are who are told of announces.
+type OverviewEvents struct {
+	Taken   uint64      `json:"taken" doc:"Events since the start."`
+	Disk    int64       `json:"disk_bytes" minimum:"0" doc:"Of what waits."`
+	Memory  int64       `json:"memory_bytes" minimum:"0" doc:"Of what waits, as there is no folder for it or that cannot be written."`
+	Problem string      `json:"problem,omitempty" doc:"Why nothing can be written to disk; left out if it can."`
+	Ends    []EventsEnd `json:"ends" nullable:"false"`
+}
+
+// EventsEnd is one that is told of announces.
+type EventsEnd struct {
+	Name    string    `json:"name" enum:"webhook,nats"`
+	Target  string    `json:"target" example:"https://accounts.example" doc:"Where it is, without what is secret in that."`
+	Sent    uint64    `json:"sent" doc:"Events that it has taken since the start."`
+	Waiting uint64    `json:"waiting" doc:"Events that it lacks."`
+	Oldest  float64   `json:"oldest_seconds" minimum:"0" doc:"The age of the oldest of these; 0: there is none."`
+	Lost    uint64    `json:"lost" doc:"Events since the start that it will never have."`
+	Problem string    `json:"problem,omitempty" doc:"What was wrong with the latest attempt; left out if nothing was."`
+	Since   time.Time `json:"since,omitzero" doc:"When that began."`
+	Last    time.Time `json:"last,omitzero" doc:"When it last took something."`
 }
 
 // Limit is how much is used of what is bounded.

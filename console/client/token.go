@@ -26,7 +26,35 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
+// ReadSecrets reads a file of one or two lines, each of which is as a token, under the
+// same conditions. Errors begin with the path.
+func ReadSecrets(path string) ([]string, error) {
+	text, err := readPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, withoutPath(err))
+	}
+	secrets := strings.Fields(text)
+	if len(secrets) != 1 && len(secrets) != 2 {
+		return nil, fmt.Errorf("%s: a secret stands on a line of its own, and while it is replaced the old one on a second; make one with: openssl rand -hex 32", path)
+	}
+	for i, secret := range secrets {
+		if err := checkToken(secret); err != nil {
+			return nil, fmt.Errorf("%s: secret %d: %w", path, i+1, err)
+		}
+	}
+	return secrets, nil
+}
+
 func readToken(path string) (string, error) {
+	token, err := readPrivate(path)
+	if err != nil {
+		return "", err
+	}
+	return token, checkToken(token)
+}
+
+// readPrivate reads a short text of a file that others may not read.
+func readPrivate(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -40,12 +68,8 @@ func readToken(path string) (string, error) {
 	if runtime.GOOS != "windows" && stat.Mode().Perm()&0o007 != 0 {
 		return "", fmt.Errorf("anybody on this machine may use it: chmod o-rwx %s", path)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxToken+2))
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(b))
-	return token, checkToken(token)
+	b, err := io.ReadAll(io.LimitReader(f, 2*(maxToken+2)))
+	return strings.TrimSpace(string(b)), err
 }
 
 func checkToken(token string) error {

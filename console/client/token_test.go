@@ -3,6 +3,7 @@ package client_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,5 +63,32 @@ func TestTokenThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
 	}
 	if _, err := client.ReadToken(filepath.Join(t.TempDir(), "missing")); err == nil || strings.Count(err.Error(), "missing") != 1 {
 		t.Errorf("a file that is missing: %v", err)
+	}
+}
+
+func TestFileOfSecretsHasOneOrTwo(t *testing.T) {
+	write := func(text string, mode os.FileMode) string {
+		path := filepath.Join(t.TempDir(), "secrets")
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const newer, older = "0123456789abcdef", "fedcba9876543210"
+	for text, want := range map[string][]string{newer + "\n": {newer}, "\n" + newer + "\r\n" + older + "\n\n": {newer, older}} {
+		if got, err := client.ReadSecrets(write(text, 0o600)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "a secret stands on a line of its own", newer + "\n" + older + "\n" + newer: "a secret stands on a line of its own",
+		newer + "\nshort": "secret 2: a token has at least 16", strings.Repeat("x", 5000): "at most 1024",
+	} {
+		if got, err := client.ReadSecrets(write(text, 0o600)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q is %q, %v", text, got, err)
+		}
+	}
+	if _, err := client.ReadSecrets(write(newer, 0o604)); err == nil || !strings.Contains(err.Error(), "chmod o-rwx") {
+		t.Error(err)
 	}
 }

@@ -76,6 +76,12 @@ type Request struct {
 	Count    uint64              `json:"count" doc:"Announces that asked for it."`
 }
 
+// What Peer.Reachable may be, beside "": nobody knows.
+const (
+	Yes = "yes"
+	No  = "no"
+)
+
 // Peer is what the tracker knows of a peer of one torrent. Without
 // torrents.peer_details that is its address, kind and when it was seen last.
 type Peer struct {
@@ -88,6 +94,7 @@ type Peer struct {
 	Uploaded   int64               `json:"uploaded" minimum:"0" doc:"Bytes, as it said last."`
 	Downloaded int64               `json:"downloaded" minimum:"0" doc:"Bytes, as it said last."`
 	Left       *int64              `json:"left,omitempty" minimum:"0" doc:"Bytes, as it said last; left out if it cannot say."`
+	Reachable  string              `json:"reachable,omitempty" enum:"yes,no" doc:"Whether the tracker could connect to it; left out if nobody knows, as without announce.nat_check."`
 	FirstSeen  time.Time           `json:"first_seen,omitzero"`
 	LastSeen   time.Time           `json:"last_seen,omitzero"`
 }

@@ -229,6 +229,10 @@ func overview() client.Overview {
 		Locality: client.OverviewLocality{On: true, Profile: "strict"},
 		Torrents: client.OverviewTorrents{Mode: "open", Listed: 100_000, Active: 99_000},
 		Limits:   []client.Limit{{Name: "peers", Key: "limits.peers", Used: 1_000_000, Max: 20_000_000}, {Name: "memory", Unit: "B", Used: 1 << 30}},
+		Events: &client.OverviewEvents{Taken: 10_000, Disk: 1 << 20, Problem: nasty, Ends: []client.EventsEnd{
+			{Name: "webhook", Target: nasty, Sent: 5000, Waiting: 5000, Oldest: 3600, Lost: 7, Problem: nasty, Since: now.Add(-time.Hour)},
+			{Name: "nats", Target: "tls://nats.example:4222 waggle.events", Sent: 10_000, Last: now},
+		}},
 		Figures: []client.Figure{
 			{Name: "announces", Unit: "1/s", Doc: nasty, Value: new(12345.678)},
 			{Name: "peers", Value: new(1e6)},

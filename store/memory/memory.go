@@ -130,9 +130,9 @@ func setCounts(sh *shard, t *torrent, r *swarm.Reply) {
 func (s *Store) stop(sh *shard, n uint32, a *swarm.Announce, r *swarm.Reply) {
 	t := sh.torrents.one(n)
 	if i := sh.find(t, a.Addr()); i >= 0 {
-		sh.relayed = a.Relayed > 0
+		sh.relayed, sh.stopped = a.Relayed > 0, true
 		s.drop(sh, t, a.From.Is6(), i)
-		sh.relayed = false
+		sh.relayed, sh.stopped = false, false
 	}
 	setCounts(sh, t, r)
 	s.forgetEmpty(sh, n)
@@ -226,7 +226,7 @@ func (s *Store) tellPut(sh *shard, t *torrent, a *swarm.Announce, e *entry, k sw
 // drop removes peer i of a family.
 func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 	if s.options.Changed != nil {
-		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash, Relayed: sh.relayed, GivenUp: sh.givingUp}
+		sh.change = swarm.Change{Kind: swarm.PeerGone, InfoHash: t.hash, Relayed: sh.relayed, Stopped: sh.stopped, GivenUp: sh.givingUp}
 		sh.peer(t, v6, i, &sh.change.Peer)
 		s.options.Changed(&sh.change)
 	}

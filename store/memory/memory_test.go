@@ -184,6 +184,9 @@ func TestListenerHearsEveryChangeInOrder(t *testing.T) {
 			t.Errorf("change %d is of kind %d, want %d", i, heard[i].Kind, want[i])
 		}
 	}
+	if !heard[3].Stopped || heard[5].Stopped {
+		t.Errorf("who has stopped and who was silent are not told apart: %+v, %+v", heard[3], heard[5])
+	}
 	if heard[1].Downloaded != 1 || heard[2].Peer.Kind != swarm.Seeder || heard[3].Peer.Addr != a.Addr() {
 		t.Errorf("changes do not say what happened: %+v", heard)
 	}

@@ -23,6 +23,7 @@ type shard struct {
 	selector swarm.Selector
 	change   swarm.Change // reused, so that telling allocates nothing
 	relayed  bool         // what changes follows from an announce that was relayed
+	stopped  bool         // what changes follows from what a peer said itself
 	givingUp bool         // who goes may be alive
 	view     view         // reused, so that selecting allocates nothing
 	rosters  map[*torrent]*roster.Roster
