@@ -112,6 +112,11 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	s := &service{config: loaded.Config, started: time.Now(), memoryLimit: memoryLimit()}
 	s.log = newLog(stderr, s.config.Log, &s.level)
 	s.showConfiguration(loaded)
+	systemd, err := openManager(ctx, environ, s.log)
+	if err != nil {
+		return err
+	}
+	defer systemd.close()
 	if err := s.openTraces(environ); err != nil {
 		return err
 	}
@@ -128,6 +133,8 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
 	group.Go(func() { s.keepCluster(background) })
+	group.Go(func() { systemd.keepAlive(background, s.works) })
+	systemd.tell(notifyReady)
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
@@ -139,13 +146,17 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 		case <-ctx.Done():
 			waiting = false
 		case <-hangup:
+			systemd.tellReloading()
 			s.reload(flags, environ)
+			systemd.tell(notifyReady)
 		}
 	}
 	s.log.Info("stopping")
+	systemd.tell(notifyStopping)
 	err = s.closeFrontends()
 	cancel()
 	group.Wait()
+	defer systemd.outlive()()
 	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")
