@@ -34,7 +34,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		},
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
-			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
+			Peers: 20_000_000, Torrents: 5_000_000, Memory: Memory{Percent: 75}, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},

@@ -44,6 +44,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[NATSURL]():         newKind("URL", "the URL of a NATS such as ", "tls://nats.example:4222", parseNATSURL),
 	reflect.TypeFor[Group]():           newKind("group", "off, or a multicast group such as ", "239.192.0.69:6968", parseGroup),
 	reflect.TypeFor[ReceiverURL]():     newKind("URL", "the URL of a receiver such as ", "http://127.0.0.1:4318", parseReceiverURL),
+	reflect.TypeFor[Memory]():          newKind("memory", "0, bytes such as 2G or 512MiB, or a share such as ", "75%", parseMemory),
 	reflect.TypeFor[Share]():           newKind("share", "a share from 0 to 1 such as 0.1 or ", "10%", parseShare),
 	reflect.TypeFor[LocalitySource]():  newKind("source", "a source such as ", "subnets: topology.csv", noSource),
 }

@@ -109,7 +109,7 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Access.TrustedProxies = prefixes.Draw(t, "trusted_proxies")
 		c.Access.UnlimitedNetworks = prefixes.Draw(t, "unlimited_networks")
 		c.Limits = Limits{
-			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, HTTPConnections: count.Draw(t, "connections"),
+			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, Memory: rapid.SampledFrom([]Memory{{}, {Percent: 50}, {Bytes: 1 << 30}}).Draw(t, "memory"), HTTPConnections: count.Draw(t, "connections"),
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
 		}

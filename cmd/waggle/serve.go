@@ -76,6 +76,7 @@ type service struct {
 	started     time.Time
 	listed      atomic.Bool // torrents.mode in force
 	memoryLimit int64       // bytes; 0: nobody knows
+	memory      memoryBound
 
 	// refresh is how often what other trackers change is asked for. 0: every second;
 	// less: when somebody says so.
@@ -109,7 +110,8 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	if err != nil {
 		return err
 	}
-	s := &service{config: loaded.Config, started: time.Now(), memoryLimit: memoryLimit()}
+	s := &service{config: loaded.Config, started: time.Now()}
+	s.limitMemory(memoryLimit())
 	s.log = newLog(stderr, s.config.Log, &s.level)
 	s.showConfiguration(loaded)
 	systemd, err := openManager(ctx, environ, s.log)
@@ -133,6 +135,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	group.Go(func() { s.tracker.Tend(background) })
 	group.Go(func() { s.logFigures(background) })
 	group.Go(func() { s.keepCluster(background) })
+	group.Go(func() { s.keepMemory(background) })
 	group.Go(func() { systemd.keepAlive(background, s.works) })
 	systemd.tell(notifyReady)
 	if s.timeline != nil {

@@ -6,6 +6,30 @@ package memory
 // newcomer's shard, beginning where the last one ended, since an announce waits
 // for it: what it finds is old, not always the oldest.
 
+// What a torrent and a peer take at most, in bytes: places of tables that have just
+// grown, an address of IPv6, runs that are not full.
+const (
+	torrentBytes = 88
+	peerBytes    = 56
+	detailBytes  = 64 // of a peer besides
+)
+
+// fullOfBytes reports whether the store may not grow, although there may be fewer torrents
+// and peers than their limits.
+func (s *Store) fullOfBytes() bool {
+	if s.options.Pressed != nil && s.options.Pressed() {
+		return true
+	}
+	if s.options.MaxBytes == 0 {
+		return false
+	}
+	peer := int64(peerBytes)
+	if s.options.Details {
+		peer += detailBytes
+	}
+	return s.torrents.Load()*torrentBytes+s.peers.Load()*peer >= s.options.MaxBytes
+}
+
 // looks is the number of places that a search looks at.
 const looks = 16
 

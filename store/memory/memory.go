@@ -30,6 +30,14 @@ type Options struct {
 	MaxPeers    int // 0: no limit
 	MaxTorrents int // 0: no limit
 
+	// MaxBytes bounds peers and torrents together, by what they take at most: more where
+	// they are few and of IPv4. 0: no limit.
+	MaxBytes int64
+
+	// Pressed reports whether this process is short of memory, whatever took it: then the
+	// store does not grow. It is asked under a lock and must return at once. nil: it never is.
+	Pressed func() bool
+
 	// Details keeps the peer id, what was transferred and is left, and when a peer
 	// was first seen: 48 bytes a peer. Without them a peer takes 16 bytes of IPv4
 	// or 28 of IPv6, snapshots have no details, and answers no peer ids.
@@ -166,7 +174,8 @@ func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply)
 }
 
 func (s *Store) full() bool {
-	return s.options.MaxPeers > 0 && s.peers.Load() >= int64(s.options.MaxPeers)
+	limit := s.options.MaxPeers
+	return limit > 0 && s.peers.Load() >= int64(limit) || s.fullOfBytes()
 }
 
 // countSeeder counts a peer that became another kind; one that was not there, or is
@@ -247,7 +256,7 @@ func (s *Store) addTorrent(sh *shard, h *bittorrent.InfoHash) uint32 {
 
 func (s *Store) fullOfTorrents(sh *shard) bool {
 	limit := s.options.MaxTorrents
-	return limit > 0 && s.torrents.Load() >= int64(limit) || sh.torrents.full()
+	return limit > 0 && s.torrents.Load() >= int64(limit) || sh.torrents.full() || s.fullOfBytes()
 }
 
 // forgetEmpty forgets a torrent that has neither peers nor a completed count.

@@ -240,3 +240,49 @@ func TestWhatWasRestoredIsServed(t *testing.T) {
 		t.Errorf("scrape %+v, want %+v", counts[0], want)
 	}
 }
+
+func TestAtTheLimitOfBytesOfManyTorrentsOrManyPeersOthersMakeRoom(t *testing.T) {
+	for name, hash := range map[string]func(n int) byte{
+		"a torrent each": func(n int) byte { return byte(n) },
+		"one torrent":    func(int) byte { return 0 },
+	} {
+		s := memory.New(memory.Options{MaxBytes: 20_000, Details: true})
+		for n := range 1000 {
+			a := announce(1, n) // all in one shard
+			a.InfoHash[18], a.InfoHash[19] = hash(n), hash(n>>8)
+			a.Now = a.Now.Add(time.Duration(n) * time.Second)
+			if r := do(t, s, a); r.Warning != "" {
+				t.Fatalf("%s: newcomer %d is told %q", name, n, r.Warning)
+			}
+		}
+		if got := totals(t, s); got.Peers < 90 || got.Peers > 170 {
+			t.Errorf("%s: of 20,000 bytes there are %+v", name, got)
+		}
+		_ = s.Close()
+	}
+}
+
+func TestStoreThatIsPressedDoesNotGrow(t *testing.T) {
+	pressed := false
+	s := memory.New(memory.Options{Pressed: func() bool { return pressed }})
+	add := func(n int) {
+		if r := do(t, s, announce(1, n)); r.Warning != "" {
+			t.Fatal(r.Warning)
+		}
+	}
+	for n := range 10 {
+		add(n)
+	}
+	pressed = true
+	for n := range 10 {
+		add(100 + n)
+	}
+	if got := totals(t, s).Peers; got != 10 {
+		t.Errorf("%d peers, want the ten that there were", got)
+	}
+	pressed = false
+	add(200)
+	if got := totals(t, s).Peers; got != 11 {
+		t.Errorf("%d peers, want one more", got)
+	}
+}
