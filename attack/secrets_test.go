@@ -60,7 +60,7 @@ locality:
 	for _, token := range []string{adminToken, wrongToken, ""} {
 		for _, path := range []string{
 			"/metrics", "/api/v1/configuration", "/api/v1/links", "/api/v1/accounts", "/api/v1/audit", "/api/v1/locality", "/api/v1/locality/127.0.0.9",
-			"/api/v1/overview", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/heap?debug=1", "/settings/configuration", "/settings/audit",
+			"/api/v1/overview", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/heap?debug=1", "/settings", "/settings/audit",
 		} {
 			look(path, token)
 		}
@@ -120,7 +120,7 @@ func refusals(t *testing.T, dir string) string {
 	var out strings.Builder
 	for _, store := range []string{
 		"redis://:" + storePassword + "@127.0.0.1:1/0", "redis://user:" + storePassword + "@127.0.0.1:1/notanumber",
-		"redis://:" + storePassword + "@", "redis//:" + storePassword + "@127.0.0.1",
+		"redis://:" + storePassword + "@", "redis:://user:" + storePassword + "@127.0.0.1", "redis//:" + storePassword + "@127.0.0.1",
 	} {
 		for _, command := range [][]string{{"serve", "--listen-http", "127.0.0.1:0", "--listen-udp", "127.0.0.1:0"}, {"config", "print"}} {
 			cmd := exec.CommandContext(t.Context(), waggle(t), command...)
