@@ -62,6 +62,9 @@ func waggle(t testing.TB) string {
 }
 
 var buildOnce = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("ATTACK_WAGGLE"); path != "" {
+		return path, nil
+	}
 	path := filepath.Join(scratch, "waggle")
 	return path, binary.Build("..", path, nil)
 })
@@ -73,6 +76,7 @@ type tracker struct {
 	udp     string  // host:port
 	http    string  // http://host:port
 	console string
+	token   string // which uploads and posts show, if any
 	exited  chan error
 }
 
@@ -212,4 +216,14 @@ func do(t testing.TB, request *http.Request) (status int, body []byte) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, body
+}
+
+// until waits for something that comes for sure.
+func until(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
 }

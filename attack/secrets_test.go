@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Secrets that a tracker is given, each of which is a word that is nowhere else.
@@ -46,6 +45,7 @@ locality:
 	environ := []string{"OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20" + traceKey}
 	tr := startTracker(t, dir, environ, "--config", settings)
 
+	tr.token = adminToken
 	var shown strings.Builder
 	look := func(path, token string) {
 		t.Helper()
@@ -69,11 +69,7 @@ locality:
 	if err := tr.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); !strings.Contains(tr.output.String(), "configuration reloaded"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it did not reload:\n%s", tr.output)
-		}
-	}
+	until(t, "it reloads", func() bool { return strings.Contains(tr.output.String(), "configuration reloaded") })
 	if err := tr.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +100,7 @@ func post(t *testing.T, tr *tracker, path, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+adminToken)
+	request.Header.Set("Authorization", "Bearer "+tr.token)
 	request.Header.Set("Content-Type", "application/json")
 	status, answer := do(t, request)
 	if status != http.StatusCreated {

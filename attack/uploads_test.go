@@ -18,6 +18,9 @@ func upload(t *testing.T, tr *tracker, name, encoding string, body []byte) (stat
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/x-bittorrent")
+	if tr.token != "" {
+		request.Header.Set("Authorization", "Bearer "+tr.token)
+	}
 	if encoding != "" {
 		request.Header.Set("Content-Encoding", encoding)
 	}
