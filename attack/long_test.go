@@ -3,8 +3,10 @@
 package attack
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
+	"os/exec"
 	"syscall"
 	"testing"
 
@@ -13,7 +15,7 @@ import (
 
 func TestLongFloodOfMadeUpTorrentsStaysBelowTheMemoryLimit(t *testing.T) {
 	tr := startTracker(t, "", nil, "--limits-memory", "256M") // with the journal
-	floodBelow(t, tr, 256e6, 3_000_000)
+	floodBelow(t, tr, 256e6, 3_000_000, anyTorrent)
 }
 
 func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {
@@ -47,4 +49,32 @@ func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {
 	if _, most := resident(t, tr.cmd.Process.Pid); most >= 256e6 {
 		t.Errorf("%d MB resident, with a limit of 256", most/1e6)
 	}
+}
+
+func TestSpoofedConnectionIDsTakeNoAnswersFromOthers(t *testing.T) {
+	tr := startTracker(t, "", nil, "--store", "memory:")
+	// Honest ones are few enough that this machine, which makes both, answers them all.
+	out, err := exec.CommandContext(t.Context(), waggle(t), "bench", "udp", "udp://"+tr.udp, "--torrents", "1000", "--peers", "4000",
+		"--rate", "2000", "--spoofed", "100000", "--duration", "10s", "--timeout", "5s", "--json").Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var report struct {
+		Results []struct {
+			Median struct {
+				Sent, Announces, Spoofed int
+			} `json:"median"`
+		} `json:"results"`
+	}
+	if err := json.Unmarshal(out, &report); err != nil || len(report.Results) != 1 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got := report.Results[0].Median
+	if got.Sent == 0 || got.Spoofed < 10*got.Sent {
+		t.Fatalf("%d spoofed packets beside %d announces: this is no attack", got.Spoofed, got.Sent)
+	}
+	if got.Announces*10 < got.Sent*9 {
+		t.Errorf("%d of %d honest announces were answered beside %d spoofed ones; want 90 in 100", got.Announces, got.Sent, got.Spoofed)
+	}
+	t.Logf("%d of %d honest announces were answered beside %d spoofed ones", got.Announces, got.Sent, got.Spoofed)
 }
