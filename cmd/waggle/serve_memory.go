@@ -5,15 +5,17 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
 	"time"
+
+	"waggle/store/memory"
+	"waggle/store/sqlite"
 )
 
 // memoryBound keeps this process below limits.memory. The zero value has no limit.
 type memoryBound struct {
 	limit   int64 // bytes; 0: none
 	garbage int64 // what Go's heap may grow to, as it was before
-	pressed atomic.Bool
+	pressed bool  // the store does not grow
 }
 
 // Of the limit, so much is not for peers: the program itself, its heap, buffers of
@@ -47,7 +49,7 @@ func (m *memoryBound) forPeers() int64 {
 	if m.limit == 0 {
 		return 0
 	}
-	return max(m.limit/4*3-fixedMemory, leastForPeers)
+	return max(m.limit/8*5-fixedMemory, leastForPeers)
 }
 
 // keepMemory has garbage collected as often as the limit demands, and the store not grow
@@ -62,13 +64,16 @@ func (s *service) keepMemory(ctx context.Context) {
 	ticker := time.NewTicker(memoryEvery)
 	defer ticker.Stop()
 	heap := int64(math.MaxInt64)
+	hold, release := s.holdPeers()
 	for {
 		used := memoryInUse()
 		heap = m.limitHeap(heap, max(used-memoryOfGo(), 0))
 		switch was, is := m.look(used); {
 		case is && !was:
+			hold()
 			s.log.Warn("limits.memory is near: newcomers take the place of peers that were silent for longest", "limit", m.limit)
 		case was && !is:
+			release()
 			s.log.Info("there is memory for newcomers again")
 		}
 		select {
@@ -82,14 +87,26 @@ func (s *service) keepMemory(ctx context.Context) {
 // look takes in how much memory is in use, and reports whether that was, and is, too
 // near the limit.
 func (m *memoryBound) look(used int64) (was, is bool) {
-	was = m.pressed.Load()
+	was = m.pressed
 	share := pressedShare
 	if was {
 		share = calmShare
 	}
 	is = float64(used) >= share*float64(m.limit)
-	m.pressed.Store(is)
+	m.pressed = is
 	return was, is
+}
+
+// holdPeers returns what keeps peers from being more than they are, and what lets them
+// be more again: nothing, where they are not in this process.
+func (s *service) holdPeers() (hold, release func()) {
+	switch store := s.store.(type) {
+	case *memory.Store:
+		return store.Hold, store.Release
+	case *sqlite.Store:
+		return store.Hold, store.Release
+	}
+	return func() {}, func() {}
 }
 
 // limitHeap leaves to Go's heap what else does not take, of what the store may grow to.

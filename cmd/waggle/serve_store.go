@@ -133,7 +133,6 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 		MaxPeers:    int(s.config.Limits.Peers),
 		MaxTorrents: int(s.config.Limits.Torrents),
 		MaxBytes:    s.memory.forPeers(),
-		Pressed:     s.memory.pressed.Load,
 		Details:     s.config.Torrents.PeerDetails,
 		Seed:        randomSeed(),
 	}

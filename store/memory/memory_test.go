@@ -262,9 +262,8 @@ func TestAtTheLimitOfBytesOfManyTorrentsOrManyPeersOthersMakeRoom(t *testing.T) 
 	}
 }
 
-func TestStoreThatIsPressedDoesNotGrow(t *testing.T) {
-	pressed := false
-	s := memory.New(memory.Options{Pressed: func() bool { return pressed }})
+func TestStoreThatIsHeldDoesNotGrow(t *testing.T) {
+	s := memory.New(memory.Options{})
 	add := func(n int) {
 		if r := do(t, s, announce(1, n)); r.Warning != "" {
 			t.Fatal(r.Warning)
@@ -273,16 +272,64 @@ func TestStoreThatIsPressedDoesNotGrow(t *testing.T) {
 	for n := range 10 {
 		add(n)
 	}
-	pressed = true
+	s.Hold()
 	for n := range 10 {
 		add(100 + n)
 	}
 	if got := totals(t, s).Peers; got != 10 {
 		t.Errorf("%d peers, want the ten that there were", got)
 	}
-	pressed = false
+	s.Release()
 	add(200)
 	if got := totals(t, s).Peers; got != 11 {
 		t.Errorf("%d peers, want one more", got)
+	}
+}
+
+func TestStoreThatIsHeldDoesNotShrinkByNewTorrents(t *testing.T) {
+	s := memory.New(memory.Options{})
+	add := func(n int) {
+		a := announce(1, n)
+		a.InfoHash[18], a.InfoHash[19] = byte(n), byte(n>>8)
+		if r := do(t, s, a); r.Warning != "" {
+			t.Fatal(r.Warning)
+		}
+	}
+	for n := range 100 {
+		add(n)
+	}
+	s.Hold()
+	for n := range 500 {
+		add(100 + n)
+	}
+	if got, want := totals(t, s), (swarm.Totals{Torrents: 100, Peers: 100}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestTorrentsOfOneShardLeaveRoomInTheOthers(t *testing.T) {
+	for name, o := range map[string]memory.Options{
+		"torrents": {MaxTorrents: 4096}, "peers": {MaxPeers: 4096}, "bytes": {MaxBytes: 4096 * 144},
+	} {
+		s := memory.New(o)
+		add := func(shard byte, n int) string {
+			a := announce(1, n)
+			a.InfoHash[0], a.InfoHash[18], a.InfoHash[19] = shard, byte(n), byte(n>>8)
+			return do(t, s, a).Warning
+		}
+		for n := range 5000 {
+			if warning := add(7, n); warning != "" {
+				t.Fatal(warning)
+			}
+		}
+		for shard := range memory.Shards {
+			if warning := add(byte(shard), 10_000+shard); warning != "" {
+				t.Errorf("%s: a newcomer in shard %d is told %q", name, shard, warning)
+			}
+		}
+		if got := totals(t, s).Torrents; got > 4096*9/8 {
+			t.Errorf("%s: %d torrents, more than an eighth above the limit", name, got)
+		}
+		_ = s.Close()
 	}
 }
