@@ -19,10 +19,12 @@ type memoryBound struct {
 }
 
 // Of the limit, so much is not for peers: the program itself, its heap, buffers of
-// connections; and from so much on the store does not grow, whatever took the memory.
+// connections. Garbage is collected so that all stays below heapShare as long as it can;
+// from pressedShare on the store does not grow, whatever took the memory.
 const (
 	fixedMemory   = 64 << 20
 	leastForPeers = 16 << 20
+	heapShare     = 0.80
 	pressedShare  = 0.90
 	calmShare     = 0.87
 )
@@ -113,7 +115,7 @@ func (s *service) holdPeers() (hold, release func()) {
 // It returns what is in force, which stays where it would change by little: each change
 // stops everything for a moment.
 func (m *memoryBound) limitHeap(was, others int64) int64 {
-	heap := min(max(int64(pressedShare*float64(m.limit))-others, fixedMemory/4), m.garbage)
+	heap := min(max(int64(heapShare*float64(m.limit))-others, fixedMemory/4), m.garbage)
 	if diff := heap - was; diff < m.limit/64 && diff > -m.limit/64 {
 		return was
 	}

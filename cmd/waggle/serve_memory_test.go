@@ -53,7 +53,7 @@ func TestHeapHasWhatOthersDoNotTake(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	m := &memoryBound{limit: 10 << 30, garbage: math.MaxInt64}
 	heap := m.limitHeap(math.MaxInt64, 1<<30)
-	if heap != 8<<30 || debug.SetMemoryLimit(-1) != heap {
+	if heap != 7<<30 || debug.SetMemoryLimit(-1) != heap {
 		t.Errorf("%d, in force %d", heap, debug.SetMemoryLimit(-1))
 	}
 	if again := m.limitHeap(heap, 1<<30+1<<20); again != heap {
