@@ -8,7 +8,7 @@ import (
 
 func TestFloodOfMadeUpTorrentsStaysBelowTheMemoryLimit(t *testing.T) {
 	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "128M")
-	floodBelow(t, tr, 128e6, 250_000, anyTorrent)
+	floodBelow(t, tr, 128e6, 150_000, anyTorrent)
 }
 
 func TestFloodOfOneShardStaysBelowTheMemoryLimit(t *testing.T) {

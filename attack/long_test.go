@@ -18,6 +18,10 @@ func TestLongFloodOfMadeUpTorrentsStaysBelowTheMemoryLimit(t *testing.T) {
 	floodBelow(t, tr, 256e6, 3_000_000, anyTorrent)
 }
 
+func TestLongUploadsOfHalfAMillionFilesTakeBoundedMemory(t *testing.T) {
+	uploadBelow(t, 256e6, 15_900_000)
+}
+
 func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Max < 11_000 {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -25,6 +26,14 @@ var parserName = regexp.MustCompile(`(?i)^(parse|decode|unmarshal|read|open)`)
 // functions returns those of all packages, by their folder: console/web.
 func functions(t *testing.T) map[string]*declared {
 	t.Helper()
+	all, err := readSources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var readSources = sync.OnceValues(func() (map[string]*declared, error) {
 	all := map[string]*declared{}
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -56,11 +65,8 @@ func functions(t *testing.T) map[string]*declared {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
+	return all, err
+})
 
 func (d *declared) add(f *ast.FuncDecl, test bool) {
 	name := f.Name.Name

@@ -201,7 +201,7 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+net_bin
 // stateFolder is a folder that nobody may have, in one that everybody may enter.
 func stateFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(scratch, "state-")
+	dir, err := os.MkdirTemp(scratch, "state-") //nolint:usetesting // what that makes is closed to nobody
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -28,15 +29,21 @@ func upload(t *testing.T, tr *tracker, name, encoding string, body []byte) (stat
 	return code, string(text)
 }
 
-func TestUploadsOfABombAndOfMillionsOfFilesTakeBoundedMemory(t *testing.T) {
-	const limit = 256e6
-	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "256M")
+func TestUploadsOfABombAndOfVeryManyFilesTakeBoundedMemory(t *testing.T) {
+	uploadBelow(t, 256e6, 2_000_000)
+}
 
-	var bomb bytes.Buffer // a torrent of 200 MB in 200 kB, if somebody inflated it
+// uploadBelow sends what would be large if somebody inflated it, and torrents of so many
+// bytes that are all files, folders and lists, and looks how much memory that takes.
+func uploadBelow(t *testing.T, limit int64, size int) {
+	t.Helper()
+	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", strconv.FormatInt(limit, 10))
+
+	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
-	_, _ = io.WriteString(z, "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces200000000:")
+	_, _ = io.WriteString(z, "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces1000000000:")
 	zeros := make([]byte, 1<<20)
-	for range 190 {
+	for range 20 * size >> 20 {
 		_, _ = z.Write(zeros)
 	}
 	_ = z.Close()
@@ -47,19 +54,19 @@ func TestUploadsOfABombAndOfMillionsOfFilesTakeBoundedMemory(t *testing.T) {
 	}
 
 	for name, folder := range map[string]string{"files": "", "depths": strings.Repeat("1:b", 500)} {
-		many := manyFiles(15_900_000, folder)
+		many := manyFiles(size, folder)
 		if status, answer := upload(t, tr, name+".torrent", "", many); status >= 500 {
 			t.Errorf("%s: %d %s", name, status, answer)
 		} else {
 			t.Logf("%d files in %d bytes: %d %.200s", bytes.Count(many, []byte("6:length")), len(many), status, answer)
 		}
 	}
-	nested := strings.Repeat("l", 15_000_000)
+	nested := strings.Repeat("l", size)
 	if status, answer := upload(t, tr, "nested.torrent", "", []byte("d4:info"+nested)); status < 400 || status >= 500 {
 		t.Errorf("lists in lists: %d %s", status, answer)
 	}
 	if _, most := resident(t, tr.cmd.Process.Pid); most >= limit {
-		t.Errorf("%d MB resident, with a limit of 256", most/1e6)
+		t.Errorf("%d MB resident, with a limit of %d", most/1e6, limit/1e6)
 	}
 	wantServed(t, tr)
 }
