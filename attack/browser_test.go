@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -50,5 +51,23 @@ func TestPageOfAnotherSiteChangesNothingByWhateverRoute(t *testing.T) {
 	}
 	if routes < 15 {
 		t.Errorf("only %d routes that change something are described", routes)
+	}
+}
+
+func TestNamesOfLinksHoldNoMarkup(t *testing.T) {
+	tr := startTracker(t, "", nil, "--store", "memory:", "--link-name", "hub", "--link-listen", "127.0.0.1:0", "--link-addresses", "127.0.0.1:6971")
+	for _, name := range []string{"<script>alert(1)</script>", `"onload="alert(1)`, "a b", "é", "../a", "a\u202eb"} {
+		body, err := json.Marshal(map[string]any{"name": name, "rights": map[string]bool{"receive": true, "send": true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := http.NewRequest(http.MethodPost, tr.console+"/api/v1/links/invitations", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		if status, answer := do(t, request); status < 400 || status >= 500 {
+			t.Errorf("%q: %d %s", name, status, answer)
+		}
 	}
 }
