@@ -9,12 +9,16 @@
 # make lambda-zip  bin/waggle-lambda-arm64.zip and -amd64.zip, for AWS Lambda
 # make lint-template  the template of deploy/lambda, by cfn-lint (needs pip)
 # make lint       the linter, whose rules include who may import whom
+# make soak       days of churn within 20 minutes, or SOAK=1h: memory, goroutines, descriptors must not grow
+# make vuln       what is known of weaknesses in the modules; needs vuln.go.dev
 # make fuzz       every fuzz target for FUZZTIME each
 
 SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
 GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.8.0
+SOAK ?= 20m
 
 # Servers that stores are tested against, built from their modules into bin.
 VERSITYGW_VERSION := v1.8.0
@@ -35,9 +39,10 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
-	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc
+	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc \
+	systemd-analyze:systemd setpriv:util-linux unshare:util-linux
 
-.PHONY: run build test test-long model lab bench screenshots lint lint-template lambda-zip fuzz setup setup-long clean
+.PHONY: run build test test-long model lab bench screenshots soak lint lint-template lambda-zip vuln fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
@@ -97,7 +102,20 @@ lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run --build-tags lab ./lab/...
 	$< run --build-tags long ./console/browser
 	$< run --build-tags screenshots ./console/browser
+	$< run --build-tags long ./attack
+	$< run --build-tags soak ./attack
 	go mod tidy -diff
+
+soak:
+	SOAK=$(SOAK) go test -count=1 -tags soak,$(NO_C) -timeout 0 -run Days -v ./attack
+
+vuln:
+	GOBIN=$(BIN) GOFLAGS= go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	$(BIN)/govulncheck -tags $(NO_C) ./... || { \
+		code=$$?; \
+		[ $$code = 3 ] || echo "govulncheck has told nothing of the modules: does this machine reach https://vuln.go.dev?" >&2; \
+		exit $$code; \
+	}
 
 # go test fuzzes one target at a time.
 fuzz:

@@ -270,6 +270,12 @@ type Limits struct {
 	// Torrents known at once.
 	Torrents Count `key:"torrents" default:"5M" range:"0.."`
 
+	// Memory of this process, in bytes or as a share of what there is. That is the least of what this
+	// machine has, its control group and GOMEMLIMIT. Near it, newcomers take the place of peers that
+	// were silent for longest, as they do where peers or torrents are too many, and garbage is
+	// collected more often. 128M at least.
+	Memory Memory `key:"memory" default:"75%"`
+
 	// Info hashes in one scrape. As many as 74 fit into one UDP packet.
 	ScrapeHashes Count `key:"scrape_hashes" default:"74" range:"1..74"`
 

@@ -44,7 +44,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		},
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
-			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
+			Peers: 20_000_000, Torrents: 5_000_000, Memory: Memory{Percent: 75}, ScrapeHashes: 74, HTTPConnections: 10_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
 			Passkeys: 1_000_000, PasskeySessions: 1_000_000,
 			EventsMemory: 16_000_000, EventsDisk: 1_000_000_000, NATChecksPerSecond: 20, NATChecked: 100_000,

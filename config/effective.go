@@ -69,6 +69,17 @@ var (
 	optionShape = regexp.MustCompile(`(-{1,2}[A-Za-z][\w-]*)(=|"?, )("(?:[^"\\]|\\.)*"?|[^\s,\]}"]+)`)
 )
 
+// passwordShape matches the password of what should have been a URL: redis//:password@host.
+var passwordShape = regexp.MustCompile(`:[^\s"'@]+@`)
+
+// hideSecretsOfMistakes replaces what is secret, or may be, in a value that is none.
+func hideSecretsOfMistakes(text string) string {
+	if !urlShape.MatchString(text) {
+		text = passwordShape.ReplaceAllString(text, ":"+hidden+"@")
+	}
+	return hideSecrets(text)
+}
+
 // hideSecrets replaces what is secret in a value as a file has it.
 func hideSecrets(text string) string {
 	text = urlShape.ReplaceAllStringFunc(text, hidePassword)

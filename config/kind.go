@@ -46,6 +46,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[ReceiverURL]():     newKind("URL", "the URL of a receiver such as ", "http://127.0.0.1:4318", parseReceiverURL),
 	reflect.TypeFor[KeySetURL]():       newKind("URL", "the URL of a JSON Web Key Set such as ", "https://login.example/.well-known/jwks.json", parseKeySetURL),
 	reflect.TypeFor[WebhookURL]():      newKind("URL", "the URL of a receiver such as ", "https://accounts.example/waggle", parseWebhookURL),
+	reflect.TypeFor[Memory]():          newKind("memory", "0, bytes such as 2G or 512MiB, or a share such as ", "75%", parseMemory),
 	reflect.TypeFor[Share]():           newKind("share", "a share from 0 to 1 such as 0.1 or ", "10%", parseShare),
 	reflect.TypeFor[FilePair]():        newKind("certificate:key", "two files such as ", "b.example.pem:b.example.key", parseFilePair),
 	reflect.TypeFor[HostName]():        newKind("name", "a full name such as ", "tracker.example.org", parseHostName),

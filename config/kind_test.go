@@ -169,7 +169,7 @@ func TestPasswordOfAStoreIsNeverPrinted(t *testing.T) {
 			t.Errorf("%s is shown as %s, want %s", text, got, want)
 		}
 	}
-	for _, text := range []string{"reds://:hush@host", "redis://:hu/hush@host:x", "redis://:hush@host with spaces"} {
+	for _, text := range []string{"reds://:hush@host", "redis://:hu/hush@host:x", "redis://:hush@host with spaces", "redis//:hush@host", "redis:://user:hush@host"} {
 		if _, err := read("store: " + strconv.Quote(text)); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -59,7 +59,7 @@ const maxShown = 40
 
 // shown quotes a text in an error, without its passwords.
 func shown(text string) string {
-	text = hideSecrets(text)
+	text = hideSecretsOfMistakes(text)
 	if len(text) > maxShown {
 		return strconv.Quote(strings.ToValidUTF8(text[:maxShown], "")) + "..."
 	}

@@ -82,6 +82,7 @@ type service struct {
 	started     time.Time
 	listed      atomic.Bool // torrents.mode in force
 	memoryLimit int64       // bytes; 0: nobody knows
+	memory      memoryBound
 
 	// refresh is how often what other trackers change is asked for. 0: every second;
 	// less: when somebody says so.
@@ -122,9 +123,15 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	if err != nil {
 		return err
 	}
-	s := &service{config: loaded.Config, started: time.Now(), memoryLimit: memoryLimit()}
+	s := &service{config: loaded.Config, started: time.Now()}
+	s.limitMemory(memoryLimit())
 	s.log = newLog(stderr, s.config.Log, &s.level)
 	s.showConfiguration(loaded)
+	systemd, err := openManager(ctx, environ, s.log)
+	if err != nil {
+		return err
+	}
+	defer systemd.close()
 	if err := s.openTraces(environ); err != nil {
 		return err
 	}
@@ -145,6 +152,9 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 	if s.reach != nil {
 		group.Go(func() { s.reach.Run(background) })
 	}
+	group.Go(func() { s.keepMemory(background) })
+	group.Go(func() { systemd.keepAlive(background, s.works) })
+	systemd.tell(notifyReady)
 	if s.timeline != nil {
 		group.Go(func() { s.timeline.Run(background) })
 	}
@@ -156,14 +166,18 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 		case <-ctx.Done():
 			waiting = false
 		case <-hangup:
+			systemd.tellReloading()
 			s.reload(flags, environ)
+			systemd.tell(notifyReady)
 		}
 	}
 	s.log.Info("stopping")
+	systemd.tell(notifyStopping)
 	err = s.closeFrontends()
 	s.closeAccess()
 	cancel()
 	group.Wait()
+	defer systemd.outlive()()
 	err = errors.Join(err, s.closeCluster(), s.closeLinks(), s.closeEvents(), s.closeRecord(), s.closeLocator(), s.closeTimeline(), s.closeAccounts(), s.closeCatalog(), s.closePasskeys(), s.closeStore())
 	if err == nil {
 		s.log.Info("stopped; nothing was lost")

@@ -25,6 +25,7 @@
 // [Options] bounds peers and torrents. At a limit, a newcomer takes the place of
 // a torrent that has no peers and is kept for its completed count; where there is
 // none, of the peer that was silent for longest among some of its shard. Where
-// the shard has nobody to give up, the newcomer is answered but not recorded, and
+// the shard has nobody to give up, and its own share of the limit is used up, the
+// newcomer is answered but not recorded, and
 // told so.
 package memory

@@ -30,6 +30,10 @@ type Options struct {
 	MaxPeers    int // 0: no limit
 	MaxTorrents int // 0: no limit
 
+	// MaxBytes bounds peers and torrents together, by what they take at most: more where
+	// they are few and of IPv4. 0: no limit.
+	MaxBytes int64
+
 	// Details keeps the peer id, what was transferred and is left, and when a peer
 	// was first seen: 48 bytes a peer. Without them a peer takes 16 bytes of IPv4
 	// or 28 of IPv6, snapshots have no details, and answers no peer ids.
@@ -60,6 +64,7 @@ type Store struct {
 	peers    atomic.Int64
 	seeders  atomic.Int64 // of the peers
 	torrents atomic.Int64
+	held     atomic.Pointer[swarm.Totals] // what there may be while Hold is in force; nil: it is not
 }
 
 // What a newcomer is told at a limit that nobody can be given up for.
@@ -151,11 +156,12 @@ func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply)
 	if at >= 0 {
 		was = sh.listOf(t, addr).kind(at)
 	} else {
-		if s.full() && !s.giveUpPeer(sh, t) {
+		if s.full(sh) && !s.giveUpPeer(sh, t) {
 			r.Warning = warnPeers
 			return swarm.Absent
 		}
 		s.peers.Add(1)
+		sh.peers++
 	}
 	s.countCompleted(sh, t, a, e.kind, was)
 	change, previous := s.putKind(sh, t, at, a, &e)
@@ -163,10 +169,6 @@ func (s *Store) record(sh *shard, t *torrent, a *swarm.Announce, r *swarm.Reply)
 	s.countSeeder(was, e.kind)
 	s.tellPut(sh, t, a, &e, change, previous)
 	return position(sh.listOf(t, addr), a.From.Is6(), at)
-}
-
-func (s *Store) full() bool {
-	return s.options.MaxPeers > 0 && s.peers.Load() >= int64(s.options.MaxPeers)
 }
 
 // countSeeder counts a peer that became another kind; one that was not there, or is
@@ -234,6 +236,7 @@ func (s *Store) drop(sh *shard, t *torrent, v6 bool, i int) {
 	s.leaveRoster(sh, t, v6, i)
 	sh.remove(t, v6, i)
 	s.peers.Add(-1)
+	sh.peers--
 }
 
 // addTorrent returns the number of a new torrent, or 0 at the limit.
@@ -243,11 +246,6 @@ func (s *Store) addTorrent(sh *shard, h *bittorrent.InfoHash) uint32 {
 	}
 	s.torrents.Add(1)
 	return sh.torrents.add(&s.arena, h)
-}
-
-func (s *Store) fullOfTorrents(sh *shard) bool {
-	limit := s.options.MaxTorrents
-	return limit > 0 && s.torrents.Load() >= int64(limit) || sh.torrents.full()
 }
 
 // forgetEmpty forgets a torrent that has neither peers nor a completed count.

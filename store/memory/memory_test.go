@@ -243,3 +243,96 @@ func TestWhatWasRestoredIsServed(t *testing.T) {
 		t.Errorf("scrape %+v, want %+v", counts[0], want)
 	}
 }
+
+func TestAtTheLimitOfBytesOfManyTorrentsOrManyPeersOthersMakeRoom(t *testing.T) {
+	for name, hash := range map[string]func(n int) byte{
+		"a torrent each": func(n int) byte { return byte(n) },
+		"one torrent":    func(int) byte { return 0 },
+	} {
+		s := memory.New(memory.Options{MaxBytes: 20_000, Details: true})
+		for n := range 1000 {
+			a := announce(1, n) // all in one shard
+			a.InfoHash[18], a.InfoHash[19] = hash(n), hash(n>>8)
+			a.Now = a.Now.Add(time.Duration(n) * time.Second)
+			if r := do(t, s, a); r.Warning != "" {
+				t.Fatalf("%s: newcomer %d is told %q", name, n, r.Warning)
+			}
+		}
+		if got := totals(t, s); got.Peers < 90 || got.Peers > 170 {
+			t.Errorf("%s: of 20,000 bytes there are %+v", name, got)
+		}
+		_ = s.Close()
+	}
+}
+
+func TestStoreThatIsHeldDoesNotGrow(t *testing.T) {
+	s := memory.New(memory.Options{})
+	add := func(n int) {
+		if r := do(t, s, announce(1, n)); r.Warning != "" {
+			t.Fatal(r.Warning)
+		}
+	}
+	for n := range 10 {
+		add(n)
+	}
+	s.Hold()
+	for n := range 10 {
+		add(100 + n)
+	}
+	if got := totals(t, s).Peers; got != 10 {
+		t.Errorf("%d peers, want the ten that there were", got)
+	}
+	s.Release()
+	add(200)
+	if got := totals(t, s).Peers; got != 11 {
+		t.Errorf("%d peers, want one more", got)
+	}
+}
+
+func TestStoreThatIsHeldDoesNotShrinkByNewTorrents(t *testing.T) {
+	s := memory.New(memory.Options{})
+	add := func(n int) {
+		a := announce(1, n)
+		a.InfoHash[18], a.InfoHash[19] = byte(n), byte(n>>8)
+		if r := do(t, s, a); r.Warning != "" {
+			t.Fatal(r.Warning)
+		}
+	}
+	for n := range 100 {
+		add(n)
+	}
+	s.Hold()
+	for n := range 500 {
+		add(100 + n)
+	}
+	if got, want := totals(t, s), (swarm.Totals{Torrents: 100, Peers: 100}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestTorrentsOfOneShardLeaveRoomInTheOthers(t *testing.T) {
+	for name, o := range map[string]memory.Options{
+		"torrents": {MaxTorrents: 4096}, "peers": {MaxPeers: 4096}, "bytes": {MaxBytes: 4096 * 144},
+	} {
+		s := memory.New(o)
+		add := func(shard byte, n int) string {
+			a := announce(1, n)
+			a.InfoHash[0], a.InfoHash[18], a.InfoHash[19] = shard, byte(n), byte(n>>8)
+			return do(t, s, a).Warning
+		}
+		for n := range 5000 {
+			if warning := add(7, n); warning != "" {
+				t.Fatal(warning)
+			}
+		}
+		for shard := range memory.Shards {
+			if warning := add(byte(shard), 10_000+shard); warning != "" {
+				t.Errorf("%s: a newcomer in shard %d is told %q", name, shard, warning)
+			}
+		}
+		if got := totals(t, s).Torrents; got > 4096*9/8 {
+			t.Errorf("%s: %d torrents, more than an eighth above the limit", name, got)
+		}
+		_ = s.Close()
+	}
+}

@@ -83,11 +83,12 @@ func (s *Store) restorePeer(sh *shard, h bittorrent.InfoHash, p *swarm.Peer) boo
 	t := sh.torrents.one(n)
 	at, was := sh.find(t, p.Addr), swarm.Leecher
 	if at < 0 {
-		if s.full() {
+		if s.full(sh) {
 			s.forgetEmpty(sh, n)
 			return false
 		}
 		s.peers.Add(1)
+		sh.peers++
 	} else {
 		was = sh.kind(t, p.Addr.Addr().Is6(), at)
 	}

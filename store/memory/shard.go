@@ -16,6 +16,7 @@ type shard struct {
 	mu       sync.Mutex
 	arena    *arena
 	torrents torrents
+	peers    int // of all torrents
 	lists6   pool[list]
 	v4       family[[6]byte]
 	v6       family[[18]byte]
