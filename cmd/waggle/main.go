@@ -61,7 +61,7 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newLambdaCommand(), newOpenWhiskCommand())
+	root.AddCommand(newServeCommand(), newHealthCommand(), newLambdaCommand(), newOpenWhiskCommand())
 	root.AddCommand(peerCommands()...)
 	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(),
 		newStoreCommand(), newDynamoDBCommand(),

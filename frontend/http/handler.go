@@ -17,6 +17,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/announce", s.bencoded(announce))
 	mux.HandleFunc("/scrape", s.bencoded(scrape))
 	mux.HandleFunc("/health", s.health)
+	mux.HandleFunc("/health/live", live)
 	if s.options.Pages != nil {
 		mux.Handle("/", s.counted(s.options.Pages))
 		return mux
@@ -95,6 +96,13 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// live answers as long as the process does, whatever else is wrong: for a supervisor that
+// would restart it otherwise.
+func live(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
