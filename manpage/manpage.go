@@ -12,20 +12,22 @@ const columns = 78
 
 // Page is a manual page that is being written. Its zero value is an empty page.
 type Page struct {
-	b bytes.Buffer
+	b      bytes.Buffer
+	begins bool // a section does: a paragraph needs no mark
 }
 
 // Title begins the page: its name, such as waggle-serve, its section, such as 1, the day
 // it was made, empty where nobody knows, what it is part of, such as waggle 1.0, and the
 // manual it belongs to.
 func (p *Page) Title(name string, section int, date, source, manual string) {
-	fmt.Fprintf(&p.b, ".TH %s %d %s %s %s\n", quoted(strings.ToUpper(name)), section, quoted(date), quoted(source), quoted(manual))
+	fmt.Fprintf(&p.b, ".TH %s %d %s %s %s\n", quoted(strings.ToUpper(name)), section, `"`+date+`"`, quoted(source), quoted(manual))
 	p.b.WriteString(".nh\n.ad l\n") // flags and keys are not hyphenated, nor set apart
 }
 
 // Section begins a section, such as DESCRIPTION.
 func (p *Page) Section(name string) {
 	fmt.Fprintf(&p.b, ".SH %s\n", quoted(name))
+	p.begins = true
 }
 
 // Name is the page's first section, which indexes of manuals read.
@@ -37,11 +39,12 @@ func (p *Page) Name(name, what string) {
 // Subsection begins a section within a section.
 func (p *Page) Subsection(name string) {
 	fmt.Fprintf(&p.b, ".SS %s\n", quoted(name))
+	p.begins = true
 }
 
 // Text writes a text, as doc comments are written.
 func (p *Page) Text(text string) {
-	p.blocks(new(comment.Parser).Parse(text).Content, true)
+	p.blocks(new(comment.Parser).Parse(text).Content)
 }
 
 // Synopsis writes how a command is called.
@@ -61,13 +64,14 @@ func (p *Page) Item(term, text string) {
 	if len(blocks) == 0 {
 		return
 	}
+	p.begins = false
 	if first, ok := blocks[0].(*comment.Paragraph); ok {
 		p.wrapped(words(first.Text))
 		blocks = blocks[1:]
 	}
 	if len(blocks) > 0 {
 		p.b.WriteString(".RS\n")
-		p.blocks(blocks, false)
+		p.blocks(blocks)
 		p.b.WriteString(".RE\n")
 	}
 }
@@ -75,13 +79,11 @@ func (p *Page) Item(term, text string) {
 // Bytes returns the page.
 func (p *Page) Bytes() []byte { return p.b.Bytes() }
 
-func (p *Page) blocks(blocks []comment.Block, first bool) {
+func (p *Page) blocks(blocks []comment.Block) {
 	for _, block := range blocks {
 		switch block := block.(type) {
 		case *comment.Paragraph:
-			if !first {
-				p.b.WriteString(".PP\n")
-			}
+			p.paragraph()
 			p.wrapped(words(block.Text))
 		case *comment.Heading:
 			p.Subsection(words(block.Text))
@@ -94,19 +96,25 @@ func (p *Page) blocks(blocks []comment.Block, first bool) {
 					mark = item.Number + "."
 				}
 				fmt.Fprintf(&p.b, ".IP %s 3\n", mark)
-				p.blocks(item.Content, true)
+				p.begins = true
+				p.blocks(item.Content)
 			}
-			p.b.WriteString(".PP\n")
-			first = true
-			continue
 		}
-		first = false
 	}
+}
+
+// paragraph begins one.
+func (p *Page) paragraph() {
+	if !p.begins {
+		p.b.WriteString(".PP\n")
+	}
+	p.begins = false
 }
 
 // verbatim writes lines as they are, a little to the right.
 func (p *Page) verbatim(lines string) {
-	p.b.WriteString(".PP\n.RS 4\n.nf\n")
+	p.paragraph()
+	p.b.WriteString(".RS 4\n.nf\n")
 	for line := range strings.SplitSeq(strings.TrimRight(unindented(lines), "\n"), "\n") {
 		if line == "" {
 			p.b.WriteString("\\&\n")

@@ -7,8 +7,9 @@ import (
 
 func text(s string) string {
 	var p Page
+	p.Section("S")
 	p.Text(s)
-	return string(p.Bytes())
+	return strings.TrimPrefix(string(p.Bytes()), ".SH \"S\"\n")
 }
 
 func TestParagraphsExamplesAndListsKeepTheirShape(t *testing.T) {
@@ -70,7 +71,7 @@ func TestPageHasItsParts(t *testing.T) {
 	p.Item("--bare", "")
 	p.Section("EXAMPLES")
 	p.Example("  waggle serve\n    deeper")
-	want := `.TH "WAGGLE\-SERVE" 1 "2026\-11\-22" "waggle \(dq1\(dq" "Commands"
+	want := `.TH "WAGGLE\-SERVE" 1 "2026-11-22" "waggle \(dq1\(dq" "Commands"
 .nh
 .ad l
 .SH "NAME"
@@ -90,7 +91,6 @@ More of it.
 .TP
 .B \-\-bare
 .SH "EXAMPLES"
-.PP
 .RS 4
 .nf
 waggle serve

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -136,7 +137,7 @@ func commandPage(c *cobra.Command, date string) []byte {
 
 // lowered is a sentence as what stands behind the name of a page.
 func lowered(short string) string {
-	if len(short) > 1 && short[1] >= 'a' && short[1] <= 'z' {
+	if len(short) > 1 && (short[1] == ' ' || short[1] >= 'a' && short[1] <= 'z') {
 		return strings.ToLower(short[:1]) + short[1:]
 	}
 	return short
@@ -197,13 +198,13 @@ func configurationPage(date string) []byte {
 	introduction, sections := config.Manual()
 	p.Section("DESCRIPTION")
 	p.Text(introduction)
-	open := ""
 	p.Section("KEYS")
+	open := ""
 	for _, s := range config.Defaults().Effective() {
-		if s.Section != open {
-			p.Subsection(s.Section)
-			p.Text(sections[s.Section])
-			open = s.Section
+		if section := cmp.Or(s.Section, s.Key); section != open {
+			p.Subsection(section)
+			p.Text(sections[section])
+			open = section
 		}
 		p.Item(s.Key+": "+s.Default, s.Doc)
 	}
