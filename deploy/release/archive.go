@@ -84,7 +84,7 @@ func zipped(files []file, modified time.Time) ([]byte, error) {
 	w := zip.NewWriter(&b)
 	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestCompression) })
 	for _, f := range sorted(files) {
-		header := &zip.FileHeader{Name: f.path, Method: zip.Deflate, Modified: modified}
+		header := &zip.FileHeader{Name: f.path, Method: zip.Deflate, Modified: modified.UTC()}
 		header.SetMode(f.mode)
 		entry, err := w.CreateHeader(header)
 		if err != nil {

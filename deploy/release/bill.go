@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
@@ -57,14 +57,9 @@ type relation struct {
 	On  []string `json:"dependsOn"`
 }
 
-// bill reads what a binary is made of out of the binary itself. It has no serial number,
+// bill says what a binary is made of, as the binary itself has it. It has no serial number,
 // which would be another one each time.
-func (s *source) bill(t target, path string, binary []byte) ([]byte, error) {
-	info, err := buildinfo.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	digest := sha256.Sum256(binary)
+func (s *source) bill(t target, info *debug.BuildInfo, digest [sha256.Size]byte) ([]byte, error) {
 	whole := component{
 		Type: "application", Name: "waggle", Version: s.version,
 		PURL:       fmt.Sprintf("pkg:generic/waggle@%s?arch=%s&os=%s", s.version, t.arch, t.os),
@@ -90,7 +85,7 @@ func (s *source) bill(t target, path string, binary []byte) ([]byte, error) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	err = encoder.Encode(b)
+	err := encoder.Encode(b)
 	return out.Bytes(), err
 }
 
@@ -103,8 +98,8 @@ func replaced(module *debug.Module) *debug.Module {
 }
 
 // library returns a Go module; its sum is that of go.sum.
-func library(path, version, sum string) component {
-	c := component{Type: "library", Name: path, Version: version, PURL: "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")}
+func library(name, version, sum string) component {
+	c := component{Type: "library", Name: name, Version: version, PURL: "pkg:golang/" + name + "@" + strings.ReplaceAll(version, "+", "%2B")}
 	c.Ref = c.PURL
 	if sum != "" {
 		c.Properties = []property{{"go:sum", sum}}
@@ -113,7 +108,7 @@ func library(path, version, sum string) component {
 }
 
 // legal matches the names of files with the terms of a module.
-var legal = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([-.].*)?$`)
+var legal = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([-_.].*)?$`)
 
 // licences returns the terms of all modules that are in a binary for one of the targets.
 func (s *source) licences(ctx context.Context, targets []target) (file, error) {
@@ -156,7 +151,7 @@ func termsOf(folder string) (string, error) {
 	}
 	var terms []string
 	for _, entry := range entries {
-		if !entry.Type().IsRegular() || !legal.MatchString(entry.Name()) {
+		if !entry.Type().IsRegular() || !legal.MatchString(entry.Name()) || path.Ext(entry.Name()) == ".go" {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(folder, entry.Name()))

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
@@ -125,7 +127,11 @@ func (s *source) packages(t target, binary string, share, docs []file) ([]file, 
 	if err != nil {
 		return nil, err
 	}
-	bill, err := s.bill(t, binary, data)
+	info, err := buildinfo.Read(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	bill, err := s.bill(t, info, sha256.Sum256(data))
 	if err != nil {
 		return nil, err
 	}
