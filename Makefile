@@ -6,14 +6,19 @@
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
 # make screenshots  every page of the console, light and dark, into docs/screenshots
+# make release    binaries for Linux, macOS and Windows, Debian packages, bills of materials and
+#                 checksums, in dist; the same commit makes the same bytes
+# make release-twice  proves that, for all of them, in another folder and without Go's cache
 # make lambda-zip  bin/waggle-lambda-arm64.zip and -amd64.zip, for AWS Lambda
 # make lint-template  the template of deploy/lambda, by cfn-lint (needs pip)
+# make lint-kubernetes  the manifests of deploy/kubernetes, by Kubernetes' own types
 # make lint       the linter, whose rules include who may import whom
 # make fuzz       every fuzz target for FUZZTIME each
 
 SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
+PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 GOLANGCI_VERSION := v2.15.0
 
 # Servers that stores are tested against, built from their modules into bin.
@@ -25,6 +30,9 @@ export PATH := $(BIN):$(PATH)
 NO_C := nosqlite,disable_libutp
 export GOFLAGS := -tags=$(NO_C)
 
+comma := ,
+space := $(subst ,, )
+
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
@@ -34,13 +42,23 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc
 
-.PHONY: run build test test-long model lab bench screenshots lint lint-template lambda-zip fuzz setup setup-long clean
+.PHONY: run build release release-twice test test-long model lab bench screenshots lint lint-template lint-kubernetes lambda-zip fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(BIN)/waggle ./cmd/waggle
+
+# Each target is vetted first, so that a release has nothing that compiles by chance.
+release: $(PLATFORMS:%=vet-%)
+	go run ./deploy/release
+
+vet-%:
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 go vet ./cmd/... ./frontend/... ./store/... ./peer/... ./config/...
+
+release-twice:
+	go test -count=1 -timeout 120m -tags long,$(NO_C) -run SameCommit -v ./deploy/release -targets $(subst $(space),$(comma),$(subst -,/,$(PLATFORMS)))
 
 test: setup
 	go vet ./...
@@ -83,6 +101,9 @@ lambda-zip:
 		go run ./deploy/lambda/pack $(BIN)/lambda/$$arch/bootstrap $(BIN)/waggle-lambda-$$arch.zip || exit 1; \
 	done
 
+lint-kubernetes:
+	cd deploy/kubernetes/check && GOFLAGS= go test -count=1 ./...
+
 lint-template:
 	python3 -m venv $(BIN)/cfn-lint
 	$(BIN)/cfn-lint/bin/pip install -q cfn-lint==1.58.0
@@ -111,8 +132,16 @@ SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
-setup-long:
+setup-long: $(BIN)/debian/.made
 	@$(call install,$(LONG_TOOLS))
+
+# A Debian that packages are installed into, from where this machine has its own.
+$(BIN)/debian/.made:
+	@$(call install,debootstrap:debootstrap)
+	rm -rf $(BIN)/debian
+	debootstrap --variant=minbase --include=systemd,adduser "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/debian \
+		"$$(apt-get indextargets --format '$$(REPO_URI)' 'Created-By: Packages' | head -n 1)" >/dev/null
+	touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@$(call install,node:nodejs npm:npm)

@@ -31,8 +31,7 @@ type manifest struct {
 }
 
 type podSpec struct {
-	ServiceLinks *bool `yaml:"enableServiceLinks"`
-	Security     struct {
+	Security struct {
 		NonRoot bool              `yaml:"runAsNonRoot"`
 		User    int               `yaml:"runAsUser"`
 		Seccomp map[string]string `yaml:"seccompProfile"`
@@ -103,9 +102,6 @@ func TestKubernetesRunsWaggleAsNobodyAndAsksItsHealth(t *testing.T) {
 			t.Errorf("%s: clients lose their addresses, or have no way in: %+v", name, service)
 		}
 		pod := all[kind].Spec.Template.Spec
-		if pod.ServiceLinks == nil || *pod.ServiceLinks { // whose variables begin with WAGGLE_ too
-			t.Errorf("%s: service links are on", name)
-		}
 		if !pod.Security.NonRoot || pod.Security.User == 0 || pod.Security.Seccomp["type"] != "RuntimeDefault" {
 			t.Errorf("%s: %+v", name, pod.Security)
 		}

@@ -201,18 +201,19 @@ func (n namespace) get(t *testing.T, path string) string {
 
 // machine is a folder that processes have for their root.
 type machine struct {
-	root string
-	net  namespace
+	root    string
+	net     namespace
+	prepare string // what a shell does to mounts that processes in it have alone; empty: nothing
 }
 
 // command is a command in the machine, with processes, mounts and a network of its own, as a
 // user such as 0:0.
 func (m machine) command(ctx context.Context, user string, words ...string) *exec.Cmd {
-	// chroot looks users up within.
-	enter := []string{
-		"netns", "exec", string(m.net), "unshare", "--mount", "--pid", "--fork", "--kill-child=TERM", "--mount-proc=" + m.root + "/proc",
-		"chroot", "--userspec=" + user, m.root,
+	script := `root=$1 user=$2; shift 2; mount -t proc proc "$root/proc" && exec chroot --userspec="$user" "$root" "$@"`
+	if m.prepare != "" {
+		script = m.prepare + " && " + script
 	}
+	enter := []string{"netns", "exec", string(m.net), "unshare", "--mount", "--pid", "--fork", "--kill-child=TERM", "sh", "-c", script, "sh", m.root, user}
 	cmd := exec.CommandContext(ctx, "ip", append(enter, words...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
 	return cmd
