@@ -139,7 +139,7 @@ setup-long: $(BIN)/debian/.made
 $(BIN)/debian/.made:
 	@$(call install,debootstrap:debootstrap)
 	rm -rf $(BIN)/debian
-	debootstrap --variant=minbase --include=systemd,adduser "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/debian \
+	debootstrap --variant=minbase --include=systemd,adduser,procps "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/debian \
 		"$$(apt-get indextargets --format '$$(REPO_URI)' 'Created-By: Packages' | head -n 1)" >/dev/null
 	touch $@
 

@@ -110,7 +110,7 @@ Priority: optional
 Architecture: %s
 Maintainer: %s
 Installed-Size: %d
-Depends: adduser
+Depends: adduser, procps
 Recommends: ca-certificates
 Description: BitTorrent tracker that knows where its peers are
  waggle answers BitTorrent clients over UDP and HTTP, remembers their peers

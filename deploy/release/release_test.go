@@ -133,7 +133,7 @@ func TestDebianPackageIsOneThatDpkgTakes(t *testing.T) {
 	if err := os.WriteFile(deb, files["waggle_1.2.3~rc.1_arm64.deb"], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for field, want := range map[string]string{"Package": "waggle", "Version": "1.2.3~rc.1", "Architecture": "arm64", "Depends": "adduser"} {
+	for field, want := range map[string]string{"Package": "waggle", "Version": "1.2.3~rc.1", "Architecture": "arm64", "Depends": "adduser, procps"} {
 		if got := strings.TrimSpace(shell(t, "dpkg-deb", "--field", deb, field)); got != want {
 			t.Errorf("%s is %q, want %q", field, got, want)
 		}
