@@ -55,7 +55,8 @@ release: $(PLATFORMS:%=vet-%)
 
 # vet-windows-arm64 looks at the program as it is there; its tests are for Linux.
 vet-%: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $< run --tests=false --enable-only govet ./...
+	export GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0; \
+	$< run --tests=false --enable-only govet $$(go list -deps -f '{{with .Module}}{{if .Main}}{{$$.Dir}}{{end}}{{end}}' ./cmd/waggle)
 
 release-twice:
 	go test -count=1 -timeout 120m -tags long,$(NO_C) -run SameCommit -v ./deploy/release -targets $(subst $(space),$(comma),$(subst -,/,$(PLATFORMS)))
@@ -132,14 +133,14 @@ SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
-setup-long: $(BIN)/debian/.made
+setup-long: $(BIN)/.debian/.made
 	@$(call install,$(LONG_TOOLS))
 
 # A Debian that packages are installed into, from where this machine has its own.
-$(BIN)/debian/.made:
+$(BIN)/.debian/.made:
 	@$(call install,debootstrap:debootstrap)
-	rm -rf $(BIN)/debian
-	debootstrap --variant=minbase --include=systemd,adduser,procps "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/debian \
+	rm -rf $(BIN)/.debian
+	debootstrap --variant=minbase --include=systemd,adduser,procps "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/.debian \
 		"$$(apt-get indextargets --format '$$(REPO_URI)' 'Created-By: Packages' | head -n 1)" >/dev/null
 	touch $@
 

@@ -32,7 +32,7 @@ const makeTestLong = "make test-long"
 const patience = 2 * time.Minute
 
 var (
-	debianRoot = flag.String("debian", checkout+"/bin/debian", "`FOLDER` with a Debian that debootstrap has made")
+	debianRoot = flag.String("debian", checkout+"/bin/.debian", "`FOLDER` with a Debian that debootstrap has made")
 	twice      = flag.String("targets", "linux/arm64,windows/amd64", "`LIST` of what is made twice")
 )
 
