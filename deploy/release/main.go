@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -113,7 +114,15 @@ func makeRelease(ctx context.Context, s *source, targets []target, out io.Writer
 		if err := s.build(ctx, t, path); err != nil {
 			return nil, err
 		}
-		made, err := s.packages(t, path, share, docs)
+		binary, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		info, err := buildinfo.Read(bytes.NewReader(binary))
+		if err != nil {
+			return nil, err
+		}
+		made, err := s.packages(t, binary, info, share, docs)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
@@ -122,21 +131,13 @@ func makeRelease(ctx context.Context, s *source, targets []target, out io.Writer
 	return append(files, checksums(files)), nil
 }
 
-// packages returns what there is for one target.
-func (s *source) packages(t target, binary string, share, docs []file) ([]file, error) {
-	data, err := os.ReadFile(binary)
+// packages returns what there is for one target, given its binary and what that is made of.
+func (s *source) packages(t target, binary []byte, info *debug.BuildInfo, share, docs []file) ([]file, error) {
+	bill, err := s.bill(t, info, sha256.Sum256(binary))
 	if err != nil {
 		return nil, err
 	}
-	info, err := buildinfo.Read(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	bill, err := s.bill(t, info, sha256.Sum256(data))
-	if err != nil {
-		return nil, err
-	}
-	program := file{path: "waggle", mode: 0o755, data: data}
+	program := file{path: "waggle", mode: 0o755, data: binary}
 	if t.os == "windows" {
 		program.path += ".exe"
 	}
