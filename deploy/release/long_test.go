@@ -306,7 +306,7 @@ func (r *running) stop(t *testing.T, m machine) {
 func (m machine) tree(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
-	err := filepath.WalkDir(m.root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(m.root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -389,7 +389,7 @@ func TestDebianPackageInstallsUpgradesWithItsDataAndPurges(t *testing.T) {
 	if out := m.run(t, "systemctl", "is-enabled", "waggle.service"); out != "enabled\n" {
 		t.Errorf("the service is %q", out)
 	}
-	m.run(t, "systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/waggle.service")
+	m.run(t, "systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/waggle.service") //nolint:misspell // the name of a program
 	tracker := m.startUnit(t)
 	m.net.announce(t, 1, 0, bittorrent.EventStarted)
 	m.net.announce(t, 2, 0, bittorrent.EventCompleted)
