@@ -6,8 +6,12 @@
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
 # make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
 # make screenshots  every page of the console, light and dark, into docs/screenshots
+# make release    binaries for Linux, macOS and Windows, Debian packages, bills of materials and
+#                 checksums, in dist; the same commit makes the same bytes
+# make release-twice  proves that, for all of them, in another folder and without Go's cache
 # make lambda-zip  bin/waggle-lambda-arm64.zip and -amd64.zip, for AWS Lambda
 # make lint-template  the template of deploy/lambda, by cfn-lint (needs pip)
+# make lint-kubernetes  the manifests of deploy/kubernetes, by Kubernetes' own types
 # make lint       the linter, whose rules include who may import whom
 # make soak       days of churn within 20 minutes, or SOAK=1h: memory, goroutines, descriptors must not grow
 # make vuln       what is known of weaknesses in the modules; needs vuln.go.dev
@@ -16,6 +20,7 @@
 SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
+PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
 SOAK ?= 20m
@@ -32,6 +37,9 @@ export PATH := $(BIN):$(PATH)
 NO_C := nosqlite,disable_libutp
 export GOFLAGS := -tags=$(NO_C)
 
+comma := ,
+space := $(subst ,, )
+
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
@@ -42,13 +50,24 @@ LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc \
 	systemd-analyze:systemd setpriv:util-linux unshare:util-linux
 
-.PHONY: run build test test-long model lab bench screenshots soak lint lint-template lambda-zip vuln fuzz setup setup-long clean
+.PHONY: run build release release-twice test test-long model lab bench screenshots soak lint lint-template lint-kubernetes lambda-zip vuln fuzz setup setup-long clean
 
 run:
 	CGO_ENABLED=0 go run ./cmd/waggle serve
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(BIN)/waggle ./cmd/waggle
+
+release: $(PLATFORMS:%=vet-%)
+	go run ./deploy/release
+
+# vet-windows-arm64 looks at the program as it is there; its tests are for Linux.
+vet-%: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+	export GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0; \
+	$< run --tests=false --enable-only govet $$(go list -deps -f '{{with .Module}}{{if .Main}}{{$$.Dir}}{{end}}{{end}}' ./cmd/waggle)
+
+release-twice:
+	go test -count=1 -timeout 120m -tags long,$(NO_C) -run SameCommit -v ./deploy/release -targets $(subst $(space),$(comma),$(subst -,/,$(PLATFORMS)))
 
 test: setup
 	go vet ./...
@@ -91,6 +110,9 @@ lambda-zip:
 		go run ./deploy/lambda/pack $(BIN)/lambda/$$arch/bootstrap $(BIN)/waggle-lambda-$$arch.zip || exit 1; \
 	done
 
+lint-kubernetes:
+	cd deploy/kubernetes/check && GOFLAGS= go test -count=1 ./...
+
 lint-template:
 	python3 -m venv $(BIN)/cfn-lint
 	$(BIN)/cfn-lint/bin/pip install -q cfn-lint==1.58.0
@@ -98,7 +120,7 @@ lint-template:
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...
-	$< run --build-tags long ./interop/...
+	$< run --build-tags long ./interop/... ./deploy/release
 	$< run --build-tags lab ./lab/...
 	$< run --build-tags long ./console/browser
 	$< run --build-tags screenshots ./console/browser
@@ -132,8 +154,16 @@ SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
-setup-long:
+setup-long: $(BIN)/.debian/.made
 	@$(call install,$(LONG_TOOLS))
+
+# A Debian that packages are installed into, from where this machine has its own.
+$(BIN)/.debian/.made:
+	@$(call install,debootstrap:debootstrap)
+	rm -rf $(BIN)/.debian
+	debootstrap --variant=minbase --include=systemd,adduser,procps "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/.debian \
+		"$$(apt-get indextargets --format '$$(REPO_URI)' 'Created-By: Packages' | head -n 1)" >/dev/null
+	touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@$(call install,node:nodejs npm:npm)

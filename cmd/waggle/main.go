@@ -5,10 +5,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -16,8 +18,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is that of the next release; a build from a checkout adds the commit.
-const version = "0.1.0"
+// version is that of the next release; a build from a checkout adds the commit. "make
+// release" puts its own here, and into commit and built, which are empty otherwise.
+var (
+	version = "0.1.0"
+	commit  = "" // 40 hexadecimal digits
+	built   = "" // the day of the commit: 2026-11-22
+)
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -61,11 +68,11 @@ configuration; "waggle config print" shows what can be set.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newLambdaCommand(), newOpenWhiskCommand())
+	root.AddCommand(newServeCommand(), newHealthCommand(), newLambdaCommand(), newOpenWhiskCommand())
 	root.AddCommand(peerCommands()...)
 	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(), newEventsCommand(),
 		newStoreCommand(), newDynamoDBCommand(),
-		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand())
+		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand(), newManCommand())
 	return root
 }
 
@@ -82,14 +89,33 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 }
 
 func versionText() string {
+	if revision := sourceRevision(); revision != "" {
+		return version + " (" + revision[:min(12, len(revision))] + ", " + runtime.Version() + ")"
+	}
+	return version + " (" + runtime.Version() + ")"
+}
+
+// sourceRevision returns the commit that this was built from; "": nobody knows.
+func sourceRevision() string {
+	return cmp.Or(commit, buildSetting("vcs.revision"))
+}
+
+// builtOn returns the day of that commit; "": nobody knows.
+func builtOn() string {
+	day, _, _ := strings.Cut(buildSetting("vcs.time"), "T")
+	return cmp.Or(built, day)
+}
+
+// buildSetting returns what the go command noted while it built this; "": nothing.
+func buildSetting(key string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return version
+		return ""
 	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return version + " (" + s.Value[:12] + ", " + info.GoVersion + ")"
+	for _, setting := range info.Settings {
+		if setting.Key == key {
+			return setting.Value
 		}
 	}
-	return version + " (" + info.GoVersion + ")"
+	return ""
 }

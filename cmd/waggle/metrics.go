@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"runtime"
-	"runtime/debug"
 
 	"waggle/metrics"
 )
@@ -15,20 +14,6 @@ func (s *service) metrics() http.Handler {
 		Read: func() metrics.Snapshot { return s.snapshot(revision) },
 		Log:  s.log,
 	})
-}
-
-// sourceRevision returns the commit that this was built from; "": nobody knows.
-func sourceRevision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return setting.Value
-		}
-	}
-	return ""
 }
 
 func (s *service) snapshot(revision string) metrics.Snapshot {

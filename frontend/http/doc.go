@@ -1,6 +1,6 @@
 // Package http answers the HTTP tracker protocol: announces (BEP 3, 7, 21, 23,
-// 24, 27) at /announce, scrapes (BEP 48) at /scrape, and whether the tracker is
-// alive at /health.
+// 24, 27) at /announce, scrapes (BEP 48) at /scrape, whether it can answer them at
+// /health, and whether the tracker is alive at /health/live.
 //
 // # What it keeps to
 //

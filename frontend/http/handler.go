@@ -35,6 +35,7 @@ func (s *Server) paths() http.Handler {
 	if s.options.Challenges != nil {
 		mux.Handle("/.well-known/acme-challenge/", s.options.Challenges)
 	}
+	mux.HandleFunc("/health/live", live)
 	if s.options.Pages != nil {
 		mux.Handle("/", s.counted(s.options.Pages))
 		return mux
@@ -115,6 +116,13 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// live answers as long as the process does, whatever else is wrong: for a supervisor that
+// would restart it otherwise.
+func live(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = fmt.Fprintln(w, "ok")
 }
 

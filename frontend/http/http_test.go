@@ -256,6 +256,18 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestTrackerWithoutItsStoreIsAliveAllTheSame(t *testing.T) {
+	s := listen(t, func(o *frontend.Options) { o.Health = func() error { return swarm.ErrBusy } })
+	answer, err := s.client.Get(s.v4() + "/health/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if body, err := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK || string(body) != "ok\n" || err != nil {
+		t.Errorf("%d %q, %v", answer.StatusCode, body, err)
+	}
+}
+
 // TestHealthTellsOthersThatSomethingIsWrongAndNotWhat asks as a proxy on this machine does
 // for somebody else.
 func TestHealthTellsOthersThatSomethingIsWrongAndNotWhat(t *testing.T) {

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waggle/bittorrent"
+	"waggle/config"
+)
+
+func newHealthCommand() *cobra.Command {
+	var live bool
+	timeout := 5 * time.Second
+	cmd := &cobra.Command{
+		Use:   "health [URL]",
+		Short: "Ask a running tracker whether it is well",
+		Long: `Ask a running tracker whether it is well, print its answer, and exit with 0 where
+announces are answered, or else with 1: for containers and supervisors, in which
+there may be no shell and no other client.
+
+URL is that of the tracker: an http:// or https:// URL is asked for /health, of a
+udp:// URL a connection. Without one, the tracker of this machine is asked that the
+same file, environment and flags as those of "waggle serve" describe: at the first
+address of listen.http, or of listen.udp where HTTP is turned off.
+
+--live asks only whether the process answers. A store on a network that cannot be
+reached makes a tracker unwell, but not dead: to restart it would not help.`,
+		Example: `  waggle health
+  waggle health --config /etc/waggle/waggle.yaml
+  waggle health http://tracker.example:6969 --timeout 2s
+  waggle health udp://tracker.example:6969`,
+		Args: atMostOne("the URL of a tracker"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := healthTarget(cmd, args)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			said, err := askHealth(ctx, target, live)
+			if err != nil {
+				return fmt.Errorf("%s: %w", target, err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process answers")
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for the answer")
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// healthTarget returns the tracker that is asked.
+func healthTarget(cmd *cobra.Command, args []string) (*url.URL, error) {
+	if len(args) == 0 {
+		loaded, err := config.Load(cmd.Flags(), os.Environ())
+		if err != nil {
+			return nil, err
+		}
+		return ownTracker(loaded.Config.Listen)
+	}
+	target, err := url.Parse(args[0])
+	if err != nil || target.Host == "" {
+		return nil, usageError{fmt.Errorf("%q is no URL of a tracker, such as http://tracker.example:6969", args[0])}
+	}
+	switch {
+	case target.Scheme != "udp" && target.Scheme != "http" && target.Scheme != "https":
+		return nil, usageError{fmt.Errorf("%q: http, https and udp can be asked, not %s", args[0], target.Scheme)}
+	case target.Scheme == "udp" && target.Port() == "":
+		return nil, usageError{fmt.Errorf("%q lacks a port, as in udp://%s:6969", args[0], target.Host)}
+	}
+	return &url.URL{Scheme: target.Scheme, Host: target.Host}, nil // the rest may hold a passkey, and errors show it
+}
+
+// ownTracker returns where the tracker of this machine is asked that listens so.
+func ownTracker(l config.Listen) (*url.URL, error) {
+	scheme, addresses := "http", l.HTTP
+	if len(addresses) == 0 {
+		scheme, addresses = "udp", l.UDP
+	}
+	if len(addresses) == 0 {
+		return nil, errors.New("listen.udp and listen.http are both empty: there is nothing to ask")
+	}
+	host, port, err := net.SplitHostPort(string(addresses[0]))
+	if err != nil {
+		return nil, err
+	}
+	if port == "0" {
+		return nil, fmt.Errorf("listen.%s is any free port: give the URL that waggle serve has printed", scheme)
+	}
+	if address, err := netip.ParseAddr(host); host == "" || err == nil && address.IsUnspecified() {
+		host = "127.0.0.1"
+		if address.Is6() {
+			host = "::1"
+		}
+	}
+	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}, nil
+}
+
+// askHealth returns what a tracker says of itself; an error means that it does not answer announces.
+func askHealth(ctx context.Context, target *url.URL, live bool) (string, error) {
+	if target.Scheme == "udp" {
+		return askOverUDP(ctx, target.Host)
+	}
+	path := "/health"
+	if live {
+		path = "/health/live"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String()+path, nil)
+	if err != nil {
+		return "", err
+	}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it is this tracker that is asked
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", notAnswered(ctx, errors.Unwrap(err)) // without the URL, which is told already
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return "", err
+	}
+	said := strings.TrimSpace(string(body))
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", response.Status, said)
+	}
+	return said, nil
+}
+
+// askOverUDP asks for a connection id (BEP 15), once a second as packets get lost.
+func askOverUDP(ctx context.Context, host string) (string, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "udp", host)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	end := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer end()
+	transaction := rand.Uint32()
+	request, buffer := bittorrent.AppendUDPConnect(nil, transaction), make([]byte, 2048)
+	for ctx.Err() == nil {
+		if _, err := conn.Write(request); err != nil {
+			return "", notAnswered(ctx, err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+		n, err := conn.Read(buffer)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				continue
+			}
+			return "", notAnswered(ctx, err)
+		}
+		response, err := bittorrent.ParseUDPResponse(buffer[:n])
+		if err != nil || response.TransactionID != transaction {
+			continue
+		}
+		if _, err := response.ConnectionID(); err != nil {
+			return "", err
+		}
+		return "ok", nil
+	}
+	return "", notAnswered(ctx, ctx.Err())
+}
+
+// notAnswered says why there was no answer.
+func notAnswered(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("no answer in time")
+	}
+	return err
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"waggle/config"
+)
+
+func TestHealthAsksTheTrackerThatRuns(t *testing.T) {
+	s := startServe(t, "--store", "memory:")
+	for _, scheme := range []string{"http", "udp"} {
+		if out, _, err := output(t.Context(), newHealthCommand(), s.url(t, scheme), "--timeout", "2m"); out != "ok\n" || err != nil {
+			t.Errorf("%s: %q, %v", scheme, out, err)
+		}
+	}
+	address := s.url(t, "http")[len("http://") : len(s.url(t, "http"))-len("/announce")]
+	if out, _, err := output(t.Context(), newHealthCommand(), "--listen-http", address, "--live", "--timeout", "2m"); out != "ok\n" || err != nil {
+		t.Errorf("by the address that is set: %q, %v", out, err)
+	}
+}
+
+func TestHealthFailsWhereTheStoreIsAwayUnlessAskedForLifeAlone(t *testing.T) {
+	tracker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/health" {
+			http.Error(w, "unavailable: redis is away", http.StatusServiceUnavailable)
+		}
+	}))
+	defer tracker.Close()
+	_, _, err := output(t.Context(), newHealthCommand(), tracker.URL, "--timeout", "2m")
+	if err == nil || !strings.HasSuffix(err.Error(), "503 Service Unavailable: unavailable: redis is away") || exitCode(err) != exitFailed {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := output(t.Context(), newHealthCommand(), tracker.URL, "--timeout", "2m", "--live"); err != nil {
+		t.Errorf("alive: %v", err)
+	}
+}
+
+func TestHealthFollowsNobodyElsewhere(t *testing.T) {
+	tracker := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound))
+	defer tracker.Close()
+	if _, _, err := output(t.Context(), newHealthCommand(), tracker.URL, "--timeout", "2m"); err == nil || !strings.Contains(err.Error(), "302") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHealthOfATrackerThatIsSilentEnds asks one that reads and does not answer.
+func TestHealthOfATrackerThatIsSilentEnds(t *testing.T) {
+	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = deaf.Close() }()
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Close() }()
+	for _, target := range []string{"udp://" + deaf.LocalAddr().String(), "http://" + held.Addr().String()} {
+		_, _, err := output(t.Context(), newHealthCommand(), target, "--timeout", "50ms")
+		if err == nil || err.Error() != target+": no answer in time" {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+}
+
+func TestHealthKeepsPasskeysOutOfItsErrors(t *testing.T) {
+	_, _, err := output(t.Context(), newHealthCommand(), "http://user:word@127.0.0.1:1/secret/announce?key=secret")
+	if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "word") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestHealthAsksWhereServeListens(t *testing.T) {
+	for _, test := range []struct {
+		http, udp string
+		want      string
+	}{
+		{":6969", ":6969", "http://127.0.0.1:6969"},
+		{"0.0.0.0:80", "", "http://127.0.0.1:80"},
+		{"[::]:80", "", "http://[::1]:80"},
+		{"192.0.2.1:80", "", "http://192.0.2.1:80"},
+		{"", "[2001:db8::1]:6969", "udp://[2001:db8::1]:6969"},
+	} {
+		var l config.Listen
+		if test.http != "" {
+			l.HTTP = []config.Address{config.Address(test.http)}
+		}
+		if test.udp != "" {
+			l.UDP = []config.Address{config.Address(test.udp)}
+		}
+		if got, err := ownTracker(l); err != nil || got.String() != test.want {
+			t.Errorf("%q, %q: %v, %v; want %s", test.http, test.udp, got, err, test.want)
+		}
+	}
+	for _, l := range []config.Listen{{}, {HTTP: []config.Address{":0"}}} {
+		if got, err := ownTracker(l); err == nil {
+			t.Errorf("%v: %v", l, got)
+		}
+	}
+}
+
+func TestHealthRefusesWhatIsNoTracker(t *testing.T) {
+	for _, target := range []string{"tracker.example", "ws://tracker.example", "udp://tracker.example", "http://", "127.0.0.1:6969"} {
+		if _, _, err := output(t.Context(), newHealthCommand(), target); !errors.As(err, new(usageError)) {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := askHealth(ended, &url.URL{Scheme: "udp", Host: "127.0.0.1:1"}, false); err == nil {
+		t.Error("asked after the end")
+	}
+}
