@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"waggle/swarm"
 )
@@ -19,13 +20,33 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/health", s.health)
 	if s.options.Pages != nil {
 		mux.Handle("/", s.counted(s.options.Pages))
-		return mux
+		return s.upgrading(mux)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.figures.notFound.Add(1)
 		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
 	})
-	return mux
+	return s.upgrading(mux)
+}
+
+// upgrading gives the requests for WebSocket to who answers them, whatever their path.
+func (s *Server) upgrading(others http.Handler) http.Handler {
+	if s.options.WebSocket == nil {
+		return others
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			others.ServeHTTP(w, r)
+			return
+		}
+		remote, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be read is refused below
+		from, err := clientAddr(plain(remote.Addr()), r.Header.Values("X-Forwarded-For"), *s.trusted.Load())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.options.WebSocket.ServeUpgrade(w, r, from)
+	})
 }
 
 // counted counts what pages do not know.
