@@ -10,19 +10,20 @@ import (
 
 func TestDefaultIsWhatTheManualSays(t *testing.T) {
 	want := Config{
-		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, Console: "127.0.0.1:6970"},
+		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, WebSocket: true, Console: "127.0.0.1:6970"},
 		Store:  "sqlite:waggle-data/waggle.db",
 		Announce: Announce{
-			Interval:        30 * time.Minute,
-			MinInterval:     15 * time.Minute,
-			PeerLifetime:    45 * time.Minute,
-			PassiveInterval: 5 * time.Minute,
-			Numwant:         50,
-			MaxNumwant:      200,
-			RecordLimit:     1_000_000_000,
+			Interval:          30 * time.Minute,
+			MinInterval:       15 * time.Minute,
+			PeerLifetime:      45 * time.Minute,
+			PassiveInterval:   5 * time.Minute,
+			WebSocketInterval: 2 * time.Minute,
+			Numwant:           50,
+			MaxNumwant:        200,
+			RecordLimit:       1_000_000_000,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
-		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}},
+		Access:   Access{TrustedProxies: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{}, Origins: []Origin{}},
 		Locality: Locality{
 			Levels: []Level{"rack"}, Profile: "strict", ActiveInterval: 15 * time.Second, PassiveInterval: 300 * time.Second,
 			Importers: []LevelCount{}, Exporters: []LevelCount{}, ProbeInterval: 5 * time.Second, LookupTimeout: 2 * time.Second,
@@ -35,6 +36,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, ScrapeHashes: 74, HTTPConnections: 10_000,
+			WebSocketConnections: 50_000, WebSocketConnectionsPerAddress: 500, WebSocketTorrents: 1000, WebSocketPeers: 1_000_000, WebSocketMemory: 256_000_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000,
 		},
 		Log:    Log{Level: "info", Format: "text"},

@@ -43,7 +43,8 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		Store:        now.Store,
 		Remote:       now.Remote,
 		Limits: metrics.Limits{
-			Peers: int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
+			WebSocketConnections: int(s.config.Limits.WebSocketConnections),
+			Peers:                int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
 			CatalogTorrents: s.catalog.MaxTorrents(), Memory: s.memoryLimit,
 		},
 		ActiveTorrents:   now.Catalog.Active,
@@ -55,6 +56,8 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 	}
 	m.UDP.Figures, m.UDP.Latencies = now.UDP, s.udp.Latencies().Plus(s.groupLatencies())
 	m.HTTP.Figures, m.HTTP.Latencies = now.HTTP, s.http.Latencies()
+	m.WebSocket.Figures, m.WebSocket.Latencies = s.websocketFigures()
+	m.Browsers = now.Browsers
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -94,6 +95,7 @@ type service struct {
 	record  *record.Writer   // nil: announces are not recorded
 	traces  *traces.Exporter // nil: announces are not traced
 
+	browsing
 	linking    // with other trackers
 	clustering // with those of this network
 
@@ -219,6 +221,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 	if s.record != nil {
 		options.Recorders = append(options.Recorders, s.record)
 	}
+	options.Browsers = s.openBrowsers()
 	s.tracker = tracker.New(s.announced(), settings, options)
 	return s.joinCluster(ctx)
 }
@@ -233,12 +236,17 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
 	}
+	upgrader, err := s.openWebSocket()
+	if err != nil {
+		return err
+	}
 	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, http.Options{
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
 		MaxConnections: int(c.Limits.HTTPConnections),
 		Health:         s.health,
 		Pages:          s.publicPages(),
+		WebSocket:      upgrader,
 		Log:            s.log,
 	})
 	if err != nil {
@@ -258,10 +266,10 @@ func (s *service) listen(ctx context.Context) (err error) {
 	return s.listenConsole(ctx)
 }
 
-func texts(addresses []config.Address) []string {
-	out := make([]string, len(addresses))
-	for i, a := range addresses {
-		out[i] = string(a)
+func texts[T ~string](of []T) []string {
+	out := make([]string, len(of))
+	for i, text := range of {
+		out[i] = string(text)
 	}
 	return out
 }
@@ -275,6 +283,7 @@ func settings(c config.Config) tracker.Settings {
 		MinInterval:     a.MinInterval,
 		PeerLifetime:    a.PeerLifetime,
 		PassiveInterval: a.PassiveInterval,
+		BrowserInterval: a.WebSocketInterval,
 		NumWant:         int32(a.Numwant),
 		MaxNumWant:      int32(a.MaxNumwant),
 		Listed:          c.Torrents.Mode == "listed",
@@ -295,6 +304,7 @@ func (s *service) closeFrontends() error {
 	if s.http != nil {
 		errs = append(errs, s.http.Close())
 	}
+	errs = append(errs, s.closeWebSocket())
 	if s.udp != nil {
 		errs = append(errs, s.udp.Close())
 	}
@@ -333,6 +343,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	s.listed.Store(settings.Listed)
 	s.budget.Limit(importersOfARack(c.Locality))
 	s.http.Trust(c.Access.TrustedProxies)
+	s.allowOrigins(c.Access.Origins)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
 		name     string
@@ -385,7 +396,7 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
 	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
-	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), s.groupURLs()...) {
+	for _, url := range slices.Concat(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs()), s.websocketURLs(), s.groupURLs()) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {

@@ -90,6 +90,7 @@ type Peer struct {
 	Left       *int64              `json:"left,omitempty" minimum:"0" doc:"Bytes, as it said last; left out if it cannot say."`
 	FirstSeen  time.Time           `json:"first_seen,omitzero"`
 	LastSeen   time.Time           `json:"last_seen,omitzero"`
+	Browser    bool                `json:"browser,omitempty" doc:"Others reach it over WebRTC alone, and the address is that of its connection to this tracker. What it transferred is not kept."`
 }
 
 // Pages of lists. Next is the cursor of the next page, empty on the last.
