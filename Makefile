@@ -75,7 +75,7 @@ test: setup
 
 test-long: setup setup-long
 	go test -race -timeout 60m -tags long,$(NO_C) ./...
-	go test -race -tags portable ./frontend/http
+	go test -race -tags portable ./frontend/http ./frontend/websocket
 	go test -count=1 -tags long,$(NO_C) -run AtAMillionPeers -v ./console/browser
 	go test -count=1 -timeout 60m -run RandomSchedules ./cluster -schedules 100000
 	cluster/model/check.sh

@@ -86,6 +86,9 @@ type Listen struct {
 	// Addresses of the same over TLS, by HTTP/1.1 and HTTP/2. They need tls.certificate and tls.key, or
 	// tls.acme_hosts.
 	HTTPS []Address `key:"https" default:""`
+	// Whether browsers are answered, at the addresses of HTTP. They speak WebTorrent's protocol over
+	// WebSocket, at any path, and are told of each other alone. docs/websocket.md has more.
+	WebSocket bool `key:"websocket" default:"true"`
 
 	// Address of the console, which has the API, figures and profiles. It must be one of this machine
 	// alone, unless there is an account or console.token_file is set. off turns it off.
@@ -123,6 +126,10 @@ type Announce struct {
 	// is not listed, where torrents.mode is listed, or was deactivated. It is told a tenth more or less
 	// here too.
 	PassiveInterval time.Duration `key:"passive_interval" default:"5m" range:"1s..24h"`
+
+	// How long a browser is told to wait before it announces again, a tenth more or less. It finds others
+	// by the offers that it announces, so it should come more often than other clients.
+	WebSocketInterval time.Duration `key:"websocket_interval" default:"2m" range:"1s..24h"`
 
 	// How many peers a client is told that does not say how many it wants. At most max_numwant.
 	Numwant int `key:"numwant" default:"50" range:"0..1000"`
@@ -245,6 +252,10 @@ type Access struct {
 	// What a client can transfer of one torrent, in bits a second, each way. Where it tells of more, as
 	// nobody does by mistake, that does not count, and its passkey shows how often. 0 for no limit.
 	PasskeyRate Bandwidth `key:"passkey_rate" default:"10Gbit"`
+	// Sites whose pages may connect over WebSocket. Each is an origin, such as https://example.org, with
+	// its port if that is not the usual one. Empty for any. It keeps browsers away from the tracker that
+	// show pages of others; programs can claim any origin.
+	Origins []Origin `key:"origins" default:""`
 }
 
 // Console says who may use the console and its API.
@@ -281,6 +292,23 @@ type Limits struct {
 
 	// HTTP connections open at once, on each address. More wait until one ends.
 	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
+
+	// WebSocket connections open at once. More are refused. They do not count as those of HTTP.
+	WebSocketConnections Count `key:"websocket_connections" default:"50k" range:"0..10M"`
+
+	// WebSocket connections open at once from one address. Of an IPv6 address the first 64 bits count.
+	// More are refused. It is not for access.unlimited_networks, nor for this machine itself.
+	WebSocketConnectionsPerAddress Count `key:"websocket_connections_per_address" default:"500" range:"0..10M"`
+
+	// Torrents that one WebSocket connection announces at a time.
+	WebSocketTorrents Count `key:"websocket_torrents" default:"1k" range:"0..1M"`
+
+	// Browsers known at once, over all torrents. Each takes some 100 bytes.
+	WebSocketPeers Count `key:"websocket_peers" default:"1M" range:"0..1G"`
+
+	// Bytes of messages that wait over WebSocket for clients to take them, or to send the rest. With more,
+	// the connections of those who make others wait are closed.
+	WebSocketMemory Count `key:"websocket_memory" default:"256M" range:"0.."`
 
 	// Announces a second that intervals are lengthened for. As long as clients keep to what they are
 	// told, no more than these come back; the longest interval is eight times announce.interval, and

@@ -10,24 +10,26 @@ import (
 
 func TestDefaultIsWhatTheManualSays(t *testing.T) {
 	want := Config{
-		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, HTTPS: []Address{}, Console: "127.0.0.1:6970"},
+		Listen: Listen{UDP: []Address{":6969"}, HTTP: []Address{":6969"}, HTTPS: []Address{}, WebSocket: true, Console: "127.0.0.1:6970"},
 		Store:  "sqlite:waggle-data/waggle.db",
 		Announce: Announce{
-			Interval:        30 * time.Minute,
-			MinInterval:     15 * time.Minute,
-			PeerLifetime:    45 * time.Minute,
-			PassiveInterval: 5 * time.Minute,
-			Numwant:         50,
-			MaxNumwant:      200,
-			RecordLimit:     1_000_000_000,
-			EarlyWarned:     4,
-			EarlyShortened:  8,
-			EarlyRefused:    16,
+			Interval:          30 * time.Minute,
+			MinInterval:       15 * time.Minute,
+			PeerLifetime:      45 * time.Minute,
+			PassiveInterval:   5 * time.Minute,
+			WebSocketInterval: 2 * time.Minute,
+			Numwant:           50,
+			MaxNumwant:        200,
+			RecordLimit:       1_000_000_000,
+			EarlyWarned:       4,
+			EarlyShortened:    8,
+			EarlyRefused:      16,
 		},
 		Torrents: Torrents{Mode: "open", MaxUpload: 16_000_000, PeerDetails: true},
 		Access: Access{
 			TokensRefresh:  15 * time.Minute,
 			TrustedProxies: []netip.Prefix{}, ProxyProtocol: []netip.Prefix{}, ProxyProtocolUDP: []netip.Prefix{}, UnlimitedNetworks: []netip.Prefix{},
+			Origins:  []Origin{},
 			Passkeys: "off", PasskeyURLs: []AnnounceURL{}, PasskeyRate: 10_000_000_000,
 		},
 		TLS: TLS{
@@ -45,6 +47,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
 			Peers: 20_000_000, Torrents: 5_000_000, Memory: Memory{Percent: 75}, ScrapeHashes: 74, HTTPConnections: 10_000,
+			WebSocketConnections: 50_000, WebSocketConnectionsPerAddress: 500, WebSocketTorrents: 1000, WebSocketPeers: 1_000_000, WebSocketMemory: 256_000_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
 			Passkeys: 1_000_000, PasskeySessions: 1_000_000,
 			EventsMemory: 16_000_000, EventsDisk: 1_000_000_000, NATChecksPerSecond: 20, NATChecked: 100_000,

@@ -41,7 +41,7 @@ func TestMistakesAreReportedWithLineKeyAndRemedy(t *testing.T) {
 		{"top key in a section", "log: {store: x}", "1: log.store is not a key; did you mean store?"},
 		{"key written with a dot", "announce.interval: 5m", "1: announce.interval is not a key; write announce: on a line and interval: indented below it"},
 		{"nothing like a key", "frobnicate: 1", "1: frobnicate is not a key; the keys are listen, store, tls, announce, torrents, access, locality, link, cluster, console, limits, log, traces, events"},
-		{"nothing like a key of the section", "listen: {frob: 1}", "1: listen.frob is not a key; the keys of listen are udp, http, https, console"},
+		{"nothing like a key of the section", "listen: {frob: 1}", "1: listen.frob is not a key; the keys of listen are udp, http, https, websocket, console"},
 		{"merge", "<<: {}", "1: << is not a key; the keys are listen, store, tls, announce, torrents, access, locality, link, cluster, console, limits, log, traces, events"},
 		{"list as key", "? [a]\n: b", "1: a key is a word, not a list"},
 		{"key twice", "log:\n  level: info\n  format: text\n  level: warn", "4: log.level is already on line 2; keep one of them"},

@@ -32,6 +32,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[Address]():         newKind("host:port", "an address such as [::1]:6969 or ", ":6969", parseAddress),
 	reflect.TypeFor[OptionalAddress](): newKind("host:port", "off, or an address such as ", "127.0.0.1:6970", parseOptionalAddress),
 	reflect.TypeFor[netip.Prefix]():    newKind("network", "an address, or a network such as ", "10.0.0.0/8", parsePrefix),
+	reflect.TypeFor[Origin]():          newKind("origin", "the origin of a site such as ", "https://example.org", parseOrigin),
 	reflect.TypeFor[Path]():            newKind("path", "a path such as ", "/etc/waggle/denied.txt", parsePath),
 	reflect.TypeFor[StoreURL]():        newKind("URL", "memory: or a URL such as redis://host:6379/0 or ", "sqlite:waggle-data/waggle.db", parseStoreURL),
 	reflect.TypeFor[Level]():           newKind("level", "the name of a level, in letters, digits, _ and -, such as ", "rack", parseLevel),

@@ -67,7 +67,7 @@ func TestFlagsWinOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Announce{Interval: 23 * time.Minute, MinInterval: 12 * time.Minute, PeerLifetime: 45 * time.Minute, PassiveInterval: 5 * time.Minute, Numwant: 31, MaxNumwant: 200, RecordLimit: 1_000_000_000, EarlyWarned: 4, EarlyShortened: 8, EarlyRefused: 16}
+	want := Announce{Interval: 23 * time.Minute, MinInterval: 12 * time.Minute, PeerLifetime: 45 * time.Minute, PassiveInterval: 5 * time.Minute, WebSocketInterval: 2 * time.Minute, Numwant: 31, MaxNumwant: 200, RecordLimit: 1_000_000_000, EarlyWarned: 4, EarlyShortened: 8, EarlyRefused: 16}
 	if l.Config.Announce != want {
 		t.Errorf("announce is %+v", l.Config.Announce)
 	}
@@ -97,7 +97,7 @@ func TestListsAreSeparatedByCommasAndFlagsAreRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Listen{UDP: []Address{":1", ":2", "[::1]:3"}, HTTP: []Address{":4", ":5"}, HTTPS: []Address{}, Console: "127.0.0.1:6970"}
+	want := Listen{UDP: []Address{":1", ":2", "[::1]:3"}, HTTP: []Address{":4", ":5"}, HTTPS: []Address{}, WebSocket: true, Console: "127.0.0.1:6970"}
 	if !reflect.DeepEqual(l.Config.Listen, want) || len(l.Config.Access.TrustedProxies) != 0 {
 		t.Errorf("%+v", l.Config)
 	}

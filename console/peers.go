@@ -249,7 +249,7 @@ func (f *firstPeers) list() []foundPeer {
 func peerOf(f *foundPeer) client.Peer {
 	p := client.Peer{
 		InfoHash: f.hash, Address: f.Addr.String(), Kind: f.Kind.String(),
-		Uploaded: f.Uploaded, Downloaded: f.Downloaded, FirstSeen: seen(f.First), LastSeen: seen(f.Last),
+		Uploaded: f.Uploaded, Downloaded: f.Downloaded, FirstSeen: seen(f.First), LastSeen: seen(f.Last), Browser: f.Browser,
 	}
 	if f.ID != (bittorrent.PeerID{}) {
 		p.Client, p.ID = clientName(f.ID), f.ID.String()

@@ -15,6 +15,7 @@ import (
 	"waggle/frontend"
 	webfront "waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/frontend/websocket"
 	"waggle/locality"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -30,6 +31,9 @@ type Snapshot struct {
 	Access  Access
 	UDP     Frontend[udp.Figures]
 	HTTP    Frontend[webfront.Figures]
+
+	WebSocket Frontend[websocket.Figures]
+	Browsers  swarm.Totals // which are not in the store
 
 	StoreKind    string // such as "sqlite"
 	StoreHealthy bool   // false: what is announced would not survive a restart, or cannot be kept
@@ -149,10 +153,11 @@ type Rosters struct {
 
 // Limits are what may be used at most; 0: there is no limit.
 type Limits struct {
-	Peers           int
-	Torrents        int   // that have peers
-	CatalogTorrents int   // in the catalogue
-	Memory          int64 // bytes
+	WebSocketConnections int
+	Peers                int
+	Torrents             int   // that have peers
+	CatalogTorrents      int   // in the catalogue
+	Memory               int64 // bytes
 }
 
 // Options are the settings of a handler.

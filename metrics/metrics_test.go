@@ -23,6 +23,7 @@ import (
 	"waggle/frontend"
 	webfront "waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/frontend/websocket"
 	"waggle/locality"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -93,6 +94,11 @@ func sample() Snapshot {
 		Announces: 1, Connects: 20, Errors: 21, BadConnection: 22, Malformed: 23, ReadErrors: 24, WriteErrors: 25, Panics: 26, Overflowed: 27, Unproxied: 28,
 	}
 	s.HTTP.Figures = webfront.Figures{Announces: 2, Connections: 90, HandedOver: 91, Failures: 92, NotFound: 93, Panics: 94, Handshakes: 95, FailedHandshakes: 96, RefusedHeaders: 97}
+	s.WebSocket.Figures = websocket.Figures{
+		Open: 151, Memory: 152, Connections: 153, Refused: 154, Messages: 155, Sent: 156, Announces: 157, Offers: 158, Answers: 159,
+		Undelivered: 160, Failures: 161, HungUp: 162, Slow: 163, Silent: 164, Panics: 165,
+	}
+	s.Browsers = swarm.Totals{Torrents: 166, Peers: 500, Seeders: 167}
 	var l frontend.Latency
 	l.Add(3*time.Microsecond, 5)
 	l.Add(time.Hour, 1)

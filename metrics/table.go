@@ -75,15 +75,16 @@ func absentWhere(so func(*Snapshot) bool, metrics []Metric) []Metric {
 }
 
 // Table is every metric of waggle's own but those of clusters, events and attempts to connect, in the order of docs/metrics.md.
-var Table = slices.Concat(ofTracker, ofAccess, ofPasskeys, ofRemoteStores, ofLinks, ofFrontends, ofTLS)
+var Table = slices.Concat(ofTracker, ofAccess, ofPasskeys, ofRemoteStores, ofLinks, ofFrontends, ofWebSocket, ofTLS)
 
 var ofTracker = []Metric{
 	{
 		Name: "waggle_announces_total", Type: Counter, Labels: []string{"protocol"},
-		Help: "Announces that the tracker decided, those that it refused included; protocol is udp or http",
+		Help: "Announces that the tracker decided, those that it refused included; protocol is udp, http or websocket",
 		collect: func(s *Snapshot, e *emitter) {
 			e.count(s.UDP.Figures.Announces, "udp")
 			e.count(s.HTTP.Figures.Announces, "http")
+			e.count(s.WebSocket.Figures.Announces, "websocket")
 		},
 	},
 	{
@@ -113,10 +114,11 @@ var ofTracker = []Metric{
 	count("waggle_scrapes_total", "Scrapes, of one or many torrents", func(s *Snapshot) uint64 { return s.Tracker.Scrapes }),
 	{
 		Name: "waggle_answer_seconds", Type: Histogram, Unit: inSeconds, Labels: []string{"protocol"},
-		Help: "How long packets over UDP, and announces and scrapes over HTTP, took from when they were read to when the system had their answers; those of a batch all took as long as the batch; protocol is udp or http",
+		Help: "How long packets over UDP, announces and scrapes over HTTP, and messages over WebSocket took from when they were read to when the system had their answers; those of a batch all took as long as the batch; protocol is udp, http or websocket",
 		collect: func(s *Snapshot, e *emitter) {
 			e.histogram(s.UDP.Latencies, "udp")
 			e.histogram(s.HTTP.Latencies, "http")
+			e.histogram(s.WebSocket.Latencies, "websocket")
 		},
 	},
 	count("waggle_peers_told_total", "Peers told to others", func(s *Snapshot) uint64 { return s.Tracker.Told }),
@@ -125,7 +127,7 @@ var ofTracker = []Metric{
 	count("waggle_peers_dead_total", "Peers forgotten because they could be connected to no more", func(s *Snapshot) uint64 { return s.Tracker.Dead }),
 	{
 		Name: "waggle_peers", Type: Gauge, Labels: []string{"kind"},
-		Help: "Peers of all torrents, by kind: seeder, or leecher, which partial seeds count as",
+		Help: "Peers of all torrents in the store, by kind: seeder, or leecher, which partial seeds count as",
 		collect: func(s *Snapshot, e *emitter) {
 			e.value(float64(s.Store.Seeders), "seeder")
 			e.value(float64(s.Store.Peers-s.Store.Seeders), "leecher")
@@ -230,10 +232,11 @@ var ofFrontends = []Metric{
 	count("waggle_http_not_found_total", "Requests over HTTP for a path that there is not", func(s *Snapshot) uint64 { return s.HTTP.Figures.NotFound }),
 	{
 		Name: "waggle_panics_total", Type: Counter, Labels: []string{"protocol"},
-		Help: "Faults of waggle's that a request found, and that the log tells more of; protocol is udp or http",
+		Help: "Faults of waggle's that a request found, and that the log tells more of; protocol is udp, http or websocket",
 		collect: func(s *Snapshot, e *emitter) {
 			e.count(s.UDP.Figures.Panics, "udp")
 			e.count(s.HTTP.Figures.Panics, "http")
+			e.count(s.WebSocket.Figures.Panics, "websocket")
 		},
 	},
 	{

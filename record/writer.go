@@ -41,8 +41,12 @@ func NewWriter(out io.WriteCloser, most int64, failed func(error)) *Writer {
 }
 
 // Announce records an announce, or drops it. It never blocks and allocates nothing.
-// It may be called before or after the store has it; not after Close.
+// It may be called before or after the store has it; not after Close. Browsers, which have
+// no port, are left out.
 func (w *Writer) Announce(a *swarm.Announce) {
+	if a.Port == 0 {
+		return // of a browser, whom nobody is told of as of others
+	}
 	r := Announce{
 		At: a.Now, InfoHash: a.InfoHash, PeerID: a.PeerID, Addr: a.Addr(), Left: a.Left,
 		Uploaded: a.Uploaded, Downloaded: a.Downloaded, Event: a.Event, NumWant: a.NumWant,

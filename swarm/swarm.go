@@ -138,6 +138,10 @@ type Peer struct {
 	Left       int64     // bytes, as announced last
 	First      time.Time // of its first announce, whole seconds
 	Last       time.Time // of its latest announce, whole seconds
+
+	// Browser is true of one that others reach over WebRTC alone, and Addr is that of its
+	// connection. It is in no store.
+	Browser bool
 }
 
 // Snapshot is a swarm at one moment.

@@ -59,6 +59,10 @@ type Settings struct {
 	// are told intervals up to eight times as long to keep to it, and live as much
 	// longer. What is still more than twice the rate is refused.
 	Rate int
+
+	// BrowserInterval is Interval for browsers, whose offers reach others when they
+	// announce and at no other time; 0: Interval.
+	BrowserInterval time.Duration
 }
 
 // Refusals of an announce, in words for the client's user.
@@ -92,6 +96,8 @@ type Options struct {
 
 	// Reach knows which peers can be connected to; nil: nobody tries.
 	Reach Reach
+	// Browsers are the peers of the same torrents that are in no store; nil: there are none.
+	Browsers Browsers
 
 	// Tracer makes the spans of announces that leave the machine; nil: nobody does.
 	Tracer trace.Tracer
@@ -124,7 +130,7 @@ type ScrapeDoor interface {
 }
 
 // Recorder hears of announces. Announce is called concurrently; it must not block or
-// allocate, and not keep what it is given.
+// allocate, and not keep what it is given. An announce of a browser has no port.
 type Recorder interface{ Announce(a *swarm.Announce) }
 
 // Reach knows which peers can be connected to. Of is called concurrently; it must not block or allocate.
@@ -191,6 +197,9 @@ func (t *Tracker) Apply(s Settings) {
 	if s.PassiveInterval <= 0 {
 		s.PassiveInterval = s.Interval
 	}
+	if s.BrowserInterval <= 0 {
+		s.BrowserInterval = s.Interval
+	}
 	t.settings.Store(&s)
 	t.limiter.apply(s.AddressRate, s.Unlimited)
 }
@@ -249,12 +258,8 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 		t.figures.refused.Add(1)
 		return err
 	}
-	for _, door := range t.options.Doors {
-		if err := door.Enter(a); err != nil {
-			t.figures.refused.Add(1)
-			t.figures.atDoors.Add(1)
-			return err
-		}
+	if err := t.enter(a); err != nil {
+		return err
 	}
 	standing := t.standing(s, &a.InfoHash)
 	switch standing {
@@ -300,6 +305,22 @@ func (t *Tracker) Announce(ctx context.Context, a *swarm.Announce, r *swarm.Repl
 	t.pace(s, a, r)
 	if r.MinInterval != s.MinInterval {
 		t.met.tell(a, r.MinInterval)
+	}
+	if t.options.Browsers != nil {
+		seeders, leechers := t.options.Browsers.Count(&a.InfoHash)
+		r.Complete, r.Incomplete = r.Complete+seeders, r.Incomplete+leechers
+	}
+	return nil
+}
+
+// enter asks the doors whether the peer may announce.
+func (t *Tracker) enter(a *swarm.Announce) error {
+	for _, door := range t.options.Doors {
+		if err := door.Enter(a); err != nil {
+			t.figures.refused.Add(1)
+			t.figures.atDoors.Add(1)
+			return err
+		}
 	}
 	return nil
 }
@@ -383,10 +404,15 @@ func (t *Tracker) pace(s *Settings, a *swarm.Announce, r *swarm.Reply) {
 		r.Interval = a.Policy.Interval(r.Pace, a, t.options.Random())
 		r.MinInterval = r.Interval
 	}
+	t.lengthen(s, s.Interval, a, r)
+}
+
+// lengthen makes what is to be waited longer than the interval where there are too many.
+func (t *Tracker) lengthen(s *Settings, interval time.Duration, a *swarm.Announce, r *swarm.Reply) {
 	if s.Rate == 0 || a.Event == bittorrent.EventStopped {
 		return
 	}
-	extra := t.load.book(a.Now, s.Rate, (stretch-1)*s.Interval)
+	extra := t.load.book(a.Now, s.Rate, (stretch-1)*interval)
 	if extra < time.Second {
 		return
 	}
@@ -422,6 +448,7 @@ func (t *Tracker) Scrape(ctx context.Context, hashes []bittorrent.InfoHash, coun
 	if err := t.store.Scrape(ctx, hashes, counts); err != nil {
 		return t.storeFailed(err)
 	}
+	t.countBrowsers(hashes, counts)
 	t.hide(hashes, counts)
 	return nil
 }
@@ -463,6 +490,7 @@ func (t *Tracker) Clean(ctx context.Context) {
 func (t *Tracker) CleanOnce(ctx context.Context) error {
 	now := t.Now()
 	lifetime := t.settings.Load().PeerLifetime + t.load.kept(now)
+	t.expireBrowsers(now)
 	n, err := t.store.Expire(ctx, now.Add(-lifetime))
 	t.figures.expired.Add(uint64(n))
 	if err != nil && !errors.Is(err, context.Canceled) {

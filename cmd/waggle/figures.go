@@ -8,6 +8,7 @@ import (
 
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/frontend/websocket"
 	"waggle/locality"
 	"waggle/metrics"
 	"waggle/swarm"
@@ -23,7 +24,11 @@ type figures struct {
 	UDP     udp.Figures
 	HTTP    http.Figures
 	Store   swarm.Totals
-	Remote  *metrics.RemoteStore `json:",omitempty"` // what it did, if it is on a network
+
+	WebSocket websocket.Figures
+	Browsers  swarm.Totals // which are not in the store
+
+	Remote *metrics.RemoteStore `json:",omitempty"` // what it did, if it is on a network
 
 	Sources []locality.SourceFigures `json:",omitempty"` // of locations, in the order in which they are asked
 	Lookups locality.LookupFigures   // of locations
@@ -44,6 +49,8 @@ type processFigures struct {
 
 func (s *service) figures() figures {
 	f := figures{Tracker: s.tracker.Figures(), UDP: s.udp.Figures().Plus(s.groupFigures()), HTTP: s.http.Figures(), Store: s.totals()}
+	f.WebSocket, _ = s.websocketFigures()
+	f.Browsers = s.browserTotals()
 	f.Remote = remoteFigures(s.store)
 	f.Access = accessFigures{Lists: s.lists.Figures(), Tokens: s.tokens.Figures()}
 	f.Catalog = catalogFigures{Listed: s.catalog.Len(), Active: s.catalog.LenActive()}
@@ -90,6 +97,9 @@ func attributes(now, last *figures, span time.Duration) []slog.Attr {
 		slog.Float64("announces_per_second", float64(announces*10/max(1, uint64(span.Seconds())))/10),
 		slog.Int("torrents", now.Store.Torrents),
 		slog.Int("peers", now.Store.Peers),
+	}
+	if now.Browsers.Peers > 0 {
+		attrs = append(attrs, slog.Int("browsers", now.Browsers.Peers))
 	}
 	for _, f := range []struct {
 		name      string
@@ -139,6 +149,14 @@ func attributes(now, last *figures, span time.Duration) []slog.Attr {
 		{"http_panics", now.HTTP.Panics, last.HTTP.Panics},
 		{"http_failures", now.HTTP.Failures, last.HTTP.Failures},
 		{"http_not_found", now.HTTP.NotFound, last.HTTP.NotFound},
+		{"websocket_connections", now.WebSocket.Connections, last.WebSocket.Connections},
+		{"websocket_refused", now.WebSocket.Refused, last.WebSocket.Refused},
+		{"websocket_messages", now.WebSocket.Messages, last.WebSocket.Messages},
+		{"websocket_offers", now.WebSocket.Offers, last.WebSocket.Offers},
+		{"websocket_answers", now.WebSocket.Answers, last.WebSocket.Answers},
+		{"websocket_failures", now.WebSocket.Failures, last.WebSocket.Failures},
+		{"websocket_cut_off", now.WebSocket.HungUp + now.WebSocket.Slow + now.WebSocket.Silent, last.WebSocket.HungUp + last.WebSocket.Slow + last.WebSocket.Silent},
+		{"websocket_panics", now.WebSocket.Panics, last.WebSocket.Panics},
 	} {
 		if n := f.now - f.last; n > 0 {
 			attrs = append(attrs, slog.Uint64(f.name, n))

@@ -29,7 +29,8 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		Store:        now.Store,
 		Remote:       now.Remote,
 		Limits: metrics.Limits{
-			Peers: int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
+			WebSocketConnections: int(s.config.Limits.WebSocketConnections),
+			Peers:                int(s.config.Limits.Peers), Torrents: int(s.config.Limits.Torrents),
 			CatalogTorrents: s.catalog.MaxTorrents(), Memory: s.memoryLimit,
 		},
 		ActiveTorrents:   now.Catalog.Active,
@@ -46,6 +47,8 @@ func (s *service) snapshot(revision string) metrics.Snapshot {
 		m.TLS = &f
 	}
 	m.Passkeys = s.passkeyMetrics()
+	m.WebSocket.Figures, m.WebSocket.Latencies = s.websocketFigures()
+	m.Browsers = now.Browsers
 	if links := s.shownLinks(); links != nil {
 		shown := links.Show()
 		m.Links = linkMetrics(&shown)

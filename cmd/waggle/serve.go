@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -106,7 +107,8 @@ type service struct {
 
 	certificates *certificate.Certificates // nil: nothing speaks TLS
 
-	guarding   // who may announce
+	guarding // who may announce
+	browsing
 	linking    // with other trackers
 	clustering // with those of this network
 	telling    // of announces
@@ -261,6 +263,7 @@ func (s *service) serveTorrents(ctx context.Context) (err error) {
 		return err
 	}
 	s.openReach(&options)
+	options.Browsers = s.openBrowsers()
 	s.tracker = tracker.New(s.announced(), settings, options)
 	if err := s.joinCluster(ctx); err != nil {
 		return err
@@ -285,6 +288,10 @@ func (s *service) listen(ctx context.Context) (err error) {
 	if s.udp, err = udp.Listen(ctx, texts(c.Listen.UDP), options); err != nil {
 		return err
 	}
+	upgrader, err := s.openWebSocket()
+	if err != nil {
+		return err
+	}
 	s.http, err = http.Listen(ctx, texts(c.Listen.HTTP), c.Access.TrustedProxies, s.overTLS(http.Options{
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
@@ -293,6 +300,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		Pages:          s.publicPages(),
 		Proxies:        c.Access.ProxyProtocol,
 		Passkeys:       s.usesPasskeys(),
+		WebSocket:      upgrader,
 		Log:            s.log,
 	}))
 	if err != nil {
@@ -312,10 +320,10 @@ func (s *service) listen(ctx context.Context) (err error) {
 	return s.listenConsole(ctx)
 }
 
-func texts(addresses []config.Address) []string {
-	out := make([]string, len(addresses))
-	for i, a := range addresses {
-		out[i] = string(a)
+func texts[T ~string](of []T) []string {
+	out := make([]string, len(of))
+	for i, text := range of {
+		out[i] = string(text)
 	}
 	return out
 }
@@ -329,6 +337,7 @@ func settings(c config.Config) tracker.Settings {
 		MinInterval:     a.MinInterval,
 		PeerLifetime:    a.PeerLifetime,
 		PassiveInterval: a.PassiveInterval,
+		BrowserInterval: a.WebSocketInterval,
 		NumWant:         int32(a.Numwant),
 		MaxNumWant:      int32(a.MaxNumwant),
 		Listed:          c.Torrents.Mode == "listed",
@@ -351,6 +360,7 @@ func (s *service) closeFrontends() error {
 	if s.http != nil {
 		errs = append(errs, s.http.Close())
 	}
+	errs = append(errs, s.closeWebSocket())
 	if s.udp != nil {
 		errs = append(errs, s.udp.Close())
 	}
@@ -406,6 +416,7 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 	if s.reach != nil {
 		s.reach.Apply(reachSettings(&c))
 	}
+	s.allowOrigins(c.Access.Origins)
 	setLevel(&s.level, c.Log)
 	for _, section := range []struct {
 		name     string
@@ -469,7 +480,7 @@ func (s *service) printAddresses(ctx context.Context, w io.Writer) error {
 		holds = fmt.Sprintf("%d peers of %d torrents in ", totals.Peers, totals.Torrents)
 	}
 	_, err := fmt.Fprintf(w, "waggle %s: put one of these into a torrent\n", version)
-	for _, url := range append(append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...), append(s.secureURLs("https"), s.groupURLs()...)...) {
+	for _, url := range slices.Concat(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs()), s.secureURLs("https"), s.websocketURLs(), s.groupURLs()) {
 		_, _ = fmt.Fprintf(w, "  %s\n", url)
 	}
 	if s.console != nil {

@@ -15,7 +15,7 @@ func (s *service) publicPages() http.Handler {
 	if !s.config.Console.Public {
 		return nil
 	}
-	return public.New(public.Options{Catalog: s.catalog, Swarms: s.store, Log: s.log})
+	return public.New(public.Options{Catalog: s.catalog, Swarms: publicSwarms{s.shownSwarms(), s}, Log: s.log})
 }
 
 // showConfiguration has the console show a configuration that was read: what takes

@@ -202,8 +202,8 @@ type unreachable struct{ error }
 
 func (unreachable) Is(target error) bool { return target == swarm.ErrBusy }
 
-// shownSwarms is the store as the console looks at it.
-func (s *service) shownSwarms() console.Swarms {
+// storedSwarms is the store as the console looks at it.
+func (s *service) storedSwarms() console.Swarms {
 	switch store := s.store.(type) {
 	case *memory.Store:
 		return memory.Shown{Store: store}

@@ -97,6 +97,7 @@ type Peer struct {
 	Reachable  string              `json:"reachable,omitempty" enum:"yes,no" doc:"Whether the tracker could connect to it; left out if nobody knows, as without announce.nat_check."`
 	FirstSeen  time.Time           `json:"first_seen,omitzero"`
 	LastSeen   time.Time           `json:"last_seen,omitzero"`
+	Browser    bool                `json:"browser,omitempty" doc:"Others reach it over WebRTC alone, and the address is that of its connection to this tracker. What it transferred is not kept."`
 }
 
 // Pages of lists. Next is the cursor of the next page, empty on the last.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"waggle/swarm"
 )
@@ -15,15 +16,15 @@ import (
 func (s *Server) handler() http.Handler {
 	paths := s.paths()
 	if !s.options.Passkeys {
-		return paths
+		return s.upgrading(paths)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.upgrading(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if passkey, what, ok := passkeyPath(r.URL.Path); ok {
 			s.bencoded(what, passkey)(w, r)
 			return
 		}
 		paths.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // paths answers at the paths that there are for everybody.
@@ -45,6 +46,26 @@ func (s *Server) paths() http.Handler {
 		http.Error(w, "this is a BitTorrent tracker: it answers at /announce, /scrape and /health", http.StatusNotFound)
 	})
 	return mux
+}
+
+// upgrading gives the requests for WebSocket to who answers them, whatever their path.
+func (s *Server) upgrading(others http.Handler) http.Handler {
+	if s.options.WebSocket == nil {
+		return others
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			others.ServeHTTP(w, r)
+			return
+		}
+		remote, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be read is refused below
+		from, err := clientAddr(plain(remote.Addr()), r.Header.Values("X-Forwarded-For"), *s.trusted.Load())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.options.WebSocket.ServeUpgrade(w, r, from)
+	})
 }
 
 // counted counts what pages do not know.

@@ -84,6 +84,15 @@ func (h *handed) Read(p []byte) (int, error) {
 // CloseWrite ends what is sent and not what is received. net/http looks for it.
 func (h *handed) CloseWrite() error { return h.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
+// Detach is for those who speak another protocol from now on: it gives the place back that
+// the connection has among those of HTTP, and returns what is under it, with what was read
+// of that and is not taken.
+func (h *handed) Detach() (under net.Conn, read []byte) {
+	h.release()
+	read, h.read = h.read, nil
+	return h.Conn, read
+}
+
 // Close is of [net.Conn].
 func (h *handed) Close() error {
 	h.release()

@@ -25,6 +25,7 @@ type Options struct {
 	MaxConnections int          // at a time, on each address; more wait. 0: no limit
 	Health         func() error // what is wrong although announces are answered; nil: nothing ever is
 	Pages          http.Handler // answers at all other paths; nil: there is nothing
+	WebSocket      Upgrader     // answers requests for that; nil: they are as any other
 	Log            *slog.Logger // nil: none
 
 	// Secure are addresses (host:port) that speak HTTP over TLS, as TLS says; Challenges answers
@@ -42,6 +43,13 @@ type Options struct {
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.
 	Timeout time.Duration
+}
+
+// Upgrader has the connections of those who want to speak WebSocket (RFC 6455).
+type Upgrader interface {
+	// ServeUpgrade answers a request that comes from an address. It may hijack the
+	// connection, which has a method Detach then that ends its count as one of HTTP.
+	ServeUpgrade(w http.ResponseWriter, r *http.Request, from netip.Addr)
 }
 
 // Bounds of one connection.

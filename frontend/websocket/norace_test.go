@@ -1,0 +1,6 @@
+//go:build !race
+
+package websocket
+
+// dropped is how many buffers a pool may have lost in between.
+const dropped = 0
