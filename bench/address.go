@@ -13,10 +13,10 @@ import (
 // endpoint is where a target is, and how it is asked.
 type endpoint struct {
 	target   Target
-	protocol string // "udp" or "http"
+	protocol string // "udp", "http" or "ws"
 	addr     netip.AddrPort
 	host     string // as in the URL
-	announce string // HTTP: path of an announce, up to its first parameter
+	announce string // HTTP: path of an announce, up to its first parameter; WebSocket: all of it
 	scrape   string // HTTP: the same of a scrape
 }
 
@@ -24,8 +24,8 @@ type endpoint struct {
 // allowed: load on a stranger's tracker is an attack.
 func resolve(ctx context.Context, t Target, remote bool) (*endpoint, error) {
 	u, err := url.Parse(t.URL)
-	if err != nil || (u.Scheme != "udp" && u.Scheme != "http") || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not a URL of a tracker: write it like udp://127.0.0.1:6969 or http://127.0.0.1:6969/announce", t.URL)
+	if err != nil || (u.Scheme != "udp" && u.Scheme != "http" && u.Scheme != "ws") || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not a URL of a tracker: write it like udp://127.0.0.1:6969, http://127.0.0.1:6969/announce or ws://127.0.0.1:6969", t.URL)
 	}
 	port := u.Port()
 	if port == "" {
@@ -46,7 +46,9 @@ func resolve(ctx context.Context, t Target, remote bool) (*endpoint, error) {
 	if !e.addr.Addr().IsLoopback() && !remote {
 		return nil, fmt.Errorf("%s is not on the loopback of this machine: load it only if it is yours, with --remote", t.URL)
 	}
-	e.announce, e.scrape = paths(u)
+	if e.announce, e.scrape = paths(u); e.protocol == "ws" {
+		e.announce = u.RequestURI()
+	}
 	return e, nil
 }
 

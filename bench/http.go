@@ -92,7 +92,7 @@ func (w *httpWorker) run(p *phase) (*tally, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	w.begin(p)
-	if err := w.knock(); err != nil {
+	if err := knock(w.common); err != nil {
 		return w.end(), err
 	}
 	w.begin(p)
@@ -114,10 +114,10 @@ func (w *httpWorker) run(p *phase) (*tally, error) {
 }
 
 // knock looks whether anyone is there at all.
-func (w *httpWorker) knock() error {
-	visitor, err := net.DialTimeout("tcp", w.endpoint.addr.String(), connectTries*w.options.Timeout) //nolint:noctx // the time-out ends it
+func knock(c *common) error {
+	visitor, err := net.DialTimeout("tcp", c.endpoint.addr.String(), connectTries*c.options.Timeout) //nolint:noctx // the time-out ends it
 	if err != nil {
-		return NoTrackerError{w.endpoint.target.URL, err}
+		return NoTrackerError{c.endpoint.target.URL, err}
 	}
 	return visitor.Close()
 }

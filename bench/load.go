@@ -10,6 +10,7 @@ import (
 
 	"waggle/bench/population"
 	"waggle/bench/process"
+	"waggle/bittorrent"
 )
 
 // load is what one target is under.
@@ -36,8 +37,11 @@ func newLoad(e *endpoint, o Options, p *population.Population) (*load, error) {
 }
 
 func newWorker(c *common) (worker, error) {
-	if c.endpoint.protocol == "http" {
+	switch c.endpoint.protocol {
+	case "http":
 		return newHTTPWorker(c)
+	case "ws":
+		return newWebSocketWorker(c)
 	}
 	return newUDPWorker(c)
 }
@@ -71,7 +75,7 @@ func (l *load) filling() phase {
 // measuring is the phase that is measured, in a round from 1 up.
 func (l *load) measuring(round int) phase {
 	o := &l.options
-	script := func(g *population.Group) population.Script { return g.Steady(uint64(round)) }
+	script := func(g *population.Group) population.Script { return g.Steady(l.announcing(g), uint64(round)) }
 	if o.Churn > 0 {
 		script = func(g *population.Group) population.Script { return g.Churn(o.Churn, uint64(round)) }
 	}
@@ -87,6 +91,24 @@ func (l *load) measuring(round int) phase {
 	}
 }
 
+// announcing returns how many of the peers of a group announce again and again.
+func (l *load) announcing(g *population.Group) int {
+	all := l.options.Distribution.Peers
+	return (g.Len()*(all-l.options.Idle) + all - 1) / all
+}
+
+// idling is the phase in which connections are only held.
+func (l *load) idling() phase {
+	return phase{name: "idle", script: func(*population.Group) population.Script { return mute{} }, duration: l.options.IdleFor, window: 1}
+}
+
+// mute is the script of peers that have nothing to say, and go on to.
+type mute struct{}
+
+func (mute) Next(*bittorrent.AnnounceRequest) (int, bool) { return 0, false }
+func (mute) Lost(int)                                     {}
+func (mute) Done() bool                                   { return false }
+
 // used is what a phase has cost.
 type used struct {
 	generator, server time.Duration
@@ -97,7 +119,9 @@ type used struct {
 // do lets all workers do a phase, until ctx ends.
 func (l *load) do(ctx context.Context, p phase) (*tally, used, error) {
 	var stop atomic.Bool
+	var busy, answering atomic.Int64
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
+	busy.Store(int64(len(l.workers)))
 	tallies, errs := make([]*tally, len(l.workers)), make([]error, len(l.workers))
 	before, err := l.usage()
 	if err != nil {
@@ -106,7 +130,7 @@ func (l *load) do(ctx context.Context, p phase) (*tally, used, error) {
 	var running sync.WaitGroup
 	for n, w := range l.workers {
 		share := p
-		share.stop = &stop
+		share.stop, share.busy, share.answering = &stop, &busy, &answering
 		if p.announces > 0 {
 			share.announces = p.announces*int64(n+1)/int64(len(l.workers)) - p.announces*int64(n)/int64(len(l.workers))
 		}

@@ -30,8 +30,12 @@ type Options struct {
 
 	Workers int           // threads that load; 0: one
 	Sockets int           // source addresses of a worker, at least; over UDP a socket each; 0: four
-	Window  int           // UDP: requests under way on a socket, to 65,535; 0: 32, and 4,096 at a rate
+	Window  int           // requests under way on a UDP socket, or announces on all WebSocket connections of a worker, to 65,535; 0: 32, and 4,096 at a rate
 	Timeout time.Duration // after which a request counts as lost; 0: a second
+
+	Offers  int           // WebSocket: in an announce, 1 to 64; 0: five
+	Idle    int           // WebSocket: of the peers, those that announce once and then only answer offers
+	IdleFor time.Duration // WebSocket: how long nobody announces before anything is measured, for the tracker's memory; 0: not at all
 
 	Connections int            // HTTP: of a worker; 0: 64
 	Pipeline    int            // HTTP: requests under way on a connection; 0: one
@@ -57,8 +61,8 @@ const (
 // Progress is what a run has come to.
 type Progress struct {
 	URL     string
-	Phase   string        // "filling" or "measuring"
-	Round   int           // 1 to Rounds; 0 while filling
+	Phase   string        // "filling", "idle" or "measuring"
+	Round   int           // 1 to Rounds; 0 before
 	Rounds  int           // of each target
 	Elapsed time.Duration // of the phase
 	Answers int64         // of the phase
@@ -77,7 +81,7 @@ func (o Options) Check() error {
 	switch {
 	case o.Duration <= 0 && o.Announces <= 0:
 		return errors.New("neither a duration nor a number of announces ends the run: give one")
-	case o.Duration < 0 || o.Announces < 0 || o.Timeout < 0 || o.WarmUp < 0:
+	case o.Duration < 0 || o.Announces < 0 || o.Timeout < 0 || o.WarmUp < 0 || o.IdleFor < 0:
 		return errors.New("durations and numbers of announces must not be negative")
 	case !(o.Rate >= 0) || o.Rate > 1e9:
 		return fmt.Errorf("a rate of %v announces a second: want 0 to 1e9", o.Rate)
@@ -96,6 +100,8 @@ func (o Options) Check() error {
 		{"requests in a window", o.Window, maxWindow},
 		{"connections", o.Connections, maxConnections},
 		{"requests in a pipeline", o.Pipeline, maxWindow},
+		{"offers in an announce", o.Offers, maxOffers},
+		{"idle peers", o.Idle, o.Distribution.Peers},
 	} {
 		if number.n < 0 || number.n > number.limit {
 			return fmt.Errorf("%d %s: want 0, for the default, to %d", number.n, number.name, number.limit)
@@ -116,6 +122,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.Sockets, 4)
 	orElse(&o.Connections, 64)
 	orElse(&o.Pipeline, 1)
+	orElse(&o.Offers, 5)
 	if o.Rate > 0 {
 		orElse(&o.Window, 4096)
 	}

@@ -19,6 +19,8 @@ type phase struct {
 	scrape    int           // one for so many announces; 0: none
 	window    int           // UDP: requests under way on a socket
 	stop      *atomic.Bool  // set when it should end early
+	busy      *atomic.Int64 // workers that have not done their part yet
+	answering *atomic.Int64 // WebSocket: answers to offers, of all workers, that are not seen to be relayed yet
 }
 
 // pace says when announces are sent. Times are in nanoseconds since an epoch that

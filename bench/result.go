@@ -10,7 +10,7 @@ import (
 
 // Report is what a run has found. Its names in JSON stay.
 type Report struct {
-	Protocol         string   `json:"protocol"` // "udp" or "http"
+	Protocol         string   `json:"protocol"` // "udp", "http" or "ws"
 	Distribution     string   `json:"distribution"`
 	Torrents         int      `json:"torrents"`
 	TorrentsWithPeer int      `json:"torrents_with_peers"`
@@ -25,7 +25,9 @@ type Report struct {
 	Sources          int      `json:"sources"`   // groups of peers: source addresses, where there are several
 	UnderWay         int      `json:"under_way"` // requests at a time at most
 	Connections      string   `json:"connections,omitempty"`
-	Spoofed          float64  `json:"spoofed"` // packets a second meant to be sent beside, with bad connection ids
+	Offers           int      `json:"offers,omitempty"` // WebSocket: in an announce
+	Idle             int      `json:"idle,omitempty"`   // WebSocket: of the peers, those that announced once
+	Spoofed          float64  `json:"spoofed"`          // packets a second meant to be sent beside, with bad connection ids
 	Churn            float64  `json:"churn"`
 	Results          []Result `json:"results"`         // of each target
 	Ratio            *Ratio   `json:"ratio,omitempty"` // of the first target to the second
@@ -36,6 +38,7 @@ type Report struct {
 type Result struct {
 	URL    string  `json:"url"`
 	Fill   *Fill   `json:"fill,omitempty"`
+	Idle   *Idle   `json:"idle,omitempty"`
 	Rounds []Round `json:"rounds"`
 	Median Round   `json:"median"` // of each figure on its own; counts are sums
 	Memory *Memory `json:"memory,omitempty"`
@@ -52,6 +55,15 @@ type Fill struct {
 	RSSAfter         int64   `json:"server_rss_after_bytes,omitempty"`
 }
 
+// Idle is what it takes a server to hold connections on which nothing happens, after so
+// many seconds of that.
+type Idle struct {
+	Seconds       float64 `json:"seconds"`
+	Connections   int     `json:"connections"` // that the server has left open
+	RSS           int64   `json:"server_rss_bytes,omitempty"`
+	PerConnection float64 `json:"server_rss_bytes_per_connection,omitempty"` // beyond what it had before the first
+}
+
 // Round is what was measured in one go.
 type Round struct {
 	Seconds          float64          `json:"seconds"`
@@ -59,7 +71,7 @@ type Round struct {
 	Announces        int64            `json:"announces"` // answered
 	Scrapes          int64            `json:"scrapes"`   // answered
 	AnswersPerSecond float64          `json:"answers_per_second"`
-	PeersPerAnswer   float64          `json:"peers_per_answer"` // to an announce
+	PeersPerAnswer   float64          `json:"peers_per_answer"` // to an announce; over WebSocket, offers relayed
 	Latency          Latency          `json:"latency_us"`
 	Errors           int64            `json:"errors"`   // answers that are none, and connections that broke
 	Timeouts         int64            `json:"timeouts"` // requests that were not answered in time
@@ -71,6 +83,18 @@ type Round struct {
 	ServerCPU        float64          `json:"server_cpu_seconds,omitempty"`
 	PerServerCPU     float64          `json:"answers_per_server_cpu_second,omitempty"`
 	ServerRSS        int64            `json:"server_rss_bytes,omitempty"`
+	Signals          *Signals         `json:"signals,omitempty"` // WebSocket only
+}
+
+// Signals is what a tracker has relayed between browsers.
+type Signals struct {
+	MessagesIn   float64 `json:"messages_in_per_second"`  // to the tracker: announces and answers to offers
+	MessagesOut  float64 `json:"messages_out_per_second"` // of the tracker: replies, offers, answers to offers
+	Messages     float64 `json:"messages_per_second"`     // both
+	Offers       float64 `json:"offers_relayed_per_second"`
+	Answers      float64 `json:"answers_relayed_per_second"`
+	Latency      Latency `json:"offer_to_answer_us"` // from an announce, to the answer to one of its offers
+	PerServerCPU float64 `json:"messages_per_server_cpu_second,omitempty"`
 }
 
 // Latency is how long answers took, in microseconds: in a closed loop from when a
@@ -89,6 +113,9 @@ type Ratio struct {
 	AnswersPerSecond float64 `json:"answers_per_second"`
 	PerServerCPU     float64 `json:"answers_per_server_cpu_second,omitempty"`
 	PeersPerAnswer   float64 `json:"peers_per_answer"`
+
+	Messages             float64 `json:"messages_per_second,omitempty"` // WebSocket only
+	MessagesPerServerCPU float64 `json:"messages_per_server_cpu_second,omitempty"`
 }
 
 // Memory is the resident memory of a server while peers come and go, after warming
@@ -139,6 +166,17 @@ func (t *tally) round(u used) Round {
 		r.ServerCPU, r.ServerRSS = u.server.Seconds(), u.rss
 		r.PerServerCPU = per(float64(answers), r.ServerCPU)
 	}
+	if messages := float64(t.messagesIn + t.messagesOut); messages > 0 {
+		r.Signals = &Signals{
+			MessagesIn:   per(float64(t.messagesIn), seconds),
+			MessagesOut:  per(float64(t.messagesOut), seconds),
+			Messages:     per(messages, seconds),
+			Offers:       per(float64(t.peers), seconds),
+			Answers:      per(float64(t.relayed), seconds),
+			Latency:      latency(t.meeting),
+			PerServerCPU: per(messages, r.ServerCPU),
+		}
+	}
 	return r
 }
 
@@ -180,15 +218,30 @@ func medians(rounds []Round) (m Round) {
 			m.Failures[said] += n
 		}
 	}
+	setMedians(&m, rounds, figures)
+	var signals []Signals
+	for _, r := range rounds {
+		if r.Signals != nil {
+			signals = append(signals, *r.Signals)
+		}
+	}
+	if len(signals) > 0 {
+		m.Signals = &Signals{}
+		setMedians(m.Signals, signals, signalFigures)
+	}
+	m.ServerRSS = rounds[len(rounds)-1].ServerRSS
+	return m
+}
+
+// setMedians sets figures to the medians of those of all rounds.
+func setMedians[T any](m *T, rounds []T, figures []func(*T) *float64) {
 	for _, figure := range figures {
 		values := make([]float64, len(rounds))
 		for i := range rounds {
 			values[i] = *figure(&rounds[i])
 		}
-		*figure(&m) = median(values)
+		*figure(m) = median(values)
 	}
-	m.ServerRSS = rounds[len(rounds)-1].ServerRSS
-	return m
 }
 
 // figures are those of a round of which there is a median.
@@ -206,10 +259,30 @@ var figures = []func(*Round) *float64{
 	func(r *Round) *float64 { return &r.PerServerCPU },
 }
 
+// signalFigures are the same of what was relayed.
+var signalFigures = []func(*Signals) *float64{
+	func(s *Signals) *float64 { return &s.MessagesIn },
+	func(s *Signals) *float64 { return &s.MessagesOut },
+	func(s *Signals) *float64 { return &s.Messages },
+	func(s *Signals) *float64 { return &s.Offers },
+	func(s *Signals) *float64 { return &s.Answers },
+	func(s *Signals) *float64 { return &s.Latency.P50 },
+	func(s *Signals) *float64 { return &s.Latency.P90 },
+	func(s *Signals) *float64 { return &s.Latency.P99 },
+	func(s *Signals) *float64 { return &s.Latency.P999 },
+	func(s *Signals) *float64 { return &s.Latency.Max },
+	func(s *Signals) *float64 { return &s.PerServerCPU },
+}
+
 func newRatio(a, b *Round) *Ratio {
-	return &Ratio{
+	r := &Ratio{
 		AnswersPerSecond: per(a.AnswersPerSecond, b.AnswersPerSecond),
 		PerServerCPU:     per(a.PerServerCPU, b.PerServerCPU),
 		PeersPerAnswer:   per(a.PeersPerAnswer, b.PeersPerAnswer),
 	}
+	if a.Signals != nil && b.Signals != nil {
+		r.Messages = per(a.Signals.Messages, b.Signals.Messages)
+		r.MessagesPerServerCPU = per(a.Signals.PerServerCPU, b.Signals.PerServerCPU)
+	}
+	return r
 }

@@ -61,6 +61,9 @@ func (r *run) open(ctx context.Context, targets []Target) error {
 		}
 		endpoints = append(endpoints, e)
 	}
+	if r.options.Churn > 0 && endpoints[0].protocol == "ws" {
+		return errors.New("there is no churn over WebSocket: a browser's stay ends with its connection")
+	}
 	if r.options.Churn > 0 && len(targets) > 1 {
 		return errors.New("with churn there is one target: two would need a population each")
 	}
@@ -99,7 +102,14 @@ func (r *run) rounds(ctx context.Context) error {
 			}
 		}
 	}
-	for round := 1; round <= r.options.Rounds; round++ {
+	if r.options.IdleFor > 0 {
+		for i := range r.loads {
+			if err := r.idle(ctx, i); err != nil || ctx.Err() != nil {
+				return err
+			}
+		}
+	}
+	for round := 1; round <= r.options.Rounds && r.options.Idle < r.options.Distribution.Peers; round++ {
 		for i := range r.loads {
 			if err := r.measure(ctx, i, round); err != nil || ctx.Err() != nil {
 				return err
@@ -132,6 +142,23 @@ func (r *run) fill(ctx context.Context, target int) error {
 		RSSAfter:         u.rss,
 	}
 	return err
+}
+
+// idle holds the connections that filling has opened, while nobody announces.
+func (r *run) idle(ctx context.Context, target int) error {
+	l := r.loads[target]
+	stop := r.watch(l, "idle", 0, nil)
+	t, u, err := l.do(ctx, l.idling())
+	stop()
+	if t == nil || err != nil {
+		return err
+	}
+	idle := &Idle{Seconds: time.Duration(t.ended - t.began).Seconds(), Connections: t.open, RSS: u.rss}
+	if fill := r.report.Results[target].Fill; fill != nil && fill.RSSBefore > 0 {
+		idle.PerConnection = per(float64(u.rss-fill.RSSBefore), float64(t.open))
+	}
+	r.report.Results[target].Idle = idle
+	return nil
 }
 
 func (r *run) measure(ctx context.Context, target, round int) error {
@@ -214,11 +241,14 @@ func (r *run) finish(ctx context.Context) *Report {
 	}
 	p.Workers, p.Sources = o.Workers, len(r.population.Groups)
 	p.UnderWay = o.Window * len(r.population.Groups)
-	if p.Protocol == "http" {
+	switch p.Protocol {
+	case "http":
 		p.UnderWay, p.Connections = o.Connections*o.Workers*o.Pipeline, "kept alive"
 		if o.Connection == OneAnnounce {
 			p.UnderWay, p.Connections = o.Connections*o.Workers, "one for each announce"
 		}
+	case "ws":
+		p.UnderWay, p.Offers, p.Idle = o.Window*o.Workers, o.Offers, o.Idle
 	}
 	for i := range p.Results {
 		p.Results[i].Median = medians(p.Results[i].Rounds)

@@ -45,8 +45,12 @@ func (r *Report) summary() string {
 	if r.Connections != "" {
 		loop += ", connections " + r.Connections
 	}
-	return fmt.Sprintf("%s: %s peers of %s torrents, %.0f %% seeders, %d wanted; %s, %s under way at most from %d sources",
-		r.Distribution, humanize.Comma(int64(r.Peers)), humanize.Comma(int64(r.TorrentsWithPeer)), 100*r.Seeders, r.NumWant,
+	wanted := fmt.Sprintf("%d wanted", r.NumWant)
+	if r.Protocol == "ws" {
+		wanted = fmt.Sprintf("%d offers in an announce", r.Offers)
+	}
+	return fmt.Sprintf("%s: %s peers of %s torrents, %.0f %% seeders, %s; %s, %s under way at most from %d sources",
+		r.Distribution, humanize.Comma(int64(r.Peers)), humanize.Comma(int64(r.TorrentsWithPeer)), 100*r.Seeders, wanted,
 		loop, humanize.Comma(int64(r.UnderWay)), r.Sources)
 }
 
@@ -71,6 +75,16 @@ func (t *Result) describe(b *bytes.Buffer, r *Report, target int) {
 			b.WriteByte('\n')
 		}
 	}
+	if i := t.Idle; i != nil {
+		fmt.Fprintf(b, "  %s connections open after %.1f s in which nobody announced", humanize.Comma(int64(i.Connections)), i.Seconds)
+		if i.RSS > 0 {
+			fmt.Fprintf(b, ": memory %s", iec(i.RSS))
+		}
+		if i.PerConnection > 0 {
+			fmt.Fprintf(b, ", %s B a connection", comma(i.PerConnection))
+		}
+		b.WriteByte('\n')
+	}
 	if m := t.Memory; m != nil {
 		verdict := "not flat"
 		if m.Flat {
@@ -83,30 +97,53 @@ func (t *Result) describe(b *bytes.Buffer, r *Report, target int) {
 
 func (r *Report) table(b *bytes.Buffer) {
 	var t bytes.Buffer
-	fmt.Fprintln(&t, "round\tanswers/s\tpeers/answer\tp50\tp90\tp99\tp99.9\tmax\terrors\ttimeouts\tunsent\tCPU here\tCPU there\tanswers/CPU s there\t")
+	row := (*Round).row
+	if r.Protocol == "ws" {
+		row = (*Round).signalRow
+		fmt.Fprintln(&t, "round\tmessages/s\tin/s\tout/s\tannounces/s\toffers/s\tanswers/s\tp50\tp90\tp99\tp99.9\tmax\tto answer p50\tp99\terrors\ttimeouts\tunsent\tCPU here\tCPU there\tmessages/CPU s there\t")
+	} else {
+		fmt.Fprintln(&t, "round\tanswers/s\tpeers/answer\tp50\tp90\tp99\tp99.9\tmax\terrors\ttimeouts\tunsent\tCPU here\tCPU there\tanswers/CPU s there\t")
+	}
 	for n := range max(len(r.Results[0].Rounds), len(r.Results[len(r.Results)-1].Rounds)) {
 		for i := range r.Results {
 			if n < len(r.Results[i].Rounds) {
-				r.Results[i].Rounds[n].row(&t, r.name(i)+strconv.Itoa(n+1))
+				row(&r.Results[i].Rounds[n], &t, r.name(i)+strconv.Itoa(n+1))
 			}
 		}
 	}
 	if len(r.Results[0].Rounds) > 1 {
 		for i := range r.Results {
-			r.Results[i].Median.row(&t, strings.TrimSpace(r.name(i)+" median"))
+			row(&r.Results[i].Median, &t, strings.TrimSpace(r.name(i)+" median"))
 		}
 	}
-	if ratio := r.Ratio; ratio != nil {
+	ratioOf := func(f float64) string { return fmt.Sprintf("%.3f", f) }
+	switch ratio := r.Ratio; {
+	case ratio == nil:
+	case r.Protocol == "ws":
+		fmt.Fprintf(&t, "A / B\t%s\t\t\t%.3f%s%s\t\n", orDash(ratio.Messages, ratioOf), ratio.AnswersPerSecond, strings.Repeat("\t", 15), orDash(ratio.MessagesPerServerCPU, ratioOf))
+	default:
 		fmt.Fprintf(&t, "A / B\t%.3f\t%.3f\t\t\t\t\t\t\t\t\t\t\t%s\t\n", ratio.AnswersPerSecond, ratio.PeersPerAnswer,
-			orDash(ratio.PerServerCPU, func(f float64) string { return fmt.Sprintf("%.3f", f) }))
+			orDash(ratio.PerServerCPU, ratioOf))
 	}
 	aligned := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = t.WriteTo(aligned) // and so to memory
 	_ = aligned.Flush()
 }
 
+func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }
+
+// signalRow writes the row of a round over WebSocket.
+func (r *Round) signalRow(b *bytes.Buffer, name string) {
+	s := cmp.Or(r.Signals, &Signals{})
+	fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name,
+		comma(s.Messages), comma(s.MessagesIn), comma(s.MessagesOut), comma(r.AnswersPerSecond), comma(s.Offers), comma(s.Answers),
+		brief(r.Latency.P50), brief(r.Latency.P90), brief(r.Latency.P99), brief(r.Latency.P999), brief(r.Latency.Max),
+		brief(s.Latency.P50), brief(s.Latency.P99),
+		humanize.Comma(r.Errors), humanize.Comma(r.Timeouts), humanize.Comma(r.Unsent),
+		seconds(r.GeneratorCPU), orDash(r.ServerCPU, seconds), orDash(s.PerServerCPU, comma))
+}
+
 func (r *Round) row(b *bytes.Buffer, name string) {
-	seconds := func(s float64) string { return fmt.Sprintf("%.2f s", s) }
 	fmt.Fprintf(b, "%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name,
 		comma(r.AnswersPerSecond), r.PeersPerAnswer,
 		brief(r.Latency.P50), brief(r.Latency.P90), brief(r.Latency.P99), brief(r.Latency.P999), brief(r.Latency.Max),

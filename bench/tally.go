@@ -19,9 +19,17 @@ type tally struct {
 	spoofed   int64 // packets sent beside, to be dropped
 	failures  map[string]int64
 	latency   *hdrhistogram.Histogram // nanoseconds
-	began     int64
-	heard     int64 // when the last answer came, or when it began
-	ended     int64 // when nothing more was sent
+
+	// Of WebSocket. Offers that were relayed are peers told of.
+	messagesIn  int64                   // to the tracker
+	messagesOut int64                   // of the tracker
+	relayed     int64                   // answers to offers
+	meeting     *hdrhistogram.Histogram // nanoseconds from an offer to its answer
+	open        int                     // connections at the end
+
+	began int64
+	heard int64 // when the last answer came, or when it began
+	ended int64 // when nothing more was sent
 }
 
 // Latencies from a microsecond to a minute are kept to three digits.
@@ -34,6 +42,7 @@ func newTally(now int64) *tally {
 	return &tally{
 		failures: map[string]int64{},
 		latency:  hdrhistogram.New(shortest, longest, 3),
+		meeting:  hdrhistogram.New(shortest, longest, 3),
 		began:    now,
 		heard:    now,
 		ended:    now,
@@ -42,8 +51,16 @@ func newTally(now int64) *tally {
 
 // answered counts an answer to what was meant to be sent at a time.
 func (t *tally) answered(meant, now int64) {
-	_ = t.latency.RecordValue(min(max(now-meant, shortest), longest)) // within its range
+	_ = t.latency.RecordValue(within(now - meant)) // within its range
 }
+
+// met counts an answer to an offer that was meant to be sent at a time.
+func (t *tally) met(meant, now int64) {
+	t.relayed++
+	_ = t.meeting.RecordValue(within(now - meant))
+}
+
+func within(d int64) int64 { return min(max(d, shortest), longest) }
 
 // maxKinds keeps a server that invents errors from filling the memory.
 const maxKinds = 16
@@ -77,7 +94,12 @@ func (t *tally) add(other *tally) {
 	for said, n := range other.failures {
 		t.failures[said] += n
 	}
+	t.messagesIn += other.messagesIn
+	t.messagesOut += other.messagesOut
+	t.relayed += other.relayed
+	t.open += other.open
 	t.latency.Merge(other.latency)
+	t.meeting.Merge(other.meeting)
 	t.began = min(t.began, other.began)
 	t.heard = max(t.heard, other.heard)
 	t.ended = max(t.ended, other.ended)

@@ -7,7 +7,7 @@ import (
 
 // Distribution is how peers spread over torrents, and what they ask for.
 type Distribution struct {
-	Name       string  // "rank" or "aquatic"
+	Name       string  // "rank", "aquatic" or "even"
 	Torrents   int     // 1 to 2^31
 	Peers      int     // 1 to 2^31; a client in two torrents is two peers
 	Seeders    float64 // the share of peers that have everything, 0 to 1
@@ -28,8 +28,14 @@ func Aquatic() Distribution {
 	return Distribution{Name: "aquatic", Torrents: 1_000_000, Peers: 2_000_000, Seeders: 0.75, NumWant: 30, ScrapeEach: 100}
 }
 
+// Even returns the distribution of browsers: all torrents have the same weight, and so
+// some ten peers each, of which a quarter are seeders.
+func Even() Distribution {
+	return Distribution{Name: "even", Torrents: 100, Peers: 1_000, Seeders: 0.25, NumWant: 5}
+}
+
 // Names returns the names that [Named] knows.
-func Names() []string { return []string{"rank", "aquatic"} }
+func Names() []string { return []string{"rank", "aquatic", "even"} }
 
 // Named returns a distribution by its name. The error says which names there are.
 func Named(name string) (Distribution, error) {
@@ -38,6 +44,8 @@ func Named(name string) (Distribution, error) {
 		return Rank(), nil
 	case "aquatic":
 		return Aquatic(), nil
+	case "even":
+		return Even(), nil
 	}
 	return Distribution{}, fmt.Errorf("there is no distribution %q: want one of %q", name, Names())
 }
@@ -68,9 +76,12 @@ func (d Distribution) Weights() []float64 {
 }
 
 func (d Distribution) weight(torrent int) float64 {
-	if d.Name == "aquatic" {
+	switch d.Name {
+	case "aquatic":
 		floor := float64(d.Torrents) / float64(d.Peers)
 		return floor + math.Exp(6.5-500*float64(torrent)/float64(d.Torrents))
+	case "even":
+		return 1
 	}
 	return 1 / float64(torrent+1)
 }

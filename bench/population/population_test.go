@@ -235,7 +235,7 @@ func TestSteadyAnnouncesPeersThatFillHasAnnouncedAndChangesNone(t *testing.T) {
 		}
 		known[of(&a)] = a.Left
 	}
-	script := p.Groups[0].Steady(1)
+	script := p.Groups[0].Steady(p.Groups[0].Len(), 1)
 	heard := map[at]bool{}
 	for range 20_000 {
 		if _, ok := script.Next(&a); !ok || script.Done() {

@@ -50,9 +50,11 @@ func (f *fill) Lost(peer int) { f.lost = append(f.lost, peer) }
 
 func (f *fill) Done() bool { return f.next == len(f.group.peers) && len(f.lost) == 0 }
 
-// Steady returns a script without end in which any peer announces that nothing has
-// changed. The group stays as it is.
-func (g *Group) Steady(use uint64) Script { return &steady{g, g.random(use)} }
+// Steady returns a script without end in which any of the first n peers announces that
+// nothing has changed. The group stays as it is.
+func (g *Group) Steady(n int, use uint64) Script {
+	return &steady{g, min(n, len(g.peers)), g.random(use)}
+}
 
 // random returns numbers that no other group draws, for each use others.
 func (g *Group) random(use uint64) *rand.Rand {
@@ -61,21 +63,22 @@ func (g *Group) random(use uint64) *rand.Rand {
 
 type steady struct {
 	group  *Group
+	peers  int
 	random *rand.Rand
 }
 
 func (s *steady) Next(a *bittorrent.AnnounceRequest) (int, bool) {
-	if len(s.group.peers) == 0 {
+	if s.peers == 0 {
 		return 0, false
 	}
-	peer := s.random.IntN(len(s.group.peers))
+	peer := s.random.IntN(s.peers)
 	s.group.announce(peer, bittorrent.EventNone, a)
 	return peer, true
 }
 
 func (s *steady) Lost(int) {}
 
-func (s *steady) Done() bool { return len(s.group.peers) == 0 }
+func (s *steady) Done() bool { return s.peers == 0 }
 
 // Churn returns a script without end in which any peer announces, and peers change:
 // of all announces the share leave ends a stay, half of them with "stopped" and half
@@ -87,7 +90,7 @@ func (s *steady) Done() bool { return len(s.group.peers) == 0 }
 func (g *Group) Churn(leave float64, use uint64) Script {
 	seeders := min(g.population.Seeders, 0.99)
 	return &churn{
-		steady:   steady{g, g.random(use)},
+		steady:   steady{g, len(g.peers), g.random(use)},
 		leave:    leave,
 		complete: min(leave*seeders/(1-seeders), 1-leave),
 	}

@@ -35,11 +35,12 @@ Where the load shares the machine with the tracker, give each its own cores
 (taskset), and name the tracker's process with --pid: answers per CPU second of
 the tracker say what one core of it can do, whatever else the machine does.`,
 		Example: `  waggle bench udp udp://127.0.0.1:6969
-  waggle bench http http://127.0.0.1:6969/announce --against echo`,
+  waggle bench http http://127.0.0.1:6969/announce --against echo
+  waggle bench ws ws://127.0.0.1:6969 --connections 5000`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchUDPCommand(), newBenchHTTPCommand(), newBenchEchoCommand(), newBenchHashesCommand())
+	cmd.AddCommand(newBenchUDPCommand(), newBenchHTTPCommand(), newBenchWSCommand(), newBenchEchoCommand(), newBenchHashesCommand())
 	return cmd
 }
 
@@ -97,18 +98,20 @@ Distributions:
             1/r; 400,000 peers, 25 % seeders, 30 peers wanted
   aquatic   that of aquatic's load test: 1,000,000 torrents, 2,000,000 peers, 75 %
             seeders, 30 peers wanted, a scrape for every 100 announces
+  even      100 torrents of the same weight, 1,000 peers, 25 % seeders, 5 wanted
 
 With --soak peers come and go until --announces or --duration, and the memory of
 the tracker (--pid) is looked at: the exit code is 1 unless it stays within 5 %.
 Let the tracker forget silent peers soon, and --warm-up be longer than that.`
 
-// benchLoad is the flags of "waggle bench udp" and "waggle bench http".
+// benchLoad is the flags of "waggle bench udp", "waggle bench http" and "waggle bench ws".
 type benchLoad struct {
 	protocol     string
 	options      bench.Options
 	distribution string
 	torrents     int
 	peers        int
+	connections  int // WebSocket: that announce
 	seeders      float64
 	numWant      int32
 	scrapeEach   int
@@ -130,7 +133,7 @@ const (
 func (l *benchLoad) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	o := &l.options
-	flags.StringVar(&l.distribution, "distribution", "rank", "how peers spread over torrents: rank or aquatic")
+	flags.StringVar(&l.distribution, "distribution", "rank", "how peers spread over torrents: rank, aquatic or even")
 	flags.IntVar(&l.torrents, "torrents", 0, "`NUMBER` of torrents (default: as the distribution has it)")
 	flags.IntVar(&l.peers, "peers", 0, "`NUMBER` of peers (default: as the distribution has it)")
 	flags.Float64Var(&l.seeders, "seeders", 0, "`SHARE` of peers that are seeders, 0 to 1 (default: as the distribution has it)")
@@ -190,6 +193,9 @@ func (l *benchLoad) complete(flags *pflag.FlagSet, target string) error {
 			return fmt.Errorf("%q is no URL that begins with %s://", u, l.protocol)
 		}
 	}
+	if l.against == "echo" && l.protocol == "ws" {
+		return errors.New("there is no echo over WebSocket: compare with the URL of a tracker")
+	}
 	d, err := population.Named(l.distribution)
 	if err != nil {
 		return err
@@ -206,6 +212,9 @@ func (l *benchLoad) complete(flags *pflag.FlagSet, target string) error {
 		}
 	}
 	o := &l.options
+	if l.protocol == "ws" {
+		d.Peers = l.connections + o.Idle
+	}
 	o.Distribution = d
 	if l.noKeepAlive {
 		o.Connection = bench.OneAnnounce
@@ -428,7 +437,7 @@ digits a line: what a tracker needs that answers for listed torrents only.`,
 			return printHashes(cmd.OutOrStdout(), seed, d.Torrents)
 		},
 	}
-	cmd.Flags().StringVar(&name, "distribution", "rank", "rank or aquatic")
+	cmd.Flags().StringVar(&name, "distribution", "rank", "rank, aquatic or even")
 	cmd.Flags().IntVar(&torrents, "torrents", 0, "`NUMBER` of torrents (default: as the distribution has it)")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "`NUMBER` that the load is given")
 	return cmd
