@@ -74,6 +74,7 @@ const (
 	maxWorkers     = 1024
 	maxWindow      = math.MaxUint16
 	maxConnections = 1 << 20
+	maxOffers      = 64
 )
 
 // Check returns what is wrong with the options, in words for whoever set them.

@@ -170,7 +170,7 @@ func (t *tally) round(u used) Round {
 		r.Signals = &Signals{
 			MessagesIn:   per(float64(t.messagesIn), seconds),
 			MessagesOut:  per(float64(t.messagesOut), seconds),
-			Messages:     per(messages, seconds),
+			Messages:     per(float64(t.messagesIn), seconds) + per(float64(t.messagesOut), seconds),
 			Offers:       per(float64(t.peers), seconds),
 			Answers:      per(float64(t.relayed), seconds),
 			Latency:      latency(t.meeting),

@@ -52,10 +52,6 @@ type browser struct {
 	scrapes     int // that wait for a reply
 	owed        int // replies to announces that were given up
 
-	batch      uint32    // number of the latest announce with offers
-	offered    [2]int64  // when that, and the one before, was meant to be sent
-	unanswered [2]uint64 // their offers, a bit each
-
 	in      []byte // read, and no whole frame yet
 	out     []byte // to be written
 	message []byte // the parts of a message that has more
@@ -70,10 +66,8 @@ var (
 	errReply     = errors.New("a reply without counts, interval or the info hash that was asked for")
 	errNoReply   = errors.New("a reply that nobody asked for")
 	errWithoutID = errors.New("an offer or an answer without its peer_id and offer_id")
+	errNoOffer   = errors.New("an answer to an offer that this peer has not made")
 )
-
-// maxOffers is how many offers fit the bits of a browser.
-const maxOffers = 64
 
 // linger is how long nothing must come before a phase is taken to be over: offers may
 // still be relayed when all announces have their replies.
@@ -231,11 +225,9 @@ func (w *webSocketWorker) ask(b *browser, p *phase, meant, now int64) {
 func (w *webSocketWorker) say(b *browser, scrapes bool) {
 	a := bittorrent.AnnounceRequest{InfoHash: b.infoHash, PeerID: b.peerID, Left: b.left, Event: b.event}
 	w.offers = w.offers[:0]
-	b.batch++
-	for n := range w.options.Offers {
-		w.offers = append(w.offers, w.offerID(b, n))
+	for range w.options.Offers {
+		w.offers = append(w.offers, offerID(b.number, b.meant, w.random.Uint64()))
 	}
-	b.offered[b.batch%2], b.unanswered[b.batch%2] = b.meant, 1<<len(w.offers)-1
 	w.out = appendAnnounce(w.masker.begin(w.out[:0]), &a, w.offers)
 	w.out = w.masker.end(w.out, 0, text)
 	w.tally.messagesIn++
@@ -251,13 +243,23 @@ func (w *webSocketWorker) say(b *browser, scrapes bool) {
 	w.write(b, w.out)
 }
 
-// offerID returns the id of an offer. Like real ones it is twenty bytes of any value, so
-// that JSON has escapes and long code points to write.
-func (w *webSocketWorker) offerID(b *browser, n int) (id [20]byte) {
-	binary.BigEndian.PutUint64(id[:], w.random.Uint64())
-	binary.BigEndian.PutUint64(id[8:], w.random.Uint64())
-	binary.BigEndian.PutUint32(id[16:], b.batch<<6|uint32(n))
+// offerID returns the id of an offer: whose it is, and when it was meant to be sent. Like
+// real ones it is twenty bytes of any value, so that JSON has escapes and long code points
+// to write.
+func offerID(browser int, meant int64, random uint64) (id [20]byte) {
+	binary.BigEndian.PutUint64(id[:], random)
+	binary.BigEndian.PutUint64(id[8:], uint64(meant)^random*spreading)
+	binary.BigEndian.PutUint32(id[16:], uint32(browser)^uint32(random))
 	return id
+}
+
+// spreading makes a number look like another random one.
+const spreading = 0x9e3779b97f4a7c15
+
+// readOfferID returns what offerID was given.
+func readOfferID(id [20]byte) (browser int, meant int64) {
+	random := binary.BigEndian.Uint64(id[:])
+	return int(binary.BigEndian.Uint32(id[16:]) ^ uint32(random)), int64(binary.BigEndian.Uint64(id[8:]) ^ random*spreading)
 }
 
 // write writes what fits; the rest goes out when there is room.
@@ -311,7 +313,6 @@ func (w *webSocketWorker) shut(b *browser) {
 	}
 	b.open, b.agreed, b.inParts, b.owed = false, false, false, 0
 	b.in, b.out, b.message = nil, nil, nil
-	b.unanswered = [2]uint64{}
 }
 
 func (w *webSocketWorker) lost(b *browser) {
@@ -454,14 +455,11 @@ func (w *webSocketWorker) hearPeer(b *browser, s *signal, now int64) error {
 		return nil
 	}
 	w.phase.answering.Add(-1)
-	number := binary.BigEndian.Uint32(id[16:])
-	batch, bit := number/maxOffers, uint64(1)<<(number%maxOffers)
-	if (b.batch-batch)%(1<<26) > 1 || b.unanswered[batch%2]&bit == 0 {
-		w.tally.late++
-		return nil
+	browser, meant := readOfferID(id)
+	if browser != b.number || meant > now {
+		return errNoOffer
 	}
-	b.unanswered[batch%2] &^= bit
-	w.tally.met(b.offered[batch%2], now)
+	w.tally.met(meant, now)
 	return nil
 }
 

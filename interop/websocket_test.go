@@ -1,0 +1,217 @@
+package interop
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// browser is a running client of npm's bittorrent-tracker that speaks WebSocket and WebRTC.
+type browser struct {
+	*process
+	id      string
+	replies int // read so far
+}
+
+// A browserEvent is one line from browser.mjs.
+type browserEvent struct {
+	Event      string // update, scrape, peer, word, warning
+	Complete   int
+	Incomplete int
+	Downloaded int // in a scrape
+	Interval   int // seconds
+	ID         string
+	Message    string
+}
+
+// startBrowser starts one on a host, with variables of its environment.
+func startBrowser(t *testing.T, h host, announce, infoHash, peerID string, env ...string) *browser {
+	t.Helper()
+	node := program(t, "node", makeTest)
+	if _, err := os.Stat("node_modules/bittorrent-tracker"); err != nil {
+		t.Fatalf("npm's bittorrent-tracker not found: run `%s`, which installs it (%v)", makeTest, err)
+	}
+	script, err := filepath.Abs("browser.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := slices.Concat([]string{"env"}, env, []string{node, script, announce, infoHash, peerID})
+	return &browser{process: start(t, h, "browser "+peerID, command...), id: peerID}
+}
+
+// events returns what has happened so far.
+func (b *browser) events(t *testing.T) []browserEvent {
+	t.Helper()
+	var events []browserEvent
+	for _, line := range b.stdout.lines() {
+		var e browserEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("browser.mjs printed %q: %v", line, err)
+		}
+		if e.Event == "warning" {
+			t.Fatalf("browser %s warns: %s", b.id, e.Message)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// reply returns the next reply of a tracker.
+func (b *browser) reply(t *testing.T, what string) (reply browserEvent) {
+	t.Helper()
+	eventually(t, patience, what+" is answered", func() error {
+		if err := b.alive(); err != nil {
+			return err
+		}
+		replies := slices.DeleteFunc(b.events(t), func(e browserEvent) bool { return e.Event != "update" && e.Event != "scrape" })
+		if len(replies) <= b.replies {
+			return fmt.Errorf("%d replies so far", len(replies))
+		}
+		reply = replies[b.replies]
+		return nil
+	})
+	b.replies++
+	return reply
+}
+
+// ask sends a request and returns the answer to it.
+func (b *browser) ask(t *testing.T, request announcerRequest) browserEvent {
+	t.Helper()
+	line, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.stdin.Write(append(line, '\n')); err != nil {
+		t.Fatalf("%s: %v", request.Do, err)
+	}
+	return b.reply(t, request.Do)
+}
+
+// hears waits until something has come from another browser, more than so many times.
+func (b *browser) hears(t *testing.T, event string, from *browser, times int) {
+	t.Helper()
+	eventually(t, patience, fmt.Sprintf("%s has a %s from %s", b.id, event, from.id), func() error {
+		if n := b.heard(t, event, from); n <= times {
+			return fmt.Errorf("it has had %d, want more than %d", n, times)
+		}
+		return b.alive()
+	})
+}
+
+// heard returns how often something has come from another browser.
+func (b *browser) heard(t *testing.T, event string, from *browser) (times int) {
+	t.Helper()
+	for _, e := range b.events(t) {
+		if e.Event == event && e.ID == from.id {
+			times++
+		}
+	}
+	return times
+}
+
+// Info hash and peer ids of browsers, with bytes of all kinds: each is a code point in JSON,
+// where some are escaped and some are two bytes long.
+const (
+	browserHash = "00010a0d1f20225c7f80a0ff3c3e26270b0c0809"
+	seedBrowser = "2d574e303030302d000a0d225c7f80ffc3a9e282" // -WN0000- and what follows
+	leechedBy   = "2d574e303030302d1f1e3c3e26275b5d7b7dfefd"
+)
+
+// Two clients of npm's bittorrent-tracker go through the life of a download over WebSocket. At
+// every step the answer, and a scrape over HTTP, say what happened, and offers and answers
+// come from the one to the other.
+func TestBrowsersMeetAndAreCounted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		at   func(t *testing.T, tr *tracker) (announce string, env []string)
+	}{
+		{"ws over IPv4", func(t *testing.T, tr *tracker) (string, []string) { return tr.url(t, "ws", ipv4Loopback), nil }},
+		{"ws over IPv6", func(t *testing.T, tr *tracker) (string, []string) {
+			return tr.url(t, "ws", netip.IPv6Loopback()), nil
+		}},
+		{"wss behind a proxy", behindTLS},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			tr := startTracker(t, loopback, "--store", "memory:", "--announce-interval", "30m")
+			announce, env := test.at(t, tr)
+			seed := startBrowser(t, loopback, announce, browserHash, seedBrowser, env...)
+			leech := startBrowser(t, loopback, announce, browserHash, leechedBy, env...)
+			const size = 1000
+			for _, step := range []struct {
+				who     *browser
+				request announcerRequest
+				after   counts
+				meets   bool // the other one has an offer, and this one its answer
+			}{
+				{seed, announcerRequest{Do: "start"}, counts{complete: 1}, false},
+				{leech, announcerRequest{Do: "start", Left: size}, counts{complete: 1, incomplete: 1}, true},
+				{seed, announcerRequest{Do: "update"}, counts{complete: 1, incomplete: 1}, true},
+				{leech, announcerRequest{Do: "update", Left: size / 2, Downloaded: size / 2}, counts{complete: 1, incomplete: 1}, true},
+				{leech, announcerRequest{Do: "scrape"}, counts{complete: 1, incomplete: 1}, false},
+				{leech, announcerRequest{Do: "complete", Downloaded: size}, counts{complete: 2, downloaded: 1}, false},
+				{leech, announcerRequest{Do: "complete", Downloaded: size}, counts{complete: 2, downloaded: 1}, false}, // again: counted once
+				{leech, announcerRequest{Do: "scrape"}, counts{complete: 2, downloaded: 1}, false},
+				{leech, announcerRequest{Do: "stop", Downloaded: size}, counts{complete: 1, downloaded: 1}, false},
+			} {
+				what := fmt.Sprintf("%s with %d left", step.request.Do, step.request.Left)
+				other := seed
+				if step.who == seed {
+					other = leech
+				}
+				met, answered := other.heard(t, "peer", step.who), step.who.heard(t, "peer", other)
+				reply := step.who.ask(t, step.request)
+
+				got, want := counts{reply.Complete, reply.Incomplete, reply.Downloaded}, step.after
+				if step.request.Do != "scrape" {
+					want.downloaded = 0 // an announce does not tell
+					checkInterval(t, what, time.Duration(reply.Interval)*time.Second)
+				}
+				if got != want {
+					t.Errorf("%s: answered %+v, want %+v", what, got, want)
+				}
+				if got, err := tr.scrape(browserHash); err != nil || got != step.after {
+					t.Errorf("%s: afterwards a scrape says %+v, %v; want %+v", what, got, err, step.after)
+				}
+				if step.meets {
+					other.hears(t, "peer", step.who, met)
+					step.who.hears(t, "peer", other, answered)
+				}
+			}
+			// A browser that ends without a word is gone with its connection.
+			if err := syscall.Kill(seed.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			tr.waitForCounts(t, browserHash, counts{downloaded: 1})
+		})
+	}
+}
+
+// behindTLS puts a proxy with TLS before a tracker.
+func behindTLS(t *testing.T, tr *tracker) (announce string, env []string) {
+	t.Helper()
+	to, err := url.Parse(strings.TrimSuffix(tr.url(t, "http", ipv4Loopback), "/announce"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(to))
+	t.Cleanup(proxy.Close)
+	authority := filepath.Join(t.TempDir(), "authority.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
+	if err := os.WriteFile(authority, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "wss" + strings.TrimPrefix(proxy.URL, "https") + "/announce", []string{"NODE_EXTRA_CA_CERTS=" + authority}
+}
