@@ -22,8 +22,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for i := range r.Results {
 		r.Results[i].describe(&b, r, i)
 	}
-	b.WriteByte('\n')
-	r.table(&b)
+	if len(r.Results[0].Rounds) > 0 {
+		b.WriteByte('\n')
+		r.table(&b)
+	}
 	for i := range r.Results {
 		r.Results[i].failures(&b, r.name(i))
 	}

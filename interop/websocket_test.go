@@ -145,7 +145,7 @@ func TestBrowsersMeetAndAreCounted(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			tr := startTracker(t, loopback, "--store", "memory:", "--announce-interval", "30m")
+			tr := startTracker(t, loopback, "--store", "memory:", "--announce-websocket-interval", "30m")
 			announce, env := test.at(t, tr)
 			seed := startBrowser(t, loopback, announce, browserHash, seedBrowser, env...)
 			leech := startBrowser(t, loopback, announce, browserHash, leechedBy, env...)
@@ -214,4 +214,70 @@ func behindTLS(t *testing.T, tr *tracker) (announce string, env []string) {
 		t.Fatal(err)
 	}
 	return "wss" + strings.TrimPrefix(proxy.URL, "https") + "/announce", []string{"NODE_EXTRA_CA_CERTS=" + authority}
+}
+
+// Browsers and clients of other protocols are in one torrent: all count all, and are told of
+// their own kind alone.
+func TestBrowsersAndOthersCountEachOtherAndNeverMeet(t *testing.T) {
+	t.Parallel()
+	tr := startTracker(t, loopback4, "--store", "memory:")
+	at := func(scheme string) string { return tr.url(t, scheme, ipv4Loopback) }
+	dir := t.TempDir()
+	payload, torrent := filepath.Join(dir, payloadName), filepath.Join(dir, "payload.torrent")
+	writePayload(t, payload)
+	mktorrent(t, payload, at("udp"), torrent)
+	infoHash := infoHash(t, torrent)
+
+	const udpPort, httpPort, size = 7011, 7012, 1000
+	libtorrent := startLibtorrent(t, loopback4, torrent, dir) // seeds
+	overUDP := startAnnouncer(t, at("udp"), infoHash, "2d574e303030302d756470756470756470756470", udpPort)
+	overHTTP := startAnnouncer(t, at("http"), infoHash, "2d574e303030302d687474706874747068747470", httpPort)
+	seed := startBrowser(t, loopback, at("ws"), infoHash, seedBrowser)
+	leech := startBrowser(t, loopback, at("ws"), infoHash, leechedBy)
+	tr.waitForCounts(t, infoHash, counts{complete: 1})
+
+	leeches := announcerRequest{Do: "start", Left: size}
+	overUDP.ask(t, leeches)
+	overHTTP.ask(t, leeches)
+	seed.ask(t, announcerRequest{Do: "start"})
+	leech.ask(t, leeches)
+	leech.hears(t, "peer", seed, 0)
+	seed.hears(t, "peer", leech, 0)
+
+	all := counts{complete: 2, incomplete: 3}
+	for _, do := range []string{"update", "scrape"} {
+		request := announcerRequest{Do: do, Left: size}
+		for name, answer := range map[string]announcerAnswer{"UDP": overUDP.ask(t, request), "HTTP": overHTTP.ask(t, request)} {
+			if got := (counts{answer.Complete, answer.Incomplete, answer.Downloaded}); got != all {
+				t.Errorf("%s over %s: %+v, want %+v", do, name, got, all)
+			}
+			if do == "update" && len(answer.Peers) != 2 {
+				t.Errorf("%s was told of %q, want libtorrent and the other one", name, answer.Peers)
+			}
+		}
+		if reply := leech.ask(t, request); (counts{reply.Complete, reply.Incomplete, reply.Downloaded}) != all {
+			t.Errorf("%s over WebSocket: %+v, want %+v", do, reply, all)
+		}
+	}
+	if got, err := tr.scrape(infoHash); err != nil || got != all {
+		t.Errorf("a scrape from outside: %+v, %v, want %+v", got, err, all)
+	}
+	for _, e := range libtorrentEvents(t, libtorrent) {
+		if e.Event == "tracker_reply" && e.Peers > 2 {
+			t.Errorf("libtorrent was told of %d peers, want 2 at most", e.Peers)
+		}
+	}
+	for _, b := range []*browser{seed, leech} {
+		for _, e := range b.events(t) {
+			if e.Event == "peer" && e.ID != seed.id && e.ID != leech.id {
+				t.Errorf("browser %s met %s, which is none", b.id, e.ID)
+			}
+		}
+	}
+	for _, b := range []*browser{seed, leech} {
+		if err := b.stop(); err == nil {
+			t.Errorf("browser %s ended by itself", b.id)
+		}
+	}
+	tr.waitForCounts(t, infoHash, counts{complete: 1, incomplete: 2})
 }
