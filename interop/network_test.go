@@ -87,33 +87,42 @@ func (n *network) addNamespace(t *testing.T, name string) {
 	run(t, "ip", "-n", name, "link", "set", "lo", "up")
 }
 
-// dialFrom connects from a namespace. A socket stays in the namespace that its
-// thread was in when it was made.
-func dialFrom(ctx context.Context, namespace, network, address string) (net.Conn, error) {
+// dialFrom connects from a namespace.
+func dialFrom(ctx context.Context, namespace, network, address string) (conn net.Conn, err error) {
+	err = within(namespace, func() error {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// within makes a socket in a namespace. It stays in the namespace that its thread was
+// in when it was made.
+func within(namespace string, open func() error) error {
 	home, err := os.Open("/proc/self/ns/net")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = home.Close() }()
 	away, err := os.Open("/run/netns/" + namespace)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = away.Close() }()
 
 	runtime.LockOSThread()
 	if err := unix.Setns(int(away.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return nil, fmt.Errorf("enter %s: %w", namespace, err)
+		return fmt.Errorf("enter %s: %w", namespace, err)
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	err = open()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
 		// The thread stays locked, so that nobody else gets it; it ends with
 		// this goroutine.
-		return nil, errors.Join(err, fmt.Errorf("leave %s: %w", namespace, back))
+		return errors.Join(err, fmt.Errorf("leave %s: %w", namespace, back))
 	}
 	runtime.UnlockOSThread()
-	return conn, err
+	return err
 }
 
 // removeOrphans removes the namespaces of test processes that are no more, such
