@@ -61,7 +61,7 @@ type Idle struct {
 	Seconds       float64 `json:"seconds"`
 	Connections   int     `json:"connections"` // that the server has left open
 	RSS           int64   `json:"server_rss_bytes,omitempty"`
-	PerConnection float64 `json:"server_rss_bytes_per_connection,omitempty"` // beyond what it had before the first
+	PerConnection float64 `json:"server_rss_bytes_per_connection,omitempty"` // all in
 }
 
 // Round is what was measured in one go.

@@ -153,11 +153,12 @@ func (r *run) idle(ctx context.Context, target int) error {
 	if t == nil || err != nil {
 		return err
 	}
-	idle := &Idle{Seconds: time.Duration(t.ended - t.began).Seconds(), Connections: t.open, RSS: u.rss}
-	if fill := r.report.Results[target].Fill; fill != nil && fill.RSSBefore > 0 {
-		idle.PerConnection = per(float64(u.rss-fill.RSSBefore), float64(t.open))
+	r.report.Results[target].Idle = &Idle{
+		Seconds:       time.Duration(t.ended - t.began).Seconds(),
+		Connections:   t.open,
+		RSS:           u.rss,
+		PerConnection: per(float64(u.rss), float64(t.open)),
 	}
-	r.report.Results[target].Idle = idle
 	return nil
 }
 

@@ -41,7 +41,13 @@ func startTracker(t *testing.T, h host, flags ...string) *tracker {
 // waits until it says that it is ready.
 func launchTracker(t *testing.T, h host, flags ...string) *tracker {
 	t.Helper()
-	command := []string{waggle(t), "serve", "--listen-udp", h.listen(0), "--listen-http", h.listen(0), "--listen-console", "off"}
+	return launchBinary(t, h, waggle(t), flags...)
+}
+
+// launchBinary does the same with a binary of the caller's.
+func launchBinary(t *testing.T, h host, binary string, flags ...string) *tracker {
+	t.Helper()
+	command := []string{binary, "serve", "--listen-udp", h.listen(0), "--listen-http", h.listen(0), "--listen-console", "off"}
 	tr := &tracker{process: start(t, h, "waggle", append(command, flags...)...)}
 	tr.http = http.Client{Timeout: patience, Transport: &http.Transport{DialContext: h.dial, DisableKeepAlives: true}}
 	eventually(t, patience, "waggle is ready", func() error {

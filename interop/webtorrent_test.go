@@ -34,11 +34,14 @@ func startWebTorrent(t *testing.T, h host, torrent, dir string) *process {
 	return start(t, h, "webtorrent", program(t, "node", makeTestLong), webTorrent(t, "client.mjs"), torrent, dir)
 }
 
+// askAgainSoon is for WebRTC that fails: WebTorrent tries anew when it announces again.
+const askAgainSoon = "--announce-websocket-interval=10s"
+
 func TestWebTorrentTransfersBetweenNamespaces(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	tracked := n.addHost(t)
-	tr := startTracker(t, tracked, "--store", sqliteStore(t))
+	tr := startTracker(t, tracked, "--store", sqliteStore(t), askAgainSoon)
 	processes := transfer{
 		tracker:  tr,
 		announce: tr.url(t, "ws", tracked.addrs[0]),
@@ -79,7 +82,7 @@ func TestChromiumTransfersBetweenNamespaces(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	tracked := n.addHost(t)
-	tr := startTracker(t, tracked, "--store", "memory:")
+	tr := startTracker(t, tracked, "--store", "memory:", askAgainSoon)
 	dir := t.TempDir()
 	payload, torrent := filepath.Join(dir, "seeder", payloadName), filepath.Join(dir, "payload.torrent")
 	want := writePayload(t, payload)

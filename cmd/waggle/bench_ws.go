@@ -25,8 +25,8 @@ medians of the rounds.
 
 With --idle there are so many connections more, which announce once and then only
 answer offers. With --idle-for nobody announces for that long, before anything is
-measured: what the tracker (--pid) has grown by since it had no connections is
-printed for each. With --connections 0 that is all.
+measured: how many connections the tracker has left open is printed, and its
+memory (--pid) for each. With --connections 0 that is all.
 
 All connections are files that are open, here and at the tracker: ulimit -n says
 how many a process may have.`,
