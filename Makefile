@@ -4,7 +4,7 @@
 # make model      the models of the cluster, searched whole by spin: some ten minutes
 # make lab        real clients behind shaped uplinks, against what docs/locality.md promises: some
 #                 80 minutes, or one with LAB=-lab.quick (needs root)
-# make bench      against an echo and opentracker, in turn, with ratios; then benchmarks (needs root)
+# make bench      against an echo, opentracker and npm's bittorrent-tracker, in turn, with ratios; then benchmarks (needs root)
 # make screenshots  every page of the console, light and dark, into docs/screenshots
 # make release    binaries for Linux, macOS and Windows, Debian packages, bills of materials and
 #                 checksums, in dist; the same commit makes the same bytes
@@ -90,7 +90,7 @@ lab:
 		/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent)
 	go test -count=1 -tags lab,$(NO_C) -timeout 150m ./lab -v $(LAB)
 
-bench: build
+bench: build interop/node_modules/.installed
 	@$(call install,opentracker:opentracker taskset:util-linux curl:curl jq:jq redis-server:redis-server redis-benchmark:redis-tools)
 	bench/goals.sh $(BIN)/waggle
 	bench/console.sh $(BIN)/waggle
@@ -99,6 +99,7 @@ bench: build
 	bench/lambda.sh $(BIN)/waggle
 	bench/links.sh $(BIN)/waggle
 	bench/lan.sh $(BIN)/waggle
+	bench/websocket.sh $(BIN)/waggle
 	go test -run '^$$' -bench . -benchmem ./access ./bittorrent ./locality ./roster ./store/... ./frontend/http ./torrent ./tracker
 
 screenshots: setup
@@ -154,7 +155,7 @@ SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
-setup-long: $(BIN)/.debian/.made
+setup-long: $(BIN)/.debian/.made interop/webtorrent/node_modules/.installed
 	@$(call install,$(LONG_TOOLS))
 
 # A Debian that packages are installed into, from where this machine has its own.
@@ -187,7 +188,7 @@ $(BIN)/golangci-lint-$(GOLANGCI_VERSION):
 	mv $(BIN)/golangci-lint $@
 
 clean:
-	rm -rf $(BIN) $(NODE_MODULES)
+	rm -rf $(BIN) $(NODE_MODULES) interop/webtorrent/node_modules
 
 # install installs with apt what is missing of a list of program:package.
 define install

@@ -39,6 +39,34 @@ func TestBenchPrintsWhatItMeasured(t *testing.T) {
 	}
 }
 
+func TestBenchOfBrowsersPrintsWhatItMeasured(t *testing.T) {
+	s := startServe(t, "--store", "memory:", "--limits-websocket-connections-per-address", "0")
+	args := []string{
+		"ws", s.url(t, "ws"), "--connections", "20", "--idle", "30", "--idle-for", "1ms", "--torrents", "5",
+		"--duration", "0", "--announces", "100", "--timeout", "1m",
+	}
+	out, _, err := runBench(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"even: 50 peers of 5 torrents", "5 offers in an announce", "50 connections open after ", "messages/s", "to answer p50"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if out, _, err = runBench(t.Context(), append(args, "--json")...); err != nil {
+		t.Fatal(err)
+	}
+	var r bench.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	round := r.Results[0].Rounds[0]
+	if s := round.Signals; round.Announces != 100 || round.Errors != 0 || s == nil || s.Offers <= 0 || s.Answers <= 0 || r.Idle != 30 {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestBenchPrintsJSON(t *testing.T) {
 	s := startServe(t, "--store", "memory:")
 	args := append([]string{"http", s.url(t, "http"), "--json", "--against", s.url(t, "http"), "--rounds", "2", "--pipeline", "3"}, little...)
@@ -171,6 +199,11 @@ func TestWrongUsageOfBenchIsAUsageError(t *testing.T) {
 		{"udp", "udp://127.0.0.1:1", "--duration", "0"},
 		{"udp", "udp://127.0.0.1:1", "--pipeline", "2"},
 		{"http", "http://127.0.0.1:1", "--pipeline", "-1"},
+		{"ws", "http://127.0.0.1:1"},
+		{"ws", "ws://127.0.0.1:1", "--against", "echo"},
+		{"ws", "ws://127.0.0.1:1", "--connections", "0"},
+		{"ws", "ws://127.0.0.1:1", "--offers", "65"},
+		{"ws", "ws://127.0.0.1:1", "--soak"},
 		{"echo", "tcp"},
 		{"echo", "udp", "--listen", "here"},
 		{"echo", "http", "--peers", "201"},
