@@ -9,8 +9,9 @@
 //
 //	make test        installs and runs the quick tests, over loopback:
 //	                 libtorrent, qBittorrent, npm's bittorrent-tracker
-//	make test-long   installs and runs all. Transmission, aria2, rtorrent and
-//	                 Deluge are in network namespaces, which takes root.
+//	make test-long   installs and runs all. Transmission, aria2, rtorrent,
+//	                 Deluge and WebTorrent, in Node and in Chromium, are in
+//	                 network namespaces, which takes root.
 //
 // or some of them, once their clients are installed:
 //
@@ -35,6 +36,13 @@
 // other end of a link that breaks the rules is a puppet (puppet_test.go), in the process of
 // the test. Trackers whose clocks are wrong are real ones, whose kernel tells them another
 // time (clock_amd64_test.go): only on Linux on amd64, and it needs leave to trace processes.
+//
+// # Browsers
+//
+// websocket_test.go has npm's client, whose WebRTC is a stand-in (browser.mjs): what the
+// tracker passes on is checked, and that is quick. webtorrent_test.go has WebTorrent with real
+// WebRTC, which finds no peers on loopback; its modules, in the directory webtorrent, are for
+// long tests only.
 //
 // # Adding a client
 //
