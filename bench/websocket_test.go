@@ -405,17 +405,15 @@ func TestPingsAreAnsweredAndPartsPutTogether(t *testing.T) {
 				return
 			}
 			_ = ws.WriteFrame(conn, ws.NewPingFrame([]byte("still there?")))
-			if f, err := ws.ReadFrame(conn); err == nil && f.Header.OpCode == ws.OpPong && f.Header.Masked {
-				if ws.UnmaskFrameInPlace(f); string(f.Payload) == "still there?" {
-					once()
-				}
+			if text, err := readPong(conn); err == nil && text == "still there?" {
+				once()
 			}
 			reply := []byte(goodReply(string(in.InfoHash)))
 			_ = ws.WriteFrame(conn, ws.NewFrame(ws.OpText, false, reply[:10]))
 			_ = ws.WriteFrame(conn, ws.NewPingFrame(nil))
 			_ = ws.WriteFrame(conn, ws.NewFrame(ws.OpContinuation, false, reply[10:20]))
 			_ = ws.WriteFrame(conn, ws.NewFrame(ws.OpContinuation, true, reply[20:]))
-			if f, err := ws.ReadFrame(conn); err != nil || f.Header.OpCode != ws.OpPong {
+			if _, err := readPong(conn); err != nil {
 				return
 			}
 		}
@@ -427,6 +425,21 @@ func TestPingsAreAnsweredAndPartsPutTogether(t *testing.T) {
 		t.Errorf("%+v", round)
 	}
 	ponged.Wait()
+}
+
+// readPong reads a frame, which has to be a masked pong, and returns its text.
+func readPong(conn net.Conn) (string, error) {
+	h, err := ws.ReadHeader(conn)
+	if err != nil {
+		return "", err
+	}
+	if h.OpCode != ws.OpPong || !h.Masked {
+		return "", fmt.Errorf("%+v is no pong", h)
+	}
+	text := make([]byte, h.Length)
+	_, err = io.ReadFull(conn, text)
+	ws.Cipher(text, h.Mask, 0)
+	return string(text), err
 }
 
 func TestRepliesThatComeTooLateAreNotTakenForOthers(t *testing.T) {
