@@ -175,6 +175,10 @@ func TestEveryFigureIsShownWhereItBelongs(t *testing.T) {
 		`waggle_peers_probed_total 12`, `waggle_peers_dead_total 13`,
 		`waggle_peers{kind="seeder"} 9`, `waggle_peers{kind="leecher"} 22`, `waggle_peers_limit 40`,
 		`waggle_swarms 30`, `waggle_swarms_limit +Inf`, `waggle_torrents{state="active"} 50`, `waggle_torrents{state="inactive"} 51`, `waggle_torrents_limit 42`,
+		`waggle_passkeys{state="active"} 1`, `waggle_passkeys{state="revoked"} 2`, `waggle_passkeys{state="expired"} 3`, `waggle_passkeys_limit 4`,
+		`waggle_passkey_sessions_waiting 5`, `waggle_passkey_implausible_total 10`, `waggle_passkey_left_out_total 11`,
+		`waggle_passkey_refused_total{reason="missing"} 6`, `waggle_passkey_refused_total{reason="unknown"} 7`,
+		`waggle_passkey_refused_total{reason="revoked"} 8`, `waggle_passkey_refused_total{reason="expired"} 9`,
 		`waggle_store_info{kind="redis"} 1`, `waggle_store_healthy 1`, `waggle_store_failures_total 6`,
 		`waggle_store_requests_total{operation="script"} 100`, `waggle_store_requests_total{operation="read"} 101`,
 		`waggle_store_attempts_failed_total{reason="throttled"} 102`, `waggle_store_attempts_failed_total{reason="unanswered"} 103`, `waggle_store_attempts_failed_total{reason="conflict"} 104`,
@@ -251,6 +255,20 @@ func TestStoreOnThisMachineHasNothingOfANetwork(t *testing.T) {
 	got := exposed(text)
 	for _, m := range everything {
 		if _, there := got[m.Name]; there == m.Remote {
+			t.Errorf("%s is there: %t", m.Name, there)
+		}
+	}
+}
+
+func TestTrackerWithoutPasskeysHasNothingOfThem(t *testing.T) {
+	text, _ := scrape(t, serve(t, func() Snapshot {
+		s := sample()
+		s.Passkeys = nil
+		return s
+	}), "text/plain")
+	got := exposed(text)
+	for _, m := range everything {
+		if _, there := got[m.Name]; there == strings.HasPrefix(m.Name, "waggle_passkey") {
 			t.Errorf("%s is there: %t", m.Name, there)
 		}
 	}
@@ -347,7 +365,7 @@ func TestEachScrapeIsConsistent(t *testing.T) {
 			t.Errorf("%s is a %v", f.GetName(), f.GetType())
 		}
 	}
-	if most := 100 + 8*3 + 2 + 11*3 + 30 + 10 + 2*6 + 3 + 7; series > most {
+	if most := 100 + 8*3 + 2 + 11*3 + 30 + 10 + 2*6 + 3 + 7 + 17; series > most {
 		t.Errorf("%d series, want %d at most", series, most)
 	}
 }

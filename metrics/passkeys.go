@@ -12,9 +12,9 @@ type Passkeys struct {
 	LeftOut                                          uint64 // announces whose figures had no room to wait
 }
 
-// ofPasskeys are there where clients may show passkeys, and not elsewhere.
-var ofPasskeys = []Metric{
-	whereKeyed(Metric{
+// ofPasskeys are those of passkeys.
+var ofPasskeys = absentWhere(func(s *Snapshot) bool { return s.Passkeys == nil }, []Metric{
+	Metric{
 		Name: "waggle_passkeys", Type: Gauge, Labels: []string{"state"},
 		Help: "Passkeys, by state: active, revoked or expired",
 		collect: func(s *Snapshot, e *emitter) {
@@ -22,9 +22,9 @@ var ofPasskeys = []Metric{
 			e.value(float64(s.Passkeys.Revoked), "revoked")
 			e.value(float64(s.Passkeys.Expired), "expired")
 		},
-	}),
-	whereKeyed(gauge("waggle_passkeys_limit", "", "Passkeys that there may be, by limits.passkeys", func(s *Snapshot) float64 { return limit(s.Passkeys.Max) })),
-	whereKeyed(Metric{
+	},
+	gauge("waggle_passkeys_limit", "", "Passkeys that there may be, by limits.passkeys", func(s *Snapshot) float64 { return limit(s.Passkeys.Max) }),
+	Metric{
 		Name: "waggle_passkey_refused_total", Type: Counter, Labels: []string{"reason"},
 		Help: "Announces and scrapes refused for their passkey, by reason: missing (it showed none), unknown, revoked, expired",
 		collect: func(s *Snapshot, e *emitter) {
@@ -33,19 +33,8 @@ var ofPasskeys = []Metric{
 			e.count(s.Passkeys.RevokedRefused, "revoked")
 			e.count(s.Passkeys.ExpiredRefused, "expired")
 		},
-	}),
-	whereKeyed(gauge("waggle_passkey_sessions_waiting", "", "Peers whose figures wait to be counted for their passkeys", func(s *Snapshot) float64 { return float64(s.Passkeys.Waiting) })),
-	whereKeyed(count("waggle_passkey_implausible_total", "Announces that told of more than a client can transfer, by access.passkey_rate, and did not count", func(s *Snapshot) uint64 { return s.Passkeys.Implausible })),
-	whereKeyed(count("waggle_passkey_left_out_total", "Announces whose figures did not count, because limits.passkey_sessions others waited; the next ones of the same peers make up for them", func(s *Snapshot) uint64 { return s.Passkeys.LeftOut })),
-}
-
-// whereKeyed leaves a metric out where there are no passkeys.
-func whereKeyed(m Metric) Metric {
-	collect := m.collect
-	m.collect = func(s *Snapshot, e *emitter) {
-		if s.Passkeys != nil {
-			collect(s, e)
-		}
-	}
-	return m
-}
+	},
+	gauge("waggle_passkey_sessions_waiting", "", "Peers whose figures wait to be counted for their passkeys", func(s *Snapshot) float64 { return float64(s.Passkeys.Waiting) }),
+	count("waggle_passkey_implausible_total", "Announces that told of more than a client can transfer, by access.passkey_rate, and did not count", func(s *Snapshot) uint64 { return s.Passkeys.Implausible }),
+	count("waggle_passkey_left_out_total", "Announces whose figures did not count, because limits.passkey_sessions others waited; the next ones of the same peers make up for them", func(s *Snapshot) uint64 { return s.Passkeys.LeftOut }),
+})

@@ -51,7 +51,7 @@ func wantTable(t *testing.T, text string, remote bool) {
 		there[name[1]] = true
 	}
 	for _, m := range metrics.Table {
-		want := (remote || !m.Remote) && (!remote || !m.Linked) && !strings.HasPrefix(m.Name, "waggle_tls_") && !slices.Contains(m.Labels, "link")
+		want := (remote || !m.Remote) && (!remote || !m.Linked) && !strings.HasPrefix(m.Name, "waggle_tls_") && !strings.HasPrefix(m.Name, "waggle_passkey") && !slices.Contains(m.Labels, "link")
 		if there[m.Name] != want {
 			t.Errorf("%s is there: %t", m.Name, !want)
 		}

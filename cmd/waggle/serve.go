@@ -388,6 +388,8 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	}
 	if err == nil {
 		err = s.reloadCertificates(loaded.Config.TLS)
+	}
+	if err == nil {
 		err = s.reloadEvents(loaded.Config)
 	}
 	if err != nil {
