@@ -12,6 +12,7 @@ import (
 	"waggle/console/client"
 	"waggle/events"
 	"waggle/metrics"
+	"waggle/passkey"
 	"waggle/store/memory"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -51,6 +52,9 @@ func (s *service) openEvents(o *tracker.Options) error {
 		Settings: eventSettings(&s.config, secrets), Directory: string(c.Directory),
 		Tracker: linkName(s.config.Link.Name), Software: "waggle/" + version, Log: s.log,
 	}
+	if s.passkeys != nil {
+		options.Passkeys = owners{s.passkeys}
+	}
 	if c.NATS != "" {
 		options.NATS = &events.NATS{URL: string(c.NATS), Plain: c.Plain(), Subject: c.Subject, JetStream: c.JetStream, Credentials: string(c.Credentials)}
 	}
@@ -62,6 +66,15 @@ func (s *service) openEvents(o *tracker.Options) error {
 		s.log.Info("announces are told", "to", e.Name, "at", e.Target, "waiting", e.Waiting)
 	}
 	return nil
+}
+
+// owners says whose a passkey is, by the id that it has in the book.
+type owners struct{ book *passkey.Book }
+
+// Identity is of [events.Passkeys].
+func (o owners) Identity(secret string) string {
+	id, _, _ := o.book.Owner(secret)
+	return id
 }
 
 // tellGone has peers told of that are forgotten from now on.

@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"waggle/bittorrent"
+	"waggle/swarm"
 )
 
 // conn is a connection of a browser. While nothing is read or written it holds no
@@ -42,6 +43,15 @@ type conn struct {
 
 // credentials are what a client has shown when it connected.
 type credentials struct{ passkey, token string }
+
+// shown returns what a client has shown of its right to announce, and of itself.
+func (c *conn) shown() swarm.Credentials {
+	shown := swarm.Credentials{Agent: c.agent.Value()}
+	if c.credentials != nil {
+		shown.Passkey, shown.Token = c.credentials.passkey, c.credentials.token
+	}
+	return shown
+}
 
 // membership is a torrent that was announced by a connection, and as whom.
 type membership struct {

@@ -724,6 +724,34 @@ func TestDoorsSeeWhatTheClientHasShown(t *testing.T) {
 	})
 }
 
+// scrapeDoor is a door of one function that scrapes come by too.
+type scrapeDoor func(*swarm.Credentials) error
+
+func (f scrapeDoor) Enter(a *swarm.Announce) error                       { return f(&a.Credentials) }
+func (f scrapeDoor) EnterScrape(c *swarm.Credentials, _ time.Time) error { return f(c) }
+
+func TestScrapeComesByTheSameDoorsAsOverHTTP(t *testing.T) {
+	both(t, func(o *setting) {
+		o.tracker.Doors = []tracker.Door{scrapeDoor(func(c *swarm.Credentials) error {
+			if c.Passkey != "0123456789abcdef" {
+				return bittorrent.Error("not you")
+			}
+			return nil
+		})}
+	}, func(t *testing.T, w *world) {
+		for path, refused := range map[string]bool{"/announce": true, "/0123456789abcdef/announce": false} {
+			b, response := w.try(peerID(1), path)
+			if b == nil {
+				t.Fatal(response)
+			}
+			b.sends(text(map[string]any{"action": "scrape", "info_hash": latin1(hash[:])}))
+			if got := b.hears(); (got["failure reason"] == "not you") != refused || (got["files"] == nil) != refused {
+				t.Errorf("%s: %v", path, got)
+			}
+		}
+	})
+}
+
 func TestTorrentThatIsNotServedHasNoBrowsers(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world) {
 		a, b := w.connect(peerID(1)), w.connect(peerID(2))

@@ -179,10 +179,7 @@ func (w *work) take(c *conn) error {
 	a.InfoHash, a.PeerID = m.hashes[0], m.peer
 	a.Uploaded, a.Downloaded, a.Left, a.Event = m.uploaded, m.downloaded, m.left, m.event
 	a.NumWant = int32(len(m.offers))
-	a.Credentials.Agent = c.agent.Value()
-	if c.credentials != nil {
-		a.Credentials.Passkey, a.Credentials.Token = c.credentials.passkey, c.credentials.token
-	}
+	a.Credentials = c.shown()
 	if a.Event == bittorrent.EventCompleted && m.seen&hasLeft == 0 {
 		a.Left = 0
 	}
@@ -276,6 +273,10 @@ func (w *work) pass(to *conn, name string, body, id []byte) {
 
 // scrape answers a scrape.
 func (w *work) scrape(c *conn) error {
+	w.announce.Credentials = c.shown()
+	if err := w.server.options.Tracker.EnterScrape(&w.announce.Credentials, w.now); err != nil {
+		return err
+	}
 	hashes := w.request.hashes
 	w.counts = append(w.counts[:0], make([]bittorrent.ScrapeCounts, len(hashes))...)
 	if err := w.server.options.Tracker.Scrape(w.server.context, hashes, w.counts); err != nil {
