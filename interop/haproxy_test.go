@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -60,9 +59,7 @@ func TestClientsBehindHAProxyAreKnownByTheirAddresses(t *testing.T) {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: client.AsSlice()}}
 	announce := func(url string, http2 bool) (r bittorrent.AnnounceResponse, proto string, err error) {
 		transport := &http.Transport{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
+			DialContext:     dialer.DialContext,
 			TLSClientConfig: &tls.Config{RootCAs: a.Roots}, ForceAttemptHTTP2: http2, DisableKeepAlives: true,
 		}
 		c := http.Client{Timeout: patience, Transport: transport}

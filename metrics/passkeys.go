@@ -14,7 +14,7 @@ type Passkeys struct {
 
 // ofPasskeys are those of passkeys.
 var ofPasskeys = absentWhere(func(s *Snapshot) bool { return s.Passkeys == nil }, []Metric{
-	Metric{
+	{
 		Name: "waggle_passkeys", Type: Gauge, Labels: []string{"state"},
 		Help: "Passkeys, by state: active, revoked or expired",
 		collect: func(s *Snapshot, e *emitter) {
@@ -24,7 +24,7 @@ var ofPasskeys = absentWhere(func(s *Snapshot) bool { return s.Passkeys == nil }
 		},
 	},
 	gauge("waggle_passkeys_limit", "", "Passkeys that there may be, by limits.passkeys", func(s *Snapshot) float64 { return limit(s.Passkeys.Max) }),
-	Metric{
+	{
 		Name: "waggle_passkey_refused_total", Type: Counter, Labels: []string{"reason"},
 		Help: "Announces and scrapes refused for their passkey, by reason: missing (it showed none), unknown, revoked, expired",
 		collect: func(s *Snapshot, e *emitter) {

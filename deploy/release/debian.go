@@ -101,7 +101,7 @@ func (s *source) control(t target, installed []file) ([]file, error) {
 			kept = append(kept, "/"+f.path)
 			continue
 		}
-		fmt.Fprintf(&sums, "%x  %s\n", md5.Sum(f.data), f.path) //nolint:gosec // see above
+		fmt.Fprintf(&sums, "%x  %s\n", md5.Sum(f.data), f.path)
 	}
 	control := fmt.Sprintf(`Package: waggle
 Version: %s
