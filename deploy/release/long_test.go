@@ -389,7 +389,7 @@ func TestDebianPackageInstallsUpgradesWithItsDataAndPurges(t *testing.T) {
 	if out := m.run(t, "systemctl", "is-enabled", "waggle.service"); out != "enabled\n" {
 		t.Errorf("the service is %q", out)
 	}
-	m.run(t, "systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/waggle.service") //nolint:misspell // the name of a program
+	m.run(t, "systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/waggle.service")
 	tracker := m.startUnit(t)
 	m.net.announce(t, 1, 0, bittorrent.EventStarted)
 	m.net.announce(t, 2, 0, bittorrent.EventCompleted)
