@@ -20,6 +20,9 @@
 SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 FUZZTIME ?= 5m
+
+# Packages that are tested at a time: one more than processors, as many tests wait for servers.
+PACKAGES := $(shell expr $$(nproc) + 1)
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
@@ -71,7 +74,7 @@ release-twice:
 
 test: setup
 	go vet ./...
-	go test -race -timeout 10m ./...
+	go test -race -p $(PACKAGES) -timeout 10m ./...
 
 test-long: setup setup-long
 	go test -race -timeout 60m -tags long,$(NO_C) ./...
