@@ -25,7 +25,7 @@ type accounts struct {
 
 	mu      sync.Mutex
 	refuses bool
-	all     []string // event and peer id of each, in order
+	all     []string // event, peer id, address and passkey of each, in order
 	bodies  map[string][]byte
 	wrong   []error
 }
@@ -48,8 +48,8 @@ func (a *accounts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var batch struct {
 		Batch  string
 		Events []struct {
-			Event, Address string
-			PeerID         string `json:"peer_id"`
+			Event, Address, Passkey string
+			PeerID                  string `json:"peer_id"`
 		}
 	}
 	if err == nil {
@@ -67,7 +67,7 @@ func (a *accounts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, e := range batch.Events {
-		a.all = append(a.all, e.Event+" "+e.PeerID[:8]+" "+e.Address)
+		a.all = append(a.all, strings.TrimSpace(e.Event+" "+e.PeerID[:8]+" "+e.Address+" "+e.Passkey))
 	}
 }
 
@@ -181,6 +181,21 @@ func TestAnnouncesAreToldFromOneStartToTheNext(t *testing.T) {
 		if _, err := runWaggle(t, append([]string{"events", "verify"}, wrong...)...); exitCode(err) != exitUsage {
 			t.Errorf("%q: %v", wrong, err)
 		}
+	}
+}
+
+func TestEventsNameAPasskeyByItsID(t *testing.T) {
+	const secret = "events-with-passkeys"
+	site := newAccounts(t, secret)
+	s := startServe(
+		t, "--store", "memory:", "--access-passkeys", "required", "--events-webhook", site.URL, "--events-secret-file", fileOfSecrets(t, secret),
+		"--events-directory", t.TempDir(), "--events-every", "100ms",
+	)
+	anna := createPasskey(t, s, "anna")
+	get(t, bittorrent.PasskeyURL(s.url(t, "http"), anna.Key)+aPeer+"&event=started")
+	site.wait(t, "started -XX0001- 127.0.0.1:6881 "+anna.ID)
+	if all := strings.Join(site.got(), " "); strings.Contains(all, anna.Key) {
+		t.Errorf("the passkey itself is told: %s", all)
 	}
 }
 
