@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,12 @@ func TestClusterThatIsPartlyLostGoesOnWithTheRest(t *testing.T) {
 	wantTotals(t, s, swarm.Totals{})
 }
 
+// What a master says of its replica, and of itself.
+var (
+	replicated = regexp.MustCompile(`slave0:.*state=online,offset=(\d+)`)
+	offset     = regexp.MustCompile(`master_repl_offset:(\d+)`)
+)
+
 func TestClusterThatLosesAMasterFailsOver(t *testing.T) {
 	nodes, err := launchCluster(t.TempDir(), 3, 1)
 	defer stopAll(nodes)
@@ -75,9 +82,11 @@ func TestClusterThatLosesAMasterFailsOver(t *testing.T) {
 		do(t, s, seeder(hash(byte(tag), 2), tag))
 	}
 	for _, n := range nodes[:3] {
-		if out, err := n.cli("WAIT", "1", "5000"); err != nil || out != "1" {
-			t.Fatalf("no replica has it: %s, %v", out, err)
-		}
+		eventually(t, "its replica has all that a master has", func() bool { // WAIT would speak of what the command line itself has written
+			out, err := n.cli("INFO", "replication")
+			there, all := replicated.FindStringSubmatch(out), offset.FindStringSubmatch(out)
+			return err == nil && there != nil && all != nil && there[1] == all[1]
+		})
 	}
 	l := begin(s, 64)
 	l.goes(t)
