@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"waggle/document"
 )
 
 // MaxAccounts is how many accounts there are at most.
@@ -75,11 +77,11 @@ type Accounts struct {
 	sessions *sessions
 	failures failures
 
-	shared  Shared       // the store, if it is one; else nil
-	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
-	lost    atomic.Bool  // sessions could not be looked for, which was logged
-	stop    context.CancelFunc
-	tasks   sync.WaitGroup
+	shared Shared             // the store, if it is one; else nil
+	fresh  document.Freshness // of what others change
+	lost   atomic.Bool        // sessions could not be looked for, which was logged
+	stop   context.CancelFunc
+	tasks  sync.WaitGroup
 
 	edit sync.Mutex // held by who changes an account: first the store, then memory
 
@@ -130,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Accounts, error) {
 		byName: map[string]*entry{}, byToken: map[string]*entry{},
 	}
 	a.shared, _ = o.Store.(Shared)
-	a.learned.Store(o.Now().UnixNano())
+	a.fresh.Learned(o.Now())
 	var err error
 	if a.dummy, err = dummyHash(o.Random, o.Hash); err != nil {
 		return nil, err

@@ -55,20 +55,10 @@ const maxTries = 16
 // small request in the common case. Where the store is not [Shared] there is nothing to
 // ask. The error is one of the store; then all is as it was.
 func (a *Accounts) Fresh(ctx context.Context, ago time.Duration) error {
-	if a.shared == nil || a.isFresh(ago) {
+	if a.shared == nil {
 		return nil
 	}
-	a.edit.Lock()
-	defer a.edit.Unlock()
-	if a.isFresh(ago) {
-		return nil // somebody else has asked meanwhile
-	}
-	return a.learn(ctx)
-}
-
-func (a *Accounts) isFresh(ago time.Duration) bool {
-	since := a.o.Now().Sub(time.Unix(0, a.learned.Load()))
-	return 0 <= since && since <= ago // less than 0: the clock was put back
+	return a.fresh.Renew(ctx, ago, a.o.Now, &a.edit, a.learn)
 }
 
 // follow learns what others change, until ctx ends.
@@ -95,7 +85,7 @@ func (a *Accounts) learn(ctx context.Context) error {
 	if a.shared == nil {
 		return nil
 	}
-	began := a.o.Now().UnixNano()
+	began := a.o.Now()
 	news, whole, err := a.shared.News(ctx)
 	if err == nil && whole {
 		err = a.reload(ctx)
@@ -110,7 +100,7 @@ func (a *Accounts) learn(ctx context.Context) error {
 			a.take(n.Record)
 		}
 	}
-	a.learned.Store(began)
+	a.fresh.Learned(began)
 	return nil
 }
 

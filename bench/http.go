@@ -106,7 +106,7 @@ func (w *httpWorker) run(p *phase) (*tally, error) {
 	for {
 		now := w.now()
 		err := w.turn(p, now)
-		if err != nil || (w.waiting == 0 && (w.pace.over(now) || w.done())) {
+		if err != nil || (w.waiting == 0 && (w.pace.over(now) || done(w.scripts))) {
 			w.shutAll()
 			return w.end(), err
 		}
@@ -132,15 +132,6 @@ func (w *httpWorker) turn(p *phase, now int64) error {
 		return err
 	}
 	return w.streams.Wait(w.pace.patience(now), w.ready)
-}
-
-func (w *httpWorker) done() bool {
-	for _, s := range w.scripts {
-		if !s.Done() {
-			return false
-		}
-	}
-	return true
 }
 
 // shutAll leaves nothing open for the next phase, in which the server may long have

@@ -121,7 +121,7 @@ func (w *webSocketWorker) run(p *phase) (*tally, error) {
 		now := w.now()
 		heard := w.tally.messagesOut
 		err := w.turn(p, now)
-		if w.waiting == 0 && (w.pace.over(now) || w.done()) {
+		if w.waiting == 0 && (w.pace.over(now) || done(w.scripts)) {
 			w.finish()
 		}
 		if p.busy.Load() > 0 || w.tally.messagesOut != heard {
@@ -157,15 +157,6 @@ func (w *webSocketWorker) turn(p *phase, now int64) error {
 		return err
 	}
 	return w.streams.Wait(w.pace.patience(now), w.ready)
-}
-
-func (w *webSocketWorker) done() bool {
-	for _, s := range w.scripts {
-		if !s.Done() {
-			return false
-		}
-	}
-	return true
 }
 
 // send has peers announce, as long as anything may be sent. A peer that still waits for a

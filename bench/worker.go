@@ -99,3 +99,13 @@ func (c *common) checkPeers() error {
 	c.tally.peers += int64(n)
 	return nil
 }
+
+// done reports whether all scripts are.
+func done(scripts []population.Script) bool {
+	for _, s := range scripts {
+		if !s.Done() {
+			return false
+		}
+	}
+	return true
+}

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/document"
 	"waggle/torrent"
 )
 
@@ -175,8 +175,8 @@ type Catalog struct {
 	behind behind // starts and completions that are not written yet
 	asked  asked
 
-	shared  Shared       // the store, if it is one; else nil
-	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
+	shared Shared             // the store, if it is one; else nil
+	fresh  document.Freshness // of what others change
 
 	news *slog.Logger // of torrents that come and go
 
@@ -211,7 +211,9 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	c.news = o.Log
 	var running context.Context
 	running, c.stop = context.WithCancel(context.Background())
-	c.tasks.Go(func() { c.writeBehind(running) })
+	c.tasks.Go(func() {
+		document.WriteBehind(running, c.o.WriteEvery, c.flush, c.o.Log, "starts and completions of torrents")
+	})
 	if o.Directory != "" {
 		c.tasks.Go(func() { c.watch(running, watcher) })
 	}
@@ -223,7 +225,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 
 // load reads the store into memory.
 func (c *Catalog) load(ctx context.Context) error {
-	began := c.now().UnixNano()
+	began := c.now()
 	var all []*entry
 	for r, err := range c.o.Store.Records(ctx) {
 		if err != nil {
@@ -233,7 +235,7 @@ func (c *Catalog) load(ctx context.Context) error {
 	}
 	c.index.fill(all)
 	c.order.fill(all)
-	c.learned.Store(began)
+	c.fresh.Learned(began)
 	return nil
 }
 

@@ -117,32 +117,6 @@ func (b *behind) take() (waiting []*marks) {
 	return waiting
 }
 
-// writeBehind writes what waits until ctx ends. It takes a quarter of one core at
-// most: where very many torrents start at a time, they are written less often.
-func (c *Catalog) writeBehind(ctx context.Context) {
-	next := time.NewTimer(c.o.WriteEvery)
-	defer next.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-		}
-		began := time.Now()
-		err := c.flush(ctx)
-		next.Reset(max(c.o.WriteEvery, 3*time.Since(began)))
-		switch {
-		case err == nil && failing:
-			c.o.Log.Info("starts and completions of torrents are written again")
-			failing = false
-		case err != nil && !failing && ctx.Err() == nil:
-			c.o.Log.Error("starts and completions of torrents cannot be written; they are kept in memory until they can", "error", err)
-			failing = true
-		}
-	}
-}
-
 // How many records are written at a time, for which edits wait: in one transaction, or
 // by a request each.
 const (

@@ -49,20 +49,10 @@ const maxTries = 16
 // by one small request in the common case. Where the store is not [Shared] there is
 // nothing to ask. The error is one of the store; then the catalogue is as it was.
 func (c *Catalog) Fresh(ctx context.Context, ago time.Duration) error {
-	if c.shared == nil || c.isFresh(ago) {
+	if c.shared == nil {
 		return nil
 	}
-	c.edit.Lock()
-	defer c.edit.Unlock()
-	if c.isFresh(ago) {
-		return nil // somebody else has asked meanwhile
-	}
-	return c.learn(ctx)
-}
-
-func (c *Catalog) isFresh(ago time.Duration) bool {
-	since := c.now().Sub(time.Unix(0, c.learned.Load()))
-	return 0 <= since && since <= ago // less than 0: the clock was put back
+	return c.fresh.Renew(ctx, ago, c.now, &c.edit, c.learn)
 }
 
 // Flush writes the starts and completions that wait. Nobody need call it but who may
@@ -124,7 +114,7 @@ func (c *Catalog) learn(ctx context.Context) error {
 	if c.shared == nil {
 		return nil
 	}
-	began := c.now().UnixNano()
+	began := c.now()
 	news, whole, err := c.shared.News(ctx)
 	if err == nil && whole {
 		err = c.reload(ctx)
@@ -135,7 +125,7 @@ func (c *Catalog) learn(ctx context.Context) error {
 	for i := range news {
 		c.take(&news[i])
 	}
-	c.learned.Store(began)
+	c.fresh.Learned(began)
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"waggle/bittorrent"
 	"waggle/swarm"
@@ -206,30 +205,4 @@ func (b *Book) write(ctx context.Context, entries []*entry, all map[*entry][]Tol
 
 func (b *Book) rules() Rules {
 	return Rules{Rate: b.o.Rate, Lifetime: b.o.Lifetime, Forget: forgetAfter * b.o.Lifetime, Now: b.Now()}
-}
-
-// writeBehind writes what waits until ctx ends. It takes a quarter of one core at most: where
-// very many announce, it is written less often.
-func (b *Book) writeBehind(ctx context.Context) {
-	next := time.NewTimer(b.o.WriteEvery)
-	defer next.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-		}
-		began := time.Now()
-		err := b.Flush(ctx)
-		next.Reset(max(b.o.WriteEvery, 3*time.Since(began)))
-		switch {
-		case err == nil && failing:
-			b.o.Log.Info("what passkeys transfer is written again")
-			failing = false
-		case err != nil && !failing && ctx.Err() == nil:
-			b.o.Log.Error("what passkeys transfer cannot be written; it is kept in memory until it can", "error", err)
-			failing = true
-		}
-	}
 }

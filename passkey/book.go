@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"waggle/document"
 )
 
 // Options are the settings of a book. The zero value keeps passkeys in memory.
@@ -83,8 +85,8 @@ type Book struct {
 	waiting  waiting
 	figures  figures
 
-	shared  Shared       // the store, if it is one; else nil
-	learned atomic.Int64 // Unix nanoseconds: what others changed until then is known
+	shared Shared             // the store, if it is one; else nil
+	fresh  document.Freshness // of what others change
 
 	edit sync.Mutex // held by who changes a passkey: first the store, then memory
 
@@ -127,7 +129,7 @@ func Open(ctx context.Context, o Options) (*Book, error) {
 	b.waiting.open(o.Waiting)
 	b.Require(o.Required)
 	b.shared, _ = o.Store.(Shared)
-	began := o.Now().UnixNano()
+	began := o.Now()
 	for p, err := range o.Store.Passkeys(ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("the passkeys cannot be read: %w", err)
@@ -138,11 +140,11 @@ func Open(ctx context.Context, o Options) (*Book, error) {
 	}
 	slices.SortFunc(b.ordered, func(x, y *entry) int { return x.record().compare(y.record().Name, y.record().ID) })
 	b.index.fill(b.ordered)
-	b.learned.Store(began)
+	b.fresh.Learned(began)
 	var running context.Context
 	running, b.stop = context.WithCancel(context.Background())
 	if o.WriteEvery > 0 {
-		b.tasks.Go(func() { b.writeBehind(running) })
+		b.tasks.Go(func() { document.WriteBehind(running, o.WriteEvery, b.Flush, o.Log, "figures of passkeys") })
 	}
 	if b.shared != nil && o.Refresh > 0 {
 		b.tasks.Go(func() { b.follow(running) })

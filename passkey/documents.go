@@ -123,18 +123,7 @@ func joinRows(old, next json.RawMessage) json.RawMessage {
 
 // News reads the changes of others.
 func (s *Documents) News(ctx context.Context) (news []News, whole bool, err error) {
-	told, whole, err := s.table.News(ctx)
-	if err != nil || whole {
-		return nil, whole, err
-	}
-	for i := range told {
-		next, ok := newsOf(&told[i])
-		if !ok {
-			return nil, true, nil // Passkeys says what is wrong, and what else is new is not lost
-		}
-		news = append(news, next)
-	}
-	return news, false, nil
+	return table.NewsOf(ctx, s.table, newsOf)
 }
 
 // newsOf returns what a table tells; false: that is damaged.

@@ -41,20 +41,10 @@ const maxTries = 16
 // in the common case. Where the store is not [Shared] there is nothing to ask. The error is
 // one of the store; then the book is as it was.
 func (b *Book) Fresh(ctx context.Context, ago time.Duration) error {
-	if b.shared == nil || b.isFresh(ago) {
+	if b.shared == nil {
 		return nil
 	}
-	b.edit.Lock()
-	defer b.edit.Unlock()
-	if b.isFresh(ago) {
-		return nil // somebody else has asked meanwhile
-	}
-	return b.learn(ctx)
-}
-
-func (b *Book) isFresh(ago time.Duration) bool {
-	since := b.o.Now().Sub(time.Unix(0, b.learned.Load()))
-	return 0 <= since && since <= ago // less than 0: the clock was put back
+	return b.fresh.Renew(ctx, ago, b.o.Now, &b.edit, b.learn)
 }
 
 // follow learns what others change, until ctx ends.
@@ -68,7 +58,7 @@ func (b *Book) learn(ctx context.Context) error {
 	if b.shared == nil {
 		return nil
 	}
-	began := b.o.Now().UnixNano()
+	began := b.o.Now()
 	news, whole, err := b.shared.News(ctx)
 	if err == nil && whole {
 		err = b.reload(ctx)
@@ -84,7 +74,7 @@ func (b *Book) learn(ctx context.Context) error {
 			e.totals.Store(n.Totals)
 		}
 	}
-	b.learned.Store(began)
+	b.fresh.Learned(began)
 	return nil
 }
 
