@@ -268,6 +268,15 @@ func (c *Catalog) Inactive(h *bittorrent.InfoHash) bool {
 	return e != nil && !e.record.Active()
 }
 
+// Identity returns the one hash that stands for the torrent with this one: of a hybrid that of
+// version 1, and of what is not known the hash itself. It takes no lock and allocates nothing.
+func (c *Catalog) Identity(h *bittorrent.InfoHash) bittorrent.InfoHash {
+	if e := c.index.get(h); e != nil {
+		return e.record.InfoHash
+	}
+	return *h
+}
+
 // Get returns the transfer with this hash, either one of a hybrid. The error is
 // [ErrUnknown].
 func (c *Catalog) Get(h bittorrent.InfoHash) (Transfer, error) {

@@ -22,7 +22,11 @@ func (b *Book) Announce(a *swarm.Announce) {
 	if e == nil || e.record().State(a.Now) != Active {
 		return // a peer that was let go
 	}
-	if !b.waiting.hear(e, a) {
+	hash := a.InfoHash
+	if b.o.Torrent != nil {
+		hash = b.o.Torrent(&a.InfoHash)
+	}
+	if !b.waiting.hear(e, &hash, a) {
 		b.figures.leftOut.Add(1)
 	}
 }
@@ -39,6 +43,7 @@ type shard struct {
 	mu      sync.Mutex
 	told    map[sessionKey]Told
 	ended   []ended // sessions that began anew before they were written
+	away    int     // sessions that are being written, and come back where they cannot be
 	written map[sessionKey]Told
 }
 
@@ -59,34 +64,38 @@ func (w *waiting) open(most int) {
 	}
 }
 
+// len returns how many sessions have a place. The lock is the caller's.
+func (s *shard) len() int { return len(s.told) + len(s.ended) + s.away }
+
 func (w *waiting) len() (n int) {
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()
-		n += len(s.told) + len(s.ended)
+		n += s.len()
 		s.mu.Unlock()
 	}
 	return n
 }
 
-// hear takes in what an announce tells, and reports whether there was room for it.
-func (w *waiting) hear(e *entry, a *swarm.Announce) bool {
-	digest := digestOf(a)
+// hear takes in what an announce tells of a torrent, and reports whether there was room for it.
+func (w *waiting) hear(e *entry, torrent *bittorrent.InfoHash, a *swarm.Announce) bool {
+	digest := digestOf(torrent, &a.PeerID)
 	key, s := sessionKey{e, digest}, &w.shards[digest%uint64(len(w.shards))]
 	now := uint32(a.Now.Unix())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, known := s.told[key]
 	anew := known && a.Event == bittorrent.EventStarted && (a.Uploaded < t.Uploaded || a.Downloaded < t.Downloaded) && after(now, t.Began)
-	if (!known || anew) && len(s.told)+len(s.ended) >= w.most {
+	if (!known || anew) && s.len() >= w.most {
 		return false
 	}
 	if anew {
+		t.At = min(t.At, now-1) // it was told before, also where that was in the same second
 		s.ended = append(s.ended, ended{key, t})
 	}
 	if !known || anew {
 		t = Told{
-			Session: Session{Digest: digest, Torrent: binary.LittleEndian.Uint32(a.InfoHash[:]), Marked: now},
+			Session: Session{Digest: digest, Torrent: binary.LittleEndian.Uint32(torrent[:]), Marked: now},
 			Since:   now, FirstUploaded: a.Uploaded, FirstDown: a.Downloaded,
 		}
 	}
@@ -103,12 +112,12 @@ func (w *waiting) hear(e *entry, a *swarm.Announce) bool {
 
 // digestOf is FNV-1a of info hash and peer id. Who makes two of them alike has less counted
 // of his own.
-func digestOf(a *swarm.Announce) uint64 {
+func digestOf(torrent *bittorrent.InfoHash, peer *bittorrent.PeerID) uint64 {
 	h := uint64(14695981039346656037)
-	for _, c := range a.InfoHash {
+	for _, c := range torrent {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	for _, c := range a.PeerID {
+	for _, c := range peer {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
 	return h ^ h>>32
@@ -121,6 +130,7 @@ func (w *waiting) take() map[*entry][]Told {
 		s := &w.shards[i]
 		s.mu.Lock()
 		told, before := s.told, s.ended
+		s.away = len(told) + len(before)
 		s.told, s.ended = s.written, nil
 		s.written = nil
 		s.mu.Unlock()
@@ -135,6 +145,16 @@ func (w *waiting) take() map[*entry][]Told {
 		s.written = told
 	}
 	return all
+}
+
+// settle takes back the places of what was taken: it is written, or was given back.
+func (w *waiting) settle() {
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		s.away = 0
+		s.mu.Unlock()
+	}
 }
 
 // giveBack has what could not be written wait again, with what was told meanwhile.
@@ -167,6 +187,7 @@ func (b *Book) Flush(ctx context.Context) error {
 	b.waiting.flush.Lock()
 	defer b.waiting.flush.Unlock()
 	all := b.waiting.take()
+	defer b.waiting.settle()
 	entries := slices.SortedFunc(maps.Keys(all), func(x, y *entry) int { return cmp.Compare(x.record().ID, y.record().ID) })
 	for len(entries) > 0 {
 		step := entries[:min(countStep, len(entries))]

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"waggle/bittorrent"
 	"waggle/document"
 )
 
@@ -31,6 +32,11 @@ type Options struct {
 
 	// Rate is how many bytes a second a session can have transferred. 0: any number.
 	Rate int64
+
+	// Torrent returns the info hash by which sessions of a torrent are known that has two: clients
+	// tell the same under both. It is called concurrently, must not block or allocate, nor keep
+	// what it is given. nil: each hash stands for itself.
+	Torrent func(*bittorrent.InfoHash) bittorrent.InfoHash
 
 	// Lifetime is how long a peer that is silent counts as being at its torrent. 0: 45 minutes.
 	Lifetime time.Duration
@@ -200,7 +206,7 @@ func (b *Book) keep(r Record, totals *Totals) {
 		e.now.Store(&r)
 		if old.Key != r.Key {
 			b.index.put(r.Key, e)
-			b.index.put(old.Key, nil)
+			b.index.drop(old.Key, e)
 		}
 	}
 	if totals != nil {
@@ -218,7 +224,7 @@ func (b *Book) lose(id string) {
 	}
 	delete(b.byID, id)
 	b.remove(e.record())
-	b.index.put(e.record().Key, nil)
+	b.index.drop(e.record().Key, e)
 }
 
 func (b *Book) insert(e *entry) {

@@ -76,6 +76,13 @@ func (x *index) put(key string, e *entry) {
 	at.Store(newPart(slots))
 }
 
+// drop empties the place of a secret, unless another entry has it by now.
+func (x *index) drop(key string, e *entry) {
+	if x.find(key) == e {
+		x.put(key, nil)
+	}
+}
+
 func newPart(slots []slot) *part {
 	size := 2
 	for size < 2*len(slots) {

@@ -12,7 +12,10 @@ import (
 )
 
 // SQLite is a [Store] in one file. Use [OpenSQLite].
-type SQLite struct{ db *sqlitefile.File }
+type SQLite struct {
+	db   *sqlitefile.File
+	most int // sessions of a passkey that are kept
+}
 
 var _ Store = (*SQLite)(nil)
 
@@ -30,7 +33,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SQLite{db}, nil
+	return &SQLite{db, mostSessions}, nil
 }
 
 // ReadSQLite opens the file at path to read alone, also while another process has it. Apply
@@ -40,7 +43,7 @@ func ReadSQLite(ctx context.Context, path string) (*SQLite, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SQLite{db}, nil
+	return &SQLite{db, mostSessions}, nil
 }
 
 // Close closes the file.
@@ -144,7 +147,7 @@ func applyChange(ctx context.Context, tx *sql.Tx, c *Change) error {
 }
 
 // statements are those of Count, prepared in one transaction.
-type statements struct{ totals, session, keep, torrents, update *sql.Stmt }
+type statements struct{ totals, session, keep, torrents, forget, update *sql.Stmt }
 
 // Count adds what was told in one transaction, which is on disk when it returns.
 func (s *SQLite) Count(ctx context.Context, told []Counted, rules Rules) (totals []*Totals, err error) {
@@ -152,11 +155,12 @@ func (s *SQLite) Count(ctx context.Context, told []Counted, rules Rules) (totals
 	err = s.transact(ctx, func(tx *sql.Tx) error {
 		var st statements
 		for text, to := range map[string]**sql.Stmt{
-			"SELECT number, " + totalNames + " FROM passkeys WHERE id = ?":                                                    &st.totals,
-			"SELECT torrent, began, marked, at, uploaded, downloaded, stopped FROM sessions WHERE passkey = ? AND digest = ?": &st.session,
-			"INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)":                                              &st.keep,
-			"SELECT count(DISTINCT torrent) FROM sessions WHERE passkey = ? AND stopped = 0 AND at >= ?":                      &st.torrents,
-			"UPDATE passkeys SET uploaded = ?, downloaded = ?, implausible = ?, torrents = ?, seen = ? WHERE number = ?":      &st.update,
+			"SELECT number, " + totalNames + " FROM passkeys WHERE id = ?":                                                                        &st.totals,
+			"SELECT torrent, began, marked, at, uploaded, downloaded, stopped FROM sessions WHERE passkey = ? AND digest = ?":                     &st.session,
+			"INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)":                                                                  &st.keep,
+			"SELECT count(*), count(DISTINCT CASE WHEN stopped = 0 AND at >= ? THEN torrent END) FROM sessions WHERE passkey = ?":                 &st.torrents,
+			"DELETE FROM sessions WHERE passkey = ?1 AND digest IN (SELECT digest FROM sessions WHERE passkey = ?1 ORDER BY at, digest LIMIT ?2)": &st.forget,
+			"UPDATE passkeys SET uploaded = ?, downloaded = ?, implausible = ?, torrents = ?, seen = ? WHERE number = ?":                          &st.update,
 		} {
 			if *to, err = tx.PrepareContext(ctx, text); err != nil {
 				return err
@@ -166,7 +170,7 @@ func (s *SQLite) Count(ctx context.Context, told []Counted, rules Rules) (totals
 			return err
 		}
 		for i := range told {
-			if totals[i], err = st.count(ctx, &told[i], &rules); err != nil {
+			if totals[i], err = st.count(ctx, &told[i], &rules, s.most); err != nil {
 				return err
 			}
 		}
@@ -175,8 +179,8 @@ func (s *SQLite) Count(ctx context.Context, told []Counted, rules Rules) (totals
 	return totals, err
 }
 
-// count adds what was told under one passkey.
-func (st *statements) count(ctx context.Context, c *Counted, rules *Rules) (*Totals, error) {
+// count adds what was told under one passkey, of which the latest sessions stay, so many at most.
+func (st *statements) count(ctx context.Context, c *Counted, rules *Rules, most int) (*Totals, error) {
 	var row, seen int64
 	t := new(Totals)
 	err := st.totals.QueryRowContext(ctx, c.ID).Scan(&row, &t.Uploaded, &t.Downloaded, &t.Implausible, &t.Torrents, &seen)
@@ -200,11 +204,25 @@ func (st *statements) count(ctx context.Context, c *Counted, rules *Rules) (*Tot
 			return nil, err
 		}
 	}
-	if err := st.torrents.QueryRowContext(ctx, row, rules.before(rules.Lifetime)).Scan(&t.Torrents); err != nil {
+	if t.Torrents, err = st.trim(ctx, row, rules.before(rules.Lifetime), most); err != nil {
 		return nil, err
 	}
 	_, err = st.update.ExecContext(ctx, t.Uploaded, t.Downloaded, t.Implausible, t.Torrents, unixNano(t.Seen), row)
 	return t, err
+}
+
+// trim forgets the sessions of a passkey that are beyond the most, those first that announced
+// longest ago, and returns at how many torrents the others are.
+func (st *statements) trim(ctx context.Context, row int64, from uint32, most int) (torrents int64, err error) {
+	var sessions int
+	if err = st.torrents.QueryRowContext(ctx, from, row).Scan(&sessions, &torrents); err != nil || sessions <= most {
+		return torrents, err
+	}
+	if _, err = st.forget.ExecContext(ctx, row, sessions-most); err != nil {
+		return 0, err
+	}
+	err = st.torrents.QueryRowContext(ctx, from, row).Scan(&sessions, &torrents)
+	return torrents, err
 }
 
 // unixNano and fromUnixNano turn times into numbers, of which 0 is the zero time.

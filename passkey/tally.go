@@ -62,7 +62,7 @@ func (t *Totals) Add(old Session, known bool, s *Told, rules Rules) Session {
 	next, fromUp, fromDown, since := s.Session, s.FirstUploaded, s.FirstDown, s.Since
 	switch {
 	case !known, after(s.Began, old.Began):
-	case s.Began != 0 && after(old.Began, s.Began):
+	case s.Began != 0 && after(old.Began, s.Began), s.Began == 0 && s.At < old.Began:
 		return old // it was told before the session that is kept began
 	default:
 		fromUp, fromDown, since = old.Uploaded, old.Downloaded, old.Marked

@@ -33,7 +33,7 @@ func (s *service) openPasskeys(ctx context.Context, o *tracker.Options) (err err
 	c := &s.config
 	options := passkey.Options{
 		Store: s.passkeyStore, Required: requiresPasskeys(c), Max: int(c.Limits.Passkeys), Waiting: int(c.Limits.PasskeySessions),
-		Rate: int64(c.Access.PasskeyRate) / 8, Lifetime: c.Announce.PeerLifetime, Refresh: s.refresh, Log: s.log,
+		Torrent: s.catalog.Identity, Rate: int64(c.Access.PasskeyRate) / 8, Lifetime: c.Announce.PeerLifetime, Refresh: s.refresh, Log: s.log,
 	}
 	if s.refresh < 0 {
 		options.WriteEvery = -1 // a function writes before it answers
@@ -53,6 +53,7 @@ func (s *service) openPasskeyStore(ctx context.Context) (passkey.Store, error) {
 	if path := s.config.Store.Path(); path != "" {
 		return passkey.OpenSQLite(ctx, filepath.Join(filepath.Dir(path), passkeysFile))
 	}
+	s.log.Warn("passkeys are kept in memory alone, and are gone when waggle stops: choose another store", "store", s.config.Store)
 	return passkey.NewMemory(), nil
 }
 
