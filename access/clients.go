@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -30,13 +31,15 @@ type beginnings struct {
 // readClients reads the clients that may announce, and those that may not; "" for none.
 func readClients(allow, deny string) (*clients, error) {
 	c := &clients{}
+	var wrong []error
 	for _, l := range []*list{
 		{key: "access.clients_allow", path: allow, verdict: allowed, most: maxClients},
 		{key: "access.clients_deny", path: deny, verdict: denied, most: maxClients},
 	} {
-		if err := l.read(func(text string) error { return c.add(text, l.verdict) }); err != nil {
-			return nil, err
-		}
+		wrong = append(wrong, l.read(func(text string) error { return c.add(text, l.verdict) }))
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
 	}
 	for _, b := range []*beginnings{&c.ids, &c.agents} {
 		b.settle()

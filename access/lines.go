@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -44,7 +45,7 @@ func (l *list) read(take func(text string) error) error {
 	if l.path == "" {
 		return nil
 	}
-	f, err := os.Open(l.path)
+	f, err := open(l.path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.key, err)
 	}
@@ -54,6 +55,19 @@ func (l *list) read(take func(text string) error) error {
 		return fmt.Errorf("%s: %s: it has nothing that is allowed, so nobody could announce; add a line, or take the key away", l.key, l.path)
 	}
 	return errors.Join(l.problems...)
+}
+
+// open opens what may be a list. A pipe is none: it would be empty when it is read again, or keep
+// who opens it waiting.
+func open(path string) (*os.File, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil: // os.Open says why
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a folder; give the path of a file", path)
+	case info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		return nil, fmt.Errorf("%s is a pipe or a socket; give the path of a file, which can be read again", path)
+	}
+	return os.Open(path)
 }
 
 func (l *list) lines(from io.Reader, take func(text string) error) {

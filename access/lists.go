@@ -103,15 +103,26 @@ func (l *Lists) Enter(a *swarm.Announce) error {
 }
 
 // stamps tell whether files have changed.
-type stamps [4]os.FileInfo // nil: there is none
+type stamps [4]os.FileInfo // nil: there is none, or none that can be read
 
 func stampsOf(f *Files) (s stamps) {
 	for i, path := range f.paths() {
 		if path != "" {
-			s[i], _ = os.Stat(path) // reading it says what is wrong
+			s[i] = stampOf(path)
 		}
 	}
 	return s
+}
+
+// stampOf returns nil where a file cannot be read; reading it says why.
+func stampOf(path string) os.FileInfo {
+	f, err := open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	info, _ := f.Stat()
+	return info
 }
 
 func (s *stamps) same(other *stamps) bool {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -19,13 +20,15 @@ type networks struct {
 // readNetworks reads the networks that may come, and those that may not; "" for none.
 func readNetworks(allow, deny string) (*networks, error) {
 	n := new(networks)
+	var wrong []error
 	for _, l := range []*list{
 		{key: "access.networks_allow", path: allow, verdict: allowed, most: maxNetworks},
 		{key: "access.networks_deny", path: deny, verdict: denied, most: maxNetworks},
 	} {
-		if err := l.read(func(text string) error { return n.add(text, l.verdict) }); err != nil {
-			return nil, err
-		}
+		wrong = append(wrong, l.read(func(text string) error { return n.add(text, l.verdict) }))
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
 	}
 	n.rest = restOf(allow, deny)
 	return n, nil

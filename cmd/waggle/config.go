@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"waggle/config"
 )
@@ -70,7 +71,8 @@ func newConfigCheckCommand() *cobra.Command {
 		Short: "Check a configuration file",
 		Long: `Check a configuration file without running anything. Every mistake is one line
 on standard error, with the line of the file, the key, and what to write
-instead. Flags and environment are not looked at.`,
+instead. The lists of torrents, clients and networks that it names are read,
+too. Flags and environment are not looked at.`,
 		Example: `  waggle config check waggle.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -79,12 +81,32 @@ instead. Flags and environment are not looked at.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := config.CheckFile(args[0]); err != nil {
+			err := config.CheckFile(args[0])
+			if err == nil {
+				err = checkLists(args[0])
+			}
+			if err != nil {
 				c.PrintErrln(err)
 				return fmt.Errorf("%s: not a valid configuration", args[0])
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", args[0])
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", args[0])
 			return err
 		},
 	}
+}
+
+// checkLists returns what is wrong with the lists that a configuration names, which is good itself.
+func checkLists(path string) error {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if err := flags.Set("config", path); err != nil {
+		return err
+	}
+	loaded, err := config.Load(flags, nil)
+	if err != nil {
+		return err
+	}
+	_, lists := readLists(loaded.Config)
+	_, torrents := denied(loaded.Config)
+	return errors.Join(torrents, lists)
 }

@@ -83,6 +83,35 @@ func TestCheckPrintsEachProblemOnItsLine(t *testing.T) {
 	}
 }
 
+func TestCheckReadsTheListsThatAFileNames(t *testing.T) {
+	dir := t.TempDir()
+	list := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, clients, networks := list("good", "10.0.0.0/8\n"), list("clients", "-UT\n*\n"), list("networks", "\n10.0.0.1/8\n")
+	torrents, missing := list("torrents", "xyz\n"), filepath.Join(dir, "missing")
+	if out, complaints, err := runConfig(t, "check", configFile(t, "access: {networks_allow: "+good+"}\n")); err != nil || !strings.HasSuffix(out, ": ok\n") {
+		t.Errorf("a good list: %q, %q, %v", out, complaints, err)
+	}
+	out, complaints, err := runConfig(t, "check", configFile(t, "access: {networks_allow: "+missing+", networks_deny: "+networks+", clients_deny: "+clients+"}\ntorrents: {deny: "+torrents+"}\n"))
+	if err == nil || out != "" {
+		t.Errorf("bad lists: %q, %v", out, err)
+	}
+	for _, want := range []string{
+		"torrents.deny: " + torrents, "access.clients_deny: " + clients + ":2: ", "access.networks_allow: open " + missing,
+		"access.networks_deny: " + networks + ":2: 10.0.0.1/8 has bits behind its prefix; write the network 10.0.0.0/8 or the address 10.0.0.1\n",
+	} {
+		if !strings.Contains(complaints, want) {
+			t.Errorf("no %q in\n%s", want, complaints)
+		}
+	}
+}
+
 func TestCheckOfAMissingFileSaysSo(t *testing.T) {
 	_, complaints, err := runConfig(t, "check", "missing.yaml")
 	if err == nil || complaints != "missing.yaml: no such file or directory\n" {
