@@ -16,7 +16,7 @@ type endpoint struct {
 	protocol string // "udp", "http" or "ws"
 	addr     netip.AddrPort
 	host     string // as in the URL
-	announce string // HTTP: path of an announce, up to its first parameter; WebSocket: all of it
+	announce string // HTTP: path of an announce, up to its first parameter; WebSocket: all of it; UDP: what of the URL is sent along (BEP 41)
 	scrape   string // HTTP: the same of a scrape
 }
 
@@ -46,8 +46,13 @@ func resolve(ctx context.Context, t Target, remote bool) (*endpoint, error) {
 	if !e.addr.Addr().IsLoopback() && !remote {
 		return nil, fmt.Errorf("%s is not on the loopback of this machine: load it only if it is yours, with --remote", t.URL)
 	}
-	if e.announce, e.scrape = paths(u); e.protocol == "ws" {
+	switch e.protocol {
+	case "http":
+		e.announce, e.scrape = paths(u)
+	case "ws":
 		e.announce = u.RequestURI()
+	default:
+		e.announce = shown(u)
 	}
 	return e, nil
 }
@@ -67,6 +72,14 @@ func paths(u *url.URL) (announce, scrape string) {
 		scrape = path[:i] + "/scrape" + path[i+len("/announce"):]
 	}
 	return path + end, scrape + end
+}
+
+// shown returns path and query of a URL over UDP, where they say more than that it is one.
+func shown(u *url.URL) string {
+	if uri := u.RequestURI(); uri != "/" && uri != "/announce" {
+		return uri
+	}
+	return ""
 }
 
 // hasSources tells whether each group can have an address of its own: every address

@@ -259,7 +259,7 @@ func (w *udpWorker) ask(l *lane, p *phase, now int64) bool {
 	s, transaction := w.take(l, announce, meant, now)
 	s.peer = int32(peer)
 	w.tally.sent++
-	w.out.End(bittorrent.AppendUDPAnnounce(w.out.Begin(), l.connection, transaction, &w.announce, ""))
+	w.out.End(bittorrent.AppendUDPAnnounce(w.out.Begin(), l.connection, transaction, &w.announce, w.endpoint.announce))
 	if p.scrape > 0 {
 		l.toScrape--
 	}

@@ -51,7 +51,8 @@ func newBenchUDPCommand() *cobra.Command {
 		Short: "Load a tracker over UDP",
 		Long: `Load a tracker over UDP, with a window of requests under way on each socket, or
 with --rate at a steady rate, where latency counts from when an announce was
-meant to be sent.` + benchLoadHelp,
+meant to be sent. A path with a passkey, or a query with a token, is sent along
+with each announce (BEP 41).` + benchLoadHelp,
 		Example: `  waggle bench udp udp://127.0.0.1:6969 --pid $(pidof waggle)
   waggle bench udp udp://127.0.0.1:6969 --against echo --rounds 5 --duration 10s
   waggle bench udp udp://127.0.0.1:6969 --rate 50000 --distribution aquatic --json
