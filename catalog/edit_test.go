@@ -174,6 +174,9 @@ func TestHybridIsOneTransferUnderBothHashes(t *testing.T) {
 		if !c.Active(&h) {
 			t.Errorf("%v is not active", h)
 		}
+		if one := c.Identity(&h); one != hashes[0] {
+			t.Errorf("%v is that of %v, want %v", h, one, hashes[0])
+		}
 		got := mustGet(t, c, h)
 		if got.InfoHash != hashes[0] || !got.FirstStarted.Equal(start) || !got.LastCompleted.Equal(start.Add(time.Second)) {
 			t.Errorf("by %v: %+v", h, got)
