@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/console/client"
 )
 
 // freeAddress returns an address of loopback at which nobody listens now.
@@ -94,8 +96,9 @@ func TestTrackersOnOneStoreActAsOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := open(t)
-			one := startTracker(t, loopback4, "--store", store, "--listen-console", "127.0.0.1:0")
-			other := startTracker(t, loopback4, "--store", store, "--listen-console", "127.0.0.1:0")
+			flags := []string{"--store", store, "--listen-console", "127.0.0.1:0", "--access-passkeys", "optional"}
+			one, other := startTracker(t, loopback4, flags...), startTracker(t, loopback4, flags...)
+			sharePasskey(t, one, other)
 
 			// The seeder announces to one over UDP, the fetcher to the other over HTTP.
 			dir := t.TempDir()
@@ -130,6 +133,56 @@ func TestTrackersOnOneStoreActAsOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sharePasskey has a client announce to either of two trackers with the same passkeys, until both
+// know what it has transferred; then it is revoked at one, and refused by the other.
+func sharePasskey(t *testing.T, one, other *tracker) {
+	t.Helper()
+	consoles := [2]*client.Client{one.console(t), other.console(t)}
+	made, err := consoles[0].CreatePasskeys(t.Context(), []client.NewPasskey{{Name: "anna"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announce := func(tr *tracker, tells string) string {
+		answer, err := tr.get("/" + made[0].Key + "/announce?info_hash=bbbbbbbbbbbbbbbbbbbb&peer_id=-XX0001-abcdefghijkl&port=6881&left=1" + tells)
+		if err != nil {
+			return err.Error()
+		}
+		return answer
+	}
+	until := func(what string, so func() error) {
+		t.Helper()
+		eventually(t, patience, what, so)
+	}
+	for _, tr := range []*tracker{one, other} {
+		until("a client with the passkey has begun", func() error {
+			if answer := announce(tr, "&event=started"); !strings.Contains(answer, "8:interval") {
+				return errors.New(answer)
+			}
+			return nil
+		})
+	}
+	until("what it told either tracker counts at both, once", func() error {
+		announce(one, "&uploaded=1000&downloaded=50")
+		announce(other, "&uploaded=900&downloaded=70")
+		for _, c := range consoles {
+			if p, err := c.Passkey(t.Context(), made[0].ID); err != nil || p.Uploaded != 1000 || p.Downloaded != 70 {
+				return fmt.Errorf("%+v, %v", p, err)
+			}
+		}
+		return nil
+	})
+	until("it is revoked", func() error {
+		_, err := consoles[1].ActOnPasskey(t.Context(), made[0].ID, client.RevokePasskey)
+		return err
+	})
+	until("the other tracker refuses it", func() error {
+		if answer := announce(one, ""); !strings.Contains(answer, "this passkey was revoked") {
+			return errors.New(answer)
+		}
+		return nil
+	})
 }
 
 // upload gives a .torrent to a tracker.
