@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"waggle/bittorrent"
 	"waggle/swarm"
@@ -225,5 +226,6 @@ func (b *Book) write(ctx context.Context, entries []*entry, all map[*entry][]Tol
 }
 
 func (b *Book) rules() Rules {
-	return Rules{Rate: b.o.Rate, Lifetime: b.o.Lifetime, Forget: forgetAfter * b.o.Lifetime, Now: b.Now()}
+	lifetime := time.Duration(b.lifetime.Load())
+	return Rules{Rate: b.rate.Load(), Lifetime: lifetime, Forget: forgetAfter * lifetime, Now: b.Now()}
 }

@@ -87,6 +87,8 @@ const forgetAfter = 32
 type Book struct {
 	o        Options
 	required atomic.Bool
+	rate     atomic.Int64 // Options.Rate and Options.Lifetime in force
+	lifetime atomic.Int64
 	index    *index
 	waiting  waiting
 	figures  figures
@@ -134,6 +136,7 @@ func Open(ctx context.Context, o Options) (*Book, error) {
 	b := &Book{o: o, index: newIndex(), byID: map[string]*entry{}}
 	b.waiting.open(o.Waiting)
 	b.Require(o.Required)
+	b.Bound(o.Rate, o.Lifetime)
 	b.shared, _ = o.Store.(Shared)
 	began := o.Now()
 	for p, err := range o.Store.Passkeys(ctx) {

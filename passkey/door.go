@@ -81,6 +81,12 @@ func (b *Book) Figures() Figures {
 // be good either way.
 func (b *Book) Require(required bool) { b.required.Store(required) }
 
+// Bound replaces [Options].Rate and Lifetime, for what is written from now on.
+func (b *Book) Bound(rate int64, lifetime time.Duration) {
+	b.rate.Store(rate)
+	b.lifetime.Store(int64(lifetime))
+}
+
 // Enter is of tracker.Door. A peer that leaves may have come when its passkey was good, and is
 // let go.
 func (b *Book) Enter(a *swarm.Announce) error {

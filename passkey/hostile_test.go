@@ -148,6 +148,26 @@ func TestWhatWaitsIsBoundedHoweverOftenTheStoreFails(t *testing.T) {
 	w.wantCounted(t, p.ID, 7, 0)
 }
 
+func TestBoundsChangeWhileTheBookIsOpen(t *testing.T) {
+	w := newWorld(t, NewMemory(), func(o *Options) { o.Rate = 1000 })
+	p := w.make(t, "anna")
+	w.tell(t, p.Key, 1, bittorrent.EventStarted, 0, 0)
+	w.clock.pass(time.Minute)
+	w.tell(t, p.Key, 1, bittorrent.EventNone, 1<<30, 0)
+	w.wantCounted(t, p.ID, 0, 0)
+	w.Bound(0, time.Hour)
+	w.tell(t, p.Key, 1, bittorrent.EventNone, 1<<30, 0)
+	w.wantCounted(t, p.ID, 1<<30, 0)
+	w.clock.pass(50 * time.Minute)
+	if got, err := w.Get(p.ID); err != nil || got.Torrents != 1 {
+		t.Errorf("within the new lifetime: %+v, %v", got, err)
+	}
+	w.Bound(0, time.Minute)
+	if got, err := w.Get(p.ID); err != nil || got.Torrents != 0 {
+		t.Errorf("silent for longer than the new lifetime: %+v, %v", got, err)
+	}
+}
+
 func TestFileKeepsTheLatestSessionsOfAPasskey(t *testing.T) {
 	s, err := OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "passkeys.db"))
 	must(t, err)

@@ -46,7 +46,7 @@ func (b *Book) List(q Query) (page []Passkey, next string, err error) {
 // shown returns an entry as it is: who has been silent for a lifetime is at no torrent.
 func (b *Book) shown(e *entry, now time.Time) Passkey {
 	p := e.passkey()
-	if now.Sub(p.Seen) > b.o.Lifetime {
+	if now.Sub(p.Seen) > time.Duration(b.lifetime.Load()) {
 		p.Torrents = 0
 	}
 	return p

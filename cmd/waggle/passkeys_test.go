@@ -104,9 +104,9 @@ func TestPathsWithPasskeysAreNoneWhereThereAreNone(t *testing.T) {
 
 func TestPasskeysAreRequiredOrNotWhileItRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "waggle.yaml")
-	write := func(mode string) {
+	write := func(access string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte("access: {passkeys: "+mode+"}\n"), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte("access: {passkeys: "+access+"}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,6 +124,14 @@ func TestPasskeysAreRequiredOrNotWhileItRuns(t *testing.T) {
 	answers("wants a passkey")
 	if got := s.setting(t, "access.passkeys"); got.Value != "required" {
 		t.Errorf("the console shows %+v", got)
+	}
+	write("required, passkey_rate: 1Gbit, passkey_urls: ['https://t.example/announce']")
+	s.hangup(t, "configuration reloaded")
+	if anna := createPasskey(t, s, "anna"); len(anna.AnnounceURLs) != 1 || anna.AnnounceURLs[0] != "https://t.example/"+anna.Key+"/announce" {
+		t.Errorf("announce URLs %q", anna.AnnounceURLs)
+	}
+	if strings.Contains(s.log.String(), "takes effect at the next start only") {
+		t.Errorf("something takes a restart:\n%s", s.log)
 	}
 	write("off")
 	s.hangup(t, "takes effect at the next start only\" key=access.passkeys")

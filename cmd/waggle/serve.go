@@ -97,6 +97,7 @@ type service struct {
 	catalogStore catalog.Store
 	passkeys     *passkey.Book // nil: there are none
 	passkeyStore passkey.Store
+	clientURLs   atomic.Pointer[[]config.AnnounceURL] // access.passkey_urls in force
 
 	locator *locality.Locator              // nil: locality is off
 	policy  atomic.Pointer[console.Policy] // in force
@@ -434,8 +435,6 @@ func (s *service) apply(c config.Config, refused tracker.Denied) {
 		{"cluster", s.config.Cluster, c.Cluster},
 		{"console", s.config.Console, c.Console},
 		{"locality", sources(s.config.Locality), sources(c.Locality)},
-		{"access.passkey_rate", s.config.Access.PasskeyRate, c.Access.PasskeyRate},
-		{"access.passkey_urls", s.config.Access.PasskeyURLs, c.Access.PasskeyURLs},
 		{"limits", sizes(s.config.Limits), sizes(c.Limits)},
 		{"log.format", s.config.Log.Format, c.Log.Format},
 		{"traces", s.config.Traces, c.Traces},

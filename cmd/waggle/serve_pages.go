@@ -43,13 +43,15 @@ func changesWhileRunning(key string) bool {
 	case "announce":
 		return name != "record" && name != "record_limit"
 	case "access":
-		return name != "passkey_rate" && name != "passkey_urls"
+		return true // but for passkeys, which is put back
 	case "locality":
 		return !slices.Contains([]string{
 			"levels", "sources", "lookup_timeout", "cache_time", "cache_unknown", "cache_addresses", "lookups", "max_groups",
 		}, name)
 	case "limits":
-		return name == "announces_per_second" || name == "announces_per_second_per_address"
+		return slices.Contains([]string{
+			"announces_per_second", "announces_per_second_per_address", "early_per_address", "events_disk", "events_memory", "nat_checks_per_second",
+		}, name)
 	case "tls":
 		return name == "certificate" || name == "key" || name == "others"
 	case "torrents":

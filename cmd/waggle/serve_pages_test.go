@@ -49,13 +49,15 @@ func TestConsoleShowsTheConfigurationInForce(t *testing.T) {
 	if got := s.setting(t, "announce.interval"); got.Value != "25m" || got.Source != path+":3" {
 		t.Errorf("after the reload %+v", got)
 	}
-	write("limits:\n  peers: 7k\n  announces_per_second: 9\nconsole:\n  public: true\nannounce:\n  interval: 25m\n")
+	write("limits:\n  peers: 7k\n  announces_per_second: 9\n  early_per_address: 9\nconsole:\n  public: true\nannounce:\n  interval: 25m\n")
 	s.hangup(t, "configuration reloaded")
 	if got := s.setting(t, "limits.peers"); got.Value != "20M" || got.Source != "default" {
 		t.Errorf("what takes effect at a start only: %+v", got)
 	}
-	if got := s.setting(t, "limits.announces_per_second"); got.Value != "9" || got.Source != path+":3" {
-		t.Errorf("what takes effect at once: %+v", got)
+	for key, line := range map[string]string{"limits.announces_per_second": ":3", "limits.early_per_address": ":4"} {
+		if got := s.setting(t, key); got.Value != "9" || got.Source != path+line {
+			t.Errorf("what takes effect at once: %+v", got)
+		}
 	}
 	if got := s.setting(t, "console.public"); got.Value != "false" {
 		t.Errorf("what takes effect at a start only: %+v", got)

@@ -33,7 +33,7 @@ func (s *service) openPasskeys(ctx context.Context, o *tracker.Options) (err err
 	c := &s.config
 	options := passkey.Options{
 		Store: s.passkeyStore, Required: requiresPasskeys(c), Max: int(c.Limits.Passkeys), Waiting: int(c.Limits.PasskeySessions),
-		Torrent: s.catalog.Identity, Rate: int64(c.Access.PasskeyRate) / 8, Lifetime: c.Announce.PeerLifetime, Refresh: s.refresh, Log: s.log,
+		Torrent: s.catalog.Identity, Rate: passkeyRate(c), Lifetime: c.Announce.PeerLifetime, Refresh: s.refresh, Log: s.log,
 	}
 	if s.refresh < 0 {
 		options.WriteEvery = -1 // a function writes before it answers
@@ -41,6 +41,7 @@ func (s *service) openPasskeys(ctx context.Context, o *tracker.Options) (err err
 	if s.passkeys, err = passkey.Open(ctx, options); err != nil {
 		return errors.Join(err, s.passkeyStore.Close())
 	}
+	s.clientURLs.Store(&c.Access.PasskeyURLs)
 	o.Doors = append(o.Doors, s.passkeys)
 	o.Recorders = append(o.Recorders, s.passkeys)
 	return nil
@@ -77,17 +78,18 @@ func (s *service) requirePasskeys(c *config.Config) {
 	s.config.Access.Passkeys = c.Access.Passkeys
 	if s.passkeys != nil {
 		s.passkeys.Require(requiresPasskeys(c))
+		s.passkeys.Bound(passkeyRate(c), c.Announce.PeerLifetime)
+		s.clientURLs.Store(&c.Access.PasskeyURLs)
 	}
 }
 
+// passkeyRate is in bytes a second.
+func passkeyRate(c *config.Config) int64 { return int64(c.Access.PasskeyRate) / 8 }
+
 // passkeyURLs returns the announce URLs of the tracker, without a passkey.
 func (s *service) passkeyURLs() []string {
-	if own := s.config.Access.PasskeyURLs; len(own) > 0 {
-		urls := make([]string, len(own))
-		for i, url := range own {
-			urls[i] = string(url)
-		}
-		return urls
+	if own := *s.clientURLs.Load(); len(own) > 0 {
+		return texts(own)
 	}
 	return append(announceURLs("udp", s.udp.Addrs()), announceURLs("http", s.http.Addrs())...)
 }
