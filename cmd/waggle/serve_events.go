@@ -104,20 +104,19 @@ func eventSettings(c *config.Config, secrets [][]byte) events.Settings {
 	}
 }
 
-// reloadEvents puts into force what can change while events are told. An error changes nothing.
-func (s *service) reloadEvents(c config.Config) error {
+// reloadEvents returns what puts into force what can change while events are told.
+func (s *service) reloadEvents(c config.Config) (use func(), err error) {
 	if s.events == nil || !c.Events.On() {
-		return nil
+		return func() {}, nil
 	}
 	secrets, err := eventSecrets(&c.Events)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.Events.Webhook == "" || s.config.Events.Webhook == "" {
 		c.Events.Webhook = s.config.Events.Webhook // which changes at a start alone
 	}
-	s.events.Apply(eventSettings(&c, secrets))
-	return nil
+	return func() { s.events.Apply(eventSettings(&c, secrets)) }, nil
 }
 
 // closeEvents delivers what is left, or keeps it.
