@@ -99,7 +99,7 @@ func eventSecrets(c *config.Events) ([][]byte, error) {
 func eventSettings(c *config.Config, secrets [][]byte) events.Settings {
 	e := &c.Events
 	return events.Settings{
-		Batch: e.Batch, Every: e.Every, Addresses: e.Addresses, Compress: e.Compress, Timeout: e.Timeout, Secrets: secrets,
+		Batch: e.Batch, Every: e.Every, Addresses: e.Addresses, Compress: e.Compress, Timeout: e.Timeout, PutAside: e.PutAside, Secrets: secrets,
 		Webhook: string(e.Webhook), Disk: int64(c.Limits.EventsDisk), Memory: int64(c.Limits.EventsMemory),
 	}
 }
