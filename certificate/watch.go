@@ -30,7 +30,8 @@ func (c *Certificates) watch(ctx context.Context) {
 		case <-events:
 			quiet.Reset(c.options.Quiet)
 			continue
-		case <-faults: // something was not told, as there was too much
+		case err := <-faults: // something was not told, as there was too much
+			c.options.Log.Debug("notifications of certificates failed; all are looked at", "error", err)
 			quiet.Reset(c.options.Quiet)
 			continue
 		case <-quiet.C:
