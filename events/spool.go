@@ -193,6 +193,9 @@ func (s *spool) readSegment(path string) error {
 		s.log.Warn("a file of events cannot be read: it is put aside", "path", path+".damaged", "error", notice)
 		return os.Rename(path, path+".damaged")
 	}
+	if notice != nil { // as a power failure leaves it, or a disk that is ill
+		s.log.Warn("the end of a file of events cannot be read: what was in it is lost", "path", path, "bytes", g.size-int64(g.good), "error", notice)
+	}
 	s.segments = append(s.segments, g)
 	s.onDisk += g.size
 	return nil
