@@ -264,6 +264,36 @@ func TestBatchThatCannotBeReadAtTheMomentIsNotLost(t *testing.T) {
 	})
 }
 
+// TestBatchThatIsDroppedWhileItIsDeliveredIsNotLost has no room for what is under way.
+func TestBatchThatIsDroppedWhileItIsDeliveredIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		let := make(chan struct{})
+		r := &receiver{see: func(*envelope) error { <-let; return nil }}
+		s := someSettings()
+		s.Memory, s.Timeout = 1<<16, time.Hour
+		st := stream(t, "", s, r)
+		const rounds, each = 12, 100
+		for range rounds {
+			for n := range each {
+				st.Announce(anAnnounce(n))
+			}
+			time.Sleep(2 * time.Second)
+		}
+		close(let)
+		time.Sleep(time.Minute)
+		all, _ := r.got()
+		lost, got := uint64(0), uint64(0)
+		for _, p := range all {
+			lost += p.Lost
+			got += uint64(p.Count)
+		}
+		if f := st.Figures().Ends[0]; all[0].Sequence != 1 || lost == 0 || lost+got != rounds*each || f.Lost != lost || f.Sent != got {
+			t.Errorf("it was told of %d, and that %d are lost: %+v", got, lost, f)
+		}
+		closed(t, st)
+	})
+}
+
 // sameNumbers compares without order: batches have theirs by torrent.
 func sameNumbers(a, b []int) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))

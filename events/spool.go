@@ -416,9 +416,18 @@ func (s *spool) body(b *batch) ([]byte, error) {
 func (s *spool) done(c *cursor, p *piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.waits(c, p) {
+		c.lost -= min(c.lost, uint64(p.count())) // it was dropped, and yet it is there
+	}
 	c.next = max(c.next, p.end())
 	s.changed = true
 	s.trim()
+}
+
+// waits reports whether a piece is still to be delivered, and was not dropped meanwhile.
+func (s *spool) waits(c *cursor, p *piece) bool {
+	i := s.firstOf(c)
+	return i < len(s.batches) && s.batches[i].first == p.first
 }
 
 // pass notes that an end will never have a piece of a batch. It is kept until the end has something
@@ -426,8 +435,10 @@ func (s *spool) done(c *cursor, p *piece) {
 func (s *spool) pass(c *cursor, p *piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.waits(c, p) {
+		c.lost += uint64(p.count())
+	}
 	c.passed = max(c.passed, p.end())
-	c.lost += uint64(p.count())
 }
 
 // away reports whether the folder cannot be looked into at the moment.
