@@ -165,7 +165,7 @@ func (i *issued) valid() (all []Validity) {
 			continue
 		}
 		if cert, err := i.manager.GetCertificate(ask(host)); err == nil {
-			all = append(all, validity(cert, "acme"))
+			all = append(all, validity(cert, acmeSource))
 		}
 	}
 	return all
@@ -249,14 +249,28 @@ func (e *ending) end() {
 // RoundTrip is of [http.RoundTripper].
 func (e *ending) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(e.context, cancel) // and not before: the body is read later
+	stop := context.AfterFunc(e.context, cancel)
 	response, err := e.Transport.RoundTrip(r.WithContext(ctx))
 	if err != nil {
+		stop()
 		cancel()
 		return nil, err
 	}
 	e.tell(response)
+	response.Body = &lastRead{response.Body, func() { stop(); cancel() }}
 	return response, nil
+}
+
+// lastRead is the body of an answer, whose request ends when it is closed.
+type lastRead struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close is of [io.Closer].
+func (l *lastRead) Close() error {
+	defer l.end()
+	return l.ReadCloser.Close()
 }
 
 // maxProof is more than an authority says of the proofs of one name, in bytes.

@@ -45,6 +45,7 @@ type Certificates struct {
 	broken atomic.Bool                        // one of the files is, at the moment
 	failed atomic.Uint64
 	warned map[string]time.Time // when each was said to expire, by what it is called
+	ends   map[string]time.Time // when each by ACME does, by its name
 }
 
 // Open reads the pairs, and what ACME has brought before.
@@ -64,12 +65,13 @@ func Open(o Options) (*Certificates, error) {
 	if o.watch == nil {
 		o.watch = fsnotify.NewWatcher
 	}
-	c := &Certificates{options: o, warned: map[string]time.Time{}}
-	if err := c.Use(o.Pairs); err != nil {
+	c := &Certificates{options: o, warned: map[string]time.Time{}, ends: map[string]time.Time{}}
+	use, err := c.Read(o.Pairs)
+	if err != nil {
 		return nil, err
 	}
+	use()
 	if len(o.ACME.Hosts) > 0 {
-		var err error
 		if c.acme, err = newIssued(&o); err != nil {
 			return nil, err
 		}
@@ -136,9 +138,12 @@ type Figures struct {
 // Validity is how long a certificate is good.
 type Validity struct {
 	Name                string // the first that it is for
-	Source              string // the file that it is from, or acme
+	Source              string // the file that it is from, or acmeSource
 	NotBefore, NotAfter time.Time
 }
+
+// acmeSource is what a certificate is from that an authority has issued by ACME.
+const acmeSource = "acme"
 
 // Figures returns how it is now.
 func (c *Certificates) Figures() Figures {
@@ -200,6 +205,7 @@ const warnAgain = 24 * time.Hour
 func (c *Certificates) warn() {
 	now := c.options.Now()
 	for _, v := range c.Figures().Certificates {
+		c.renewed(&v)
 		id := fmt.Sprint(v.Source, v.Name, v.NotAfter.Unix())
 		if last, told := c.warned[id]; told && now.Sub(last) < warnAgain {
 			continue
@@ -217,4 +223,15 @@ func (c *Certificates) warn() {
 		}
 		c.warned[id] = now
 	}
+}
+
+// renewed tells of a certificate by ACME that has taken the place of another, which autocert does in silence.
+func (c *Certificates) renewed(v *Validity) {
+	if v.Source != acmeSource {
+		return
+	}
+	if before, known := c.ends[v.Name]; known && v.NotAfter.After(before) {
+		c.options.Log.Info("a certificate was renewed", "name", v.Name, "expires", v.NotAfter.UTC())
+	}
+	c.ends[v.Name] = v.NotAfter
 }

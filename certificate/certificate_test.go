@@ -234,6 +234,76 @@ func TestBrokenFilesAreToldOfOnceAndLeaveTheOldOnesInForce(t *testing.T) {
 	until(t, "two.example is shown", func() bool { return r.shown(t, "two.example") == "two.example" && r.Figures().Healthy })
 }
 
+// TestHalfWrittenFilesAreNotTaken has a chain written in two steps, of which the first is a certificate, too, and
+// files looked at in between.
+func TestHalfWrittenFilesAreNotTaken(t *testing.T) {
+	a, folder := authority.New(t), t.TempDir()
+	files := write(t, a, folder, "one.example")
+	log := new(written)
+	c, err := Open(Options{Pairs: []Pair{files}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key := a.Today(t, "two.example")
+	chain := append(bytes.Clone(certificate), certificate...)
+	lengths := func() int { return len((*c.shown.Load())[0].Certificate) }
+	name := func() string { return (*c.shown.Load())[0].Leaf.DNSNames[0] }
+	writeFile(t, files.Key, key)
+	if c.look() || name() != "one.example" || log.String() != "" {
+		t.Errorf("with another key %s is shown, and the log says %s", name(), log)
+	}
+	writeFile(t, files.Certificate, chain[:len(certificate)])
+	if c.look() || name() != "one.example" {
+		t.Errorf("half of it is shown, of %s", name())
+	}
+	writeFile(t, files.Certificate, chain)
+	if c.look() || name() != "one.example" {
+		t.Errorf("at once %s is shown", name())
+	}
+	if !c.look() || name() != "two.example" || lengths() != 2 {
+		t.Errorf("in the end %d of %s are shown", lengths(), name())
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "was replaced") || c.Figures().Failures != 0 {
+		t.Errorf("log: %s", text)
+	}
+	// What was there at a look long ago does not count.
+	writeFile(t, files.Certificate, certificate)
+	if c.look() || lengths() != 2 {
+		t.Error("half of it is taken at once")
+	}
+	writeFile(t, files.Certificate, chain)
+	if !c.look() {
+		t.Error("what is in force has to settle")
+	}
+	writeFile(t, files.Certificate, certificate)
+	if c.look() || lengths() != 2 {
+		t.Error("what was there long ago is taken at once")
+	}
+}
+
+// TestFloodOfNotificationsDoesNotEndThem has the system lose some, which it tells of.
+func TestFloodOfNotificationsDoesNotEndThem(t *testing.T) {
+	a, folder := authority.New(t), t.TempDir()
+	made := make(chan *fsnotify.Watcher, 1)
+	r := run(t, func(o *Options) {
+		o.watch = func() (*fsnotify.Watcher, error) {
+			w, err := fsnotify.NewWatcher()
+			made <- w
+			return w, err
+		}
+	}, write(t, a, folder, "one.example"))
+	faults := (<-made).Errors
+	for range 3 {
+		select {
+		case faults <- fsnotify.ErrEventOverflow:
+		case <-time.After(patience):
+			t.Fatal("nobody hears of it")
+		}
+	}
+	write(t, a, folder, "two.example")
+	until(t, "two.example is shown", func() bool { return r.shown(t, "two.example") == "two.example" })
+}
+
 func TestNameThatIsAskedForChoosesTheCertificate(t *testing.T) {
 	a := authority.New(t)
 	one, two := write(t, a, t.TempDir(), "one.example", "*.one.example"), write(t, a, t.TempDir(), "two.example")
@@ -252,15 +322,20 @@ func TestOtherFilesAreTakenAllOrNone(t *testing.T) {
 	a := authority.New(t)
 	one, two := write(t, a, t.TempDir(), "one.example"), write(t, a, t.TempDir(), "two.example")
 	r := run(t, nil, one)
-	if err := r.Use([]Pair{two, {"missing.pem", "missing.key"}}); err == nil || !strings.Contains(err.Error(), "missing.pem") {
+	if _, err := r.Read([]Pair{two, {"missing.pem", "missing.key"}}); err == nil || !strings.Contains(err.Error(), "missing.pem") {
 		t.Errorf("missing files: %v", err)
 	}
 	if got := r.shown(t, ""); got != "one.example" {
 		t.Errorf("%s is shown", got)
 	}
-	if err := r.Use([]Pair{two}); err != nil {
+	use, err := r.Read([]Pair{two})
+	if err != nil {
 		t.Fatal(err)
 	}
+	if got := r.shown(t, ""); got != "one.example" {
+		t.Errorf("before they are used %s is shown", got)
+	}
+	use()
 	if got := r.shown(t, ""); got != "two.example" {
 		t.Errorf("%s is shown", got)
 	}

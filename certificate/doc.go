@@ -3,7 +3,8 @@
 //
 // # What it keeps to
 //
-//   - A handshake gets the pair that was good last. What is wrong with a file is logged once, with its
+//   - A handshake gets the pair that was good last. Files that change are taken once they have stayed the same for
+//     a while, so that nobody is shown half of a chain. What is wrong with a file is logged once, with its
 //     name, and the pair stays as it was until the file is right. Connections stay in any case.
 //   - Of several pairs a client gets the first that is for the name it asks for and that it can check,
 //     and the first of all where there is none.

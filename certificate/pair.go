@@ -18,8 +18,24 @@ const maxFile = 1 << 20
 type pair struct {
 	files       Pair
 	certificate *tls.Certificate
-	fault       string // what was wrong with the files since, as it was logged; "": nothing
 	sum         [sha256.Size]byte
+	fault       string // what was wrong with the files since, as it was logged; "": nothing
+
+	// What the files were at the look before.
+	seenSum   [sha256.Size]byte
+	seenFault string
+}
+
+// settled reports whether the files are as they were at the look before, or as they are in force: who writes them
+// may be in the middle of it, and half of a chain is a certificate, too.
+func (p *pair) settled(sum [sha256.Size]byte, err error) bool {
+	fault := ""
+	if err != nil {
+		fault = err.Error()
+	}
+	same := sum == p.sum && fault == "" && p.fault == "" || sum == p.seenSum && fault == p.seenFault
+	p.seenSum, p.seenFault = sum, fault
+	return same
 }
 
 // read reads the files. The sum is of their content.
@@ -60,22 +76,24 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Use has pairs take the place of those before. If one of them cannot be used, none is.
-func (c *Certificates) Use(files []Pair) error {
+// Read reads pairs, and returns what has them take the place of those before. If one of them cannot be
+// used, none can.
+func (c *Certificates) Read(files []Pair) (use func(), err error) {
 	all := make([]*pair, len(files))
 	for i, f := range files {
 		cert, sum, err := f.read()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all[i] = &pair{files: f, certificate: cert, sum: sum}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pairs = all
-	c.broken.Store(false)
-	c.show()
-	return nil
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pairs = all
+		c.broken.Store(false)
+		c.show()
+	}, nil
 }
 
 // show gives new handshakes the pairs as they are.
@@ -87,14 +105,19 @@ func (c *Certificates) show() {
 	c.shown.Store(&shown)
 }
 
-// look reads the files again. What has changed is taken if it is good, and otherwise told of once.
-func (c *Certificates) look() {
+// look reads the files again. What has changed, and was the same at the look before, is taken if it is good,
+// and otherwise told of once. It reports whether all files are as they were.
+func (c *Certificates) look() (settled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	broken := false
+	settled = true
 	for _, p := range c.pairs {
 		cert, sum, err := p.files.read()
 		switch {
+		case !p.settled(sum, err):
+			settled = false
+			broken = broken || p.fault != ""
 		case err != nil:
 			broken = true
 			if fault := err.Error(); fault != p.fault {
@@ -110,6 +133,7 @@ func (c *Certificates) look() {
 	}
 	c.broken.Store(broken)
 	c.show()
+	return settled
 }
 
 // files returns the paths of all files.

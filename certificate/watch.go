@@ -12,11 +12,12 @@ import (
 func (c *Certificates) watch(ctx context.Context) {
 	watcher, err := c.options.watch()
 	var events chan fsnotify.Event
+	var faults chan error
 	if err != nil {
 		c.options.Log.Warn("the system does not tell of changes of certificates: they are looked at now and then", "every", c.options.Look, "error", err)
 	} else {
 		defer func() { _ = watcher.Close() }()
-		events = watcher.Events
+		events, faults = watcher.Events, watcher.Errors
 	}
 	look := time.NewTicker(c.options.Look)
 	defer look.Stop()
@@ -29,13 +30,19 @@ func (c *Certificates) watch(ctx context.Context) {
 		case <-events:
 			quiet.Reset(c.options.Quiet)
 			continue
+		case err := <-faults: // something was not told, as there was too much
+			c.options.Log.Debug("notifications of certificates failed; all are looked at", "error", err)
+			quiet.Reset(c.options.Quiet)
+			continue
 		case <-quiet.C:
 		case <-look.C:
 		}
 		if watcher != nil {
 			follow(watcher, c.files())
 		}
-		c.look()
+		if !c.look() {
+			quiet.Reset(c.options.Quiet)
+		}
 		c.warn()
 	}
 }

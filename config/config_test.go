@@ -56,7 +56,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		Traces: Traces{Share: 1},
 		Events: Events{
 			Subject: "waggle.events", JetStream: "auto", Batch: 1000, Every: time.Second, Addresses: true,
-			Timeout: 10 * time.Second, Directory: "waggle-data/events",
+			Timeout: 10 * time.Second, PutAside: 30 * time.Minute, Directory: "waggle-data/events",
 		},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {

@@ -54,6 +54,11 @@ type Events struct {
 	// How long a receiver may take for a batch.
 	Timeout time.Duration `key:"timeout" default:"10s" range:"1s..5m"`
 
+	// How long a batch may be refused for what is in it before it is put aside. That is by status 400, 409,
+	// 413, 415 or 422; it goes into the folder refused of events.directory, and counts as lost. 0: never; it
+	// is tried until it is taken, and those behind it wait.
+	PutAside time.Duration `key:"put_aside" default:"30m" range:"0s..168h"`
+
 	// Folder of events that wait to be delivered, from one start to the next too. Empty for none: they are
 	// in memory, and what waits is lost when waggle ends.
 	Directory Path `key:"directory" default:"waggle-data/events"`

@@ -86,7 +86,7 @@ func (a *api) addFiles(mux *http.ServeMux) {
 
 // csvHeader names the columns. All numbers are bytes, and times are of RFC 3339.
 var csvHeader = []string{
-	"info_hash", "ip", "port", "kind", "client", "peer_id", "left", "uploaded", "downloaded", "first_seen", "last_seen",
+	"info_hash", "ip", "port", "kind", "client", "peer_id", "left", "uploaded", "downloaded", "first_seen", "last_seen", "reachable",
 }
 
 // peersCSV answers with all peers of a torrent (RFC 4180). In a file that is no whole
@@ -139,7 +139,7 @@ func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.I
 		hash := h.String()
 		err := a.walk(ctx, h, nil, func(peers []swarm.Peer) bool {
 			for i := range peers {
-				fillCSV(fields, hash, &peers[i])
+				a.fillCSV(fields, hash, &peers[i])
 				_ = out.Write(fields)
 			}
 			return out.Error() == nil
@@ -153,14 +153,14 @@ func (a *api) writePeers(ctx context.Context, w io.Writer, hashes []bittorrent.I
 	return out.Error()
 }
 
-func fillCSV(fields []string, hash string, p *swarm.Peer) {
-	out := peerOf(&foundPeer{Peer: *p})
+func (a *api) fillCSV(fields []string, hash string, p *swarm.Peer) {
+	out := a.peerOf(&foundPeer{Peer: *p})
 	left := ""
 	if out.Left != nil {
 		left = strconv.FormatInt(*out.Left, 10)
 	}
 	fields = append(fields[:0], hash, p.Addr.Addr().String(), strconv.Itoa(int(p.Addr.Port())), out.Kind, out.Client, out.ID, left,
-		strconv.FormatInt(out.Uploaded, 10), strconv.FormatInt(out.Downloaded, 10), csvTime(out.FirstSeen), csvTime(out.LastSeen))
+		strconv.FormatInt(out.Uploaded, 10), strconv.FormatInt(out.Downloaded, 10), csvTime(out.FirstSeen), csvTime(out.LastSeen), out.Reachable)
 	for i := range fields {
 		fields[i] = inert(fields[i])
 	}

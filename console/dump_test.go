@@ -18,7 +18,11 @@ import (
 )
 
 func TestPeersOfATransferAreExportedAsCSV(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(o *console.Options) {
+		o.Reach = func(addr netip.AddrPort) swarm.Reach {
+			return map[netip.Addr]swarm.Reach{netip.MustParseAddr("10.0.0.1"): swarm.Reachable, netip.MustParseAddr("2001:db8::1"): swarm.Unreachable}[addr.Addr()]
+		}
+	})
 	h := w.add(t, "image.iso").InfoHash
 	w.announce(t, h, "10.0.0.1:6881", 0)
 	w.announce(t, h, "[2001:db8::1]:6882", 600)
@@ -36,12 +40,12 @@ func TestPeersOfATransferAreExportedAsCSV(t *testing.T) {
 	if err != nil || len(lines) != 1003 {
 		t.Fatalf("%d lines, %v", len(lines), err)
 	}
-	if head := strings.Join(lines[0], ","); head != "info_hash,ip,port,kind,client,peer_id,left,uploaded,downloaded,first_seen,last_seen" {
+	if head := strings.Join(lines[0], ","); head != "info_hash,ip,port,kind,client,peer_id,left,uploaded,downloaded,first_seen,last_seen,reachable" {
 		t.Errorf("columns %s", head)
 	}
 	want := map[string]string{
-		"10.0.0.1":    h.String() + ",10.0.0.1,6881,seeder,qBittorrent 4.5.2,'-qB4520-abcdefghijkl,0,11,22,2023-11-14T22:13:20Z,2023-11-14T22:13:20Z",
-		"2001:db8::1": h.String() + ",2001:db8::1,6882,leecher,qBittorrent 4.5.2,'-qB4520-abcdefghijkl,600,11,22,2023-11-14T22:13:20Z,2023-11-14T22:13:20Z",
+		"10.0.0.1":    h.String() + ",10.0.0.1,6881,seeder,qBittorrent 4.5.2,'-qB4520-abcdefghijkl,0,11,22,2023-11-14T22:13:20Z,2023-11-14T22:13:20Z,yes",
+		"2001:db8::1": h.String() + ",2001:db8::1,6882,leecher,qBittorrent 4.5.2,'-qB4520-abcdefghijkl,600,11,22,2023-11-14T22:13:20Z,2023-11-14T22:13:20Z,no",
 	}
 	for _, line := range lines[1:] {
 		if w, ok := want[line[1]]; ok && strings.Join(line, ",") != w {

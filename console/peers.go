@@ -188,10 +188,7 @@ func (a *api) look(ctx context.Context, h bittorrent.InfoHash, first *firstPeers
 func (a *api) answerPeers(found []foundPeer, limit int) *answer[client.PeerPage] {
 	page := client.PeerPage{Peers: make([]client.Peer, min(len(found), limit))}
 	for i := range page.Peers {
-		page.Peers[i] = peerOf(&found[i])
-		if a.reach != nil {
-			page.Peers[i].Reachable = reachable(a.reach(found[i].Addr))
-		}
+		page.Peers[i] = a.peerOf(&found[i])
 	}
 	if len(found) > limit {
 		last := &found[limit-1]
@@ -246,7 +243,7 @@ func (f *firstPeers) list() []foundPeer {
 	return f.found
 }
 
-func peerOf(f *foundPeer) client.Peer {
+func (a *api) peerOf(f *foundPeer) client.Peer {
 	p := client.Peer{
 		InfoHash: f.hash, Address: f.Addr.String(), Kind: f.Kind.String(),
 		Uploaded: f.Uploaded, Downloaded: f.Downloaded, FirstSeen: seen(f.First), LastSeen: seen(f.Last), Browser: f.Browser,
@@ -256,6 +253,9 @@ func peerOf(f *foundPeer) client.Peer {
 	}
 	if f.Left != bittorrent.LeftUnknown {
 		p.Left = new(f.Left)
+	}
+	if a.reach != nil {
+		p.Reachable = reachable(a.reach(f.Addr))
 	}
 	return p
 }

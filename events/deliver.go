@@ -5,9 +5,12 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"waggle/events/signature"
@@ -45,6 +48,16 @@ type later struct {
 
 func (l *later) Unwrap() error { return l.error }
 
+// tooLarge is an error of an end that takes smaller batches.
+type tooLarge struct{ error }
+
+func (t *tooLarge) Unwrap() error { return t.error }
+
+// unfit is an error of an end that does not want what is in a batch, and will not later.
+type unfit struct{ error }
+
+func (u *unfit) Unwrap() error { return u.error }
+
 // end delivers batches to a sender, one after the other.
 type end struct {
 	name   string
@@ -52,6 +65,14 @@ type end struct {
 	stream *Stream
 	cursor *cursor
 	now    chan struct{} // to try at once
+
+	// Of run alone.
+	most    int       // bytes of events that it takes at once; 0: it has refused none
+	under   *Settings // that most was found with
+	refused struct {  // what it did not want at the last attempt
+		id    string
+		since time.Time
+	}
 
 	mu                    sync.Mutex
 	sent, batches, failed uint64
@@ -82,7 +103,7 @@ func (e *end) good() bool {
 func (e *end) run(ctx context.Context) {
 	attempts := 0
 	for {
-		b, lost, ok := e.stream.spool.next(e.cursor)
+		b, from, lost, ok := e.stream.spool.next(e.cursor)
 		if !ok {
 			select {
 			case <-ctx.Done():
@@ -91,7 +112,7 @@ func (e *end) run(ctx context.Context) {
 			}
 			continue
 		}
-		err := e.deliver(ctx, &b, lost)
+		err := e.deliver(ctx, &b, from, lost)
 		if ctx.Err() != nil && err != nil {
 			return
 		}
@@ -104,17 +125,19 @@ func (e *end) run(ctx context.Context) {
 	}
 }
 
-// deliver tries once to deliver a batch.
-func (e *end) deliver(ctx context.Context, b *batch, lost uint64) error {
+// deliver tries once to deliver a batch, from one of its events on, or a piece of it.
+func (e *end) deliver(ctx context.Context, b *batch, from int, lost uint64) error {
 	s := e.stream
 	events, err := s.spool.body(b)
 	if err != nil {
-		s.o.Log.Error("events cannot be read from disk, and are lost", "events", b.count, "error", cause(err))
-		s.spool.unreadable(b)
-		return nil
+		return e.unread(b, err)
 	}
 	settings := s.settings.Load()
-	sealed, err := seal(b, lost, events, s.o.Tracker, settings, s.o.Now())
+	if settings != e.under {
+		e.most, e.under = 0, settings
+	}
+	p := pieceOf(b, events, from, e.most)
+	sealed, err := seal(&p, lost, s.o.Tracker, settings, s.o.Now())
 	if err != nil {
 		return err
 	}
@@ -122,17 +145,62 @@ func (e *end) deliver(ctx context.Context, b *batch, lost uint64) error {
 	defer cancel()
 	err = e.sender.send(trying, sealed, settings)
 	if err == nil {
-		s.spool.done(e.cursor, b)
-		e.succeeded(b.count)
+		s.spool.done(e.cursor, &p)
+		e.succeeded(p.count())
 		return nil
 	}
-	if ctx.Err() == nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = errors.New("it did not answer within " + settings.Timeout.String())
-		}
-		e.fails(err)
+	if ctx.Err() != nil {
+		return err
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("it did not answer within " + settings.Timeout.String())
+	}
+	return e.refuse(&p, lost, err)
+}
+
+// unread ends an attempt at a batch that cannot be read back. One that is damaged is lost; what else
+// is wrong with a disk, or with this process, may pass.
+func (e *end) unread(b *batch, err error) error {
+	s := e.stream
+	damaged := errors.Is(err, errDamaged) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EIO)
+	if damaged || errors.Is(err, fs.ErrNotExist) && !s.spool.away() {
+		s.o.Log.Error("events cannot be read from disk, and are lost", "events", b.count, "error", cause(err))
+		s.spool.unreadable(b)
+		return nil
+	}
+	err = errors.New("the events cannot be read from disk: " + cause(err).Error())
+	e.fails(err)
 	return err
+}
+
+// refuse ends an attempt that an end has not taken. What is too large is tried again in smaller pieces; what it
+// has not wanted for long enough is put aside.
+func (e *end) refuse(p *piece, lost uint64, err error) error {
+	s := e.stream
+	if _, is := errors.AsType[*tooLarge](err); is && p.count() > 1 {
+		e.most = len(p.events) - 1
+		s.o.Log.Info("a batch of events is too large: it goes in pieces", "to", e.name, "batch", p.id(), "events", p.count())
+		return nil
+	}
+	e.fails(err)
+	if _, is := errors.AsType[*unfit](err); !is {
+		return err
+	}
+	now, patience := s.o.Now(), s.settings.Load().PutAside
+	if e.refused.id != p.id() {
+		e.refused.id, e.refused.since = p.id(), now
+	}
+	if patience == 0 || now.Sub(e.refused.since) < patience {
+		return err
+	}
+	path, failed := s.spool.putAside(e.name, p, body(p, lost, s.o.Tracker))
+	if failed != nil {
+		s.o.Log.Error("events that are refused for good cannot be put aside: they wait on", "to", e.name, "batch", p.id(), "error", failed)
+		return err
+	}
+	s.spool.pass(e.cursor, p)
+	s.o.Log.Error("events were refused for good, and put aside: the receiver will not have them", "to", e.name, "batch", p.id(), "events", p.count(), "path", path, "error", err)
+	return nil
 }
 
 func (e *end) succeeded(count int) {
@@ -200,29 +268,33 @@ func (e *end) figures() End {
 // version is that of the form of a batch.
 const version = 1
 
-// seal puts a batch into the form in which it is sent.
-func seal(b *batch, lost uint64, events []byte, tracker string, s *Settings, now time.Time) (*envelope, error) {
-	body := make([]byte, 0, len(events)+256)
+// body is a piece in the form in which it is sent, before it is compressed.
+func body(p *piece, lost uint64, tracker string) []byte {
+	body := make([]byte, 0, len(p.events)+256)
 	body = append(body, `{"version":`...)
 	body = strconv.AppendInt(body, version, 10)
 	body = append(body, `,"tracker":`...)
 	body = appendText(body, tracker)
 	body = append(body, `,"batch":`...)
-	body = appendText(body, b.id())
+	body = appendText(body, p.id())
 	body = append(body, `,"sequence":`...)
-	body = strconv.AppendUint(body, b.sequence, 10)
+	body = strconv.AppendUint(body, p.sequence, 10)
 	body = append(body, `,"lost":`...)
 	body = strconv.AppendUint(body, lost, 10)
 	body = append(body, `,"count":`...)
-	body = strconv.AppendInt(body, int64(b.count), 10)
+	body = strconv.AppendInt(body, int64(p.count()), 10)
 	body = append(body, ",\"events\":[\n"...)
-	body = append(body, events...)
-	body = append(body, "\n]}\n"...)
-	e := &envelope{id: b.id(), body: body, gzipped: s.Compress}
+	body = append(body, p.events...)
+	return append(body, "\n]}\n"...)
+}
+
+// seal puts a piece into the form in which it is sent.
+func seal(p *piece, lost uint64, tracker string, s *Settings, now time.Time) (*envelope, error) {
+	e := &envelope{id: p.id(), body: body(p, lost, tracker), gzipped: s.Compress}
 	if s.Compress {
 		var small bytes.Buffer
 		w := gzip.NewWriter(&small)
-		_, err := w.Write(body)
+		_, err := w.Write(e.body)
 		if err = errors.Join(err, w.Close()); err != nil {
 			return nil, err
 		}

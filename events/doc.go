@@ -13,7 +13,8 @@
 //
 // Events are numbered, those that were lost too. So how many an end lacks follows from the number
 // that it expects and the one that comes: the batch says it ("lost"). A batch is delivered at least
-// once; its id is the same each time. It is signed (sign.go) at each attempt.
+// once; its id is the same each time. It is signed (package signature) at each attempt. One that is too
+// large for an end goes in pieces (piece.go); one that it refuses for long is put aside (aside.go).
 //
 // Without a folder for the spool batches are in memory, as they are while the disk fails.
 package events

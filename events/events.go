@@ -20,6 +20,7 @@ type Settings struct {
 	Addresses bool          // whether events have the addresses of peers
 	Compress  bool          // whether batches are compressed by gzip
 	Timeout   time.Duration // of one attempt to deliver a batch
+	PutAside  time.Duration // after which a batch is put aside that an end does not want; 0: never
 	Secrets   [][]byte      // that batches are signed with, the newest first
 	Webhook   string        // where batches are posted to
 	Disk      int64         // bytes that may wait there

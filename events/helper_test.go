@@ -101,8 +101,9 @@ type receiver struct {
 	mu      sync.Mutex
 	parcels []parcel
 	tries   []time.Time
-	fail    func(try int) error // nil: never
-	hang    bool                // until the attempt is given up
+	fail    func(try int) error   // nil: never
+	see     func(*envelope) error // nil: it looks at nothing but the signature
+	hang    bool                  // until the attempt is given up
 }
 
 func (r *receiver) send(ctx context.Context, e *envelope, _ *Settings) error {
@@ -117,6 +118,11 @@ func (r *receiver) send(ctx context.Context, e *envelope, _ *Settings) error {
 	}
 	if fail != nil {
 		if err := fail(try); err != nil {
+			return err
+		}
+	}
+	if r.see != nil {
+		if err := r.see(e); err != nil {
 			return err
 		}
 	}

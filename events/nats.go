@@ -40,6 +40,7 @@ type broker struct {
 	lost   atomic.Pointer[error] // why it is not reached
 	mode   mode
 	looked time.Time
+	had    bool // a stream has taken something
 }
 
 // mode is what is known of a stream.
@@ -102,7 +103,7 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 		return b.unreached()
 	}
 	if most := b.nc.MaxPayload(); most > 0 && int64(len(e.body)) > most {
-		return fmt.Errorf("a batch of %d bytes is larger than the %d that the NATS takes; lower events.batch", len(e.body), most)
+		return exceeds(most)
 	}
 	b.was = b.nc.LastError()
 	if err := b.look(ctx); err != nil {
@@ -121,6 +122,7 @@ func (b *broker) send(ctx context.Context, e *envelope, _ *Settings) error {
 		if err != nil {
 			b.looked = time.Time{} // it may be gone
 		}
+		b.had = b.had || err == nil
 		return b.explain(err)
 	}
 	err := b.nc.PublishMsg(m)
@@ -146,7 +148,7 @@ func (b *broker) look(ctx context.Context) error {
 		return nil
 	}
 	mode := streamed
-	if b.o.JetStream != JetStreamAlways {
+	if b.o.JetStream != JetStreamAlways && !b.had { // or what it is to have would be lost while it is away
 		_, err := b.js.StreamNameBySubject(b.o.Subject, nats.Context(ctx))
 		switch {
 		case err == nil:
@@ -168,10 +170,25 @@ func (b *broker) explain(err error) error {
 		return nil
 	case errors.Is(err, nats.ErrPermissionViolation), b.forbidden():
 		return fmt.Errorf("the NATS has to let this user publish to %s, and to $JS.API.STREAM.NAMES unless events.jetstream says whether there is a stream", b.o.Subject)
+	case errors.Is(err, nats.ErrNoStreamResponse) && b.had && b.o.JetStream != JetStreamAlways:
+		return fmt.Errorf("no stream takes %s any more, which one did: make it again, or set events.jetstream to never", b.o.Subject)
 	case errors.Is(err, nats.ErrNoStreamResponse):
 		return fmt.Errorf("no stream takes %s", b.o.Subject)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return exceeds(b.nc.MaxPayload()) // with its headers it does
+	}
+	if e, is := errors.AsType[*nats.APIError](err); is && e.ErrorCode == streamTakesLess {
+		return &tooLarge{&unfit{fmt.Errorf("the stream takes no messages as large: raise its limit of their size: %w", err)}}
 	}
 	return err
+}
+
+// streamTakesLess is the code of a stream's error where its messages must be smaller.
+const streamTakesLess = 10054
+
+// exceeds is the error of a message that a NATS does not take.
+func exceeds(most int64) error {
+	return &tooLarge{&unfit{fmt.Errorf("a single event is larger than the %d bytes that the NATS takes: raise its max_payload", most)}}
 }
 
 func (b *broker) target(*Settings) string {

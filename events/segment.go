@@ -115,6 +115,7 @@ type segment struct {
 	run  string
 	file *os.File // nil: nothing is appended any more
 	size int64
+	good int // bytes of one that an earlier run has left, up to where it is damaged
 	left int // batches that are still to be delivered
 }
 
@@ -174,7 +175,7 @@ func openSegment(path string, see func(s *segment, r *record, at int64, size int
 		return nil, nil, err
 	}
 	s = &segment{path: path, size: int64(len(b))}
-	s.run, _, notice = parseSegment(b, func(r *record, at int64, size int) { see(s, r, at, size) })
+	s.run, s.good, notice = parseSegment(b, func(r *record, at int64, size int) { see(s, r, at, size) })
 	return s, notice, nil
 }
 

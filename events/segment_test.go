@@ -1,9 +1,11 @@
 package events
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,9 +83,17 @@ func TestKillLosesNothingThatWasWritten(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			r := &receiver{}
-			st := stream(t, cut, someSettings(), r)
+			var log strings.Builder
+			st, err := tryStream(cut, someSettings(), slog.New(slog.NewTextHandler(&log, nil)), r)
+			if err != nil {
+				t.Fatal(err)
+			}
 			st.Announce(anAnnounce(4))
 			closed(t, st)
+			within := size > int64(segmentHead) && !slices.Contains(ends, size)
+			if told := strings.Contains(log.String(), "cannot be read: what was in it is lost"); told != within {
+				t.Errorf("of %d bytes the log says %q", size, log.String())
+			}
 			if got := r.left(); !slices.Equal(got, append(want, 4)) {
 				t.Errorf("of %d bytes it has %v, want %v and 4", size, got, want)
 			}

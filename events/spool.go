@@ -51,11 +51,15 @@ func (b *batch) id() string { return fmt.Sprintf("%s-%d", b.run, b.sequence) }
 
 // cursor is how far one end is.
 type cursor struct {
-	name string
-	next uint64 // number of the event that it expects
-	lost uint64 // events that it will never have, since the start
-	news chan struct{}
+	name   string
+	next   uint64 // number of the event that it expects
+	passed uint64 // number of the event up to which it has refused what it has not; not above next: nothing
+	lost   uint64 // events that it will never have, since the start
+	news   chan struct{}
 }
+
+// at returns the number of the next event that it is to be told.
+func (c *cursor) at() uint64 { return max(c.next, c.passed) }
 
 // spool keeps batches until all ends have them: in files, or in memory where there is no
 // folder, or it cannot be written.
@@ -188,6 +192,9 @@ func (s *spool) readSegment(path string) error {
 	if g.run == "" {
 		s.log.Warn("a file of events cannot be read: it is put aside", "path", path+".damaged", "error", notice)
 		return os.Rename(path, path+".damaged")
+	}
+	if notice != nil { // as a power failure leaves it, or a disk that is ill
+		s.log.Warn("the end of a file of events cannot be read: what was in it is lost", "path", path, "bytes", g.size-int64(g.good), "error", notice)
 	}
 	s.segments = append(s.segments, g)
 	s.onDisk += g.size
@@ -363,8 +370,8 @@ func (s *spool) drop(which func(*batch) bool) {
 			return false
 		}
 		for _, c := range s.cursors {
-			if c.next <= b.first {
-				c.lost += uint64(b.count)
+			if from := max(c.at(), b.first); from < b.end() {
+				c.lost += b.end() - from
 			}
 		}
 		gone += uint64(b.count)
@@ -379,21 +386,22 @@ func (s *spool) drop(which func(*batch) bool) {
 	s.changed = s.changed || gone > 0
 }
 
-// next returns the batch that an end lacks, and how many events it has lost before that; false: there
-// is none.
-func (s *spool) next(c *cursor) (b batch, lost uint64, ok bool) {
+// next returns the batch that an end lacks, from which of its events on, and how many events it has
+// lost before that; false: there is none.
+func (s *spool) next(c *cursor) (b batch, from int, lost uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.firstOf(c)
 	if i == len(s.batches) {
-		return batch{}, 0, false
+		return batch{}, 0, 0, false
 	}
 	b = s.batches[i]
-	return b, b.first - min(c.next, b.first), true
+	first := max(b.first, c.at())
+	return b, int(first - b.first), first - min(c.next, first), true
 }
 
 func (s *spool) firstOf(c *cursor) int {
-	return sort.Search(len(s.batches), func(i int) bool { return s.batches[i].first >= c.next })
+	return sort.Search(len(s.batches), func(i int) bool { return s.batches[i].end() > c.at() })
 }
 
 // body returns the events of a batch.
@@ -404,13 +412,39 @@ func (s *spool) body(b *batch) ([]byte, error) {
 	return b.segment.read(b.place, b.size)
 }
 
-// done notes that an end has a batch.
-func (s *spool) done(c *cursor, b *batch) {
+// done notes that an end has a piece of a batch.
+func (s *spool) done(c *cursor, p *piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.next = max(c.next, b.end())
+	if !s.waits(c, p) {
+		c.lost -= min(c.lost, uint64(p.count())) // it was dropped, and yet it is there
+	}
+	c.next = max(c.next, p.end())
 	s.changed = true
 	s.trim()
+}
+
+// waits reports whether a piece is still to be delivered, and was not dropped meanwhile.
+func (s *spool) waits(c *cursor, p *piece) bool {
+	i := s.firstOf(c)
+	return i < len(s.batches) && s.batches[i].first == p.first
+}
+
+// pass notes that an end will never have a piece of a batch. It is kept until the end has something
+// that comes after it: the next start tries it again.
+func (s *spool) pass(c *cursor, p *piece) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waits(c, p) {
+		c.lost += uint64(p.count())
+	}
+	c.passed = max(c.passed, p.end())
+}
+
+// away reports whether the folder cannot be looked into at the moment.
+func (s *spool) away() bool {
+	_, err := os.Stat(s.directory)
+	return err != nil
 }
 
 // unreadable drops a batch that cannot be read any more.
@@ -449,9 +483,9 @@ func (s *spool) waiting(c *cursor) (w waiting) {
 	defer s.mu.Unlock()
 	w.lost = c.lost
 	if i := s.firstOf(c); i < len(s.batches) {
-		last := &s.batches[len(s.batches)-1]
-		w.events = last.before + uint64(last.count) - s.batches[i].before
-		w.oldest = time.Unix(0, s.batches[i].at)
+		b, last := &s.batches[i], &s.batches[len(s.batches)-1]
+		w.events = last.before + uint64(last.count) - b.before - (max(b.first, c.at()) - b.first)
+		w.oldest = time.Unix(0, b.at)
 	}
 	return w
 }

@@ -80,6 +80,12 @@ func refusal(r *http.Response, answer []byte) error {
 	if len(answer) > 0 {
 		err = fmt.Errorf("%w: %q", err, answer[:min(len(answer), maxQuoted)])
 	}
+	switch r.StatusCode {
+	case http.StatusRequestEntityTooLarge:
+		err = &tooLarge{&unfit{err}}
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		err = &unfit{err}
+	}
 	if wait := retryAfter(r.Header.Get("Retry-After"), time.Now()); wait > 0 {
 		return &later{err, wait}
 	}
@@ -89,7 +95,7 @@ func refusal(r *http.Response, answer []byte) error {
 func remedy(status int) string {
 	switch {
 	case status == http.StatusRequestEntityTooLarge:
-		return "; lower events.batch"
+		return " to a single event; have it take larger requests"
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return "; give both sides the same secret, and clocks that agree"
 	case status == http.StatusNotFound || status/100 == 3:

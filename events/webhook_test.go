@@ -158,7 +158,7 @@ func TestWebhookThatRefusesSaysWhy(t *testing.T) {
 		http.StatusInternalServerError:           `it answers 500 Internal Server Error: "why\x1b"`,
 		http.StatusTemporaryRedirect:             "redirects are not followed",
 		http.StatusForbidden:                     "give both sides the same secret",
-		http.StatusRequestEntityTooLarge:         "lower events.batch",
+		http.StatusRequestEntityTooLarge:         "have it take larger requests",
 		http.StatusNotFound:                      "correct events.webhook",
 		http.StatusNetworkAuthenticationRequired: "it answers 511",
 	} {
@@ -322,7 +322,7 @@ func TestStreamGetsEachBatchOnce(t *testing.T) {
 
 	// Whoever is not sure that it was taken says it again.
 	b := st.ends[0].sender.(*broker)
-	again, err := seal(&batch{sequence: 1, run: "0", count: 1}, 0, []byte("{}"), "ams1", st.settings.Load(), time.Now())
+	again, err := seal(&piece{&batch{sequence: 1, run: "0", count: 1}, 0, 1, []byte("{}")}, 0, "ams1", st.settings.Load(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,6 +363,79 @@ func TestEventsWaitForAStreamWhereOneHasToTakeThem(t *testing.T) {
 	closed(t, st)
 }
 
+// TestEventsWaitForAStreamThatWasThere has it deleted for a while, as it is while its server starts.
+func TestEventsWaitForAStreamThatWasThere(t *testing.T) {
+	n, _ := streaming(t, server.RANDOM_PORT, t.TempDir())
+	nc, err := nats.Connect(n.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func() {
+		if _, err := js.AddStream(&nats.StreamConfig{Name: "EVENTS", Subjects: []string{"waggle.events"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add()
+	st := published(t, NATS{URL: n.ClientURL()}, func(o *Options) { o.Timeout = time.Second })
+	st.Announce(anAnnounce(1))
+	eventually(t, "the stream has it", func() bool { return st.Figures().Ends[0].Sent == 1 })
+	if err := js.DeleteStream("EVENTS"); err != nil {
+		t.Fatal(err)
+	}
+	st.Announce(anAnnounce(2))
+	eventually(t, "it is said what is wrong", func() bool {
+		return strings.Contains(st.Figures().Ends[0].Problem, "no stream takes waggle.events any more")
+	})
+	for range 2 { // which looks again, and does not find a stream
+		failed := st.Figures().Ends[0].Failed
+		st.Apply(*st.settings.Load())
+		eventually(t, "it is tried again", func() bool { return st.Figures().Ends[0].Failed > failed })
+	}
+	add()
+	st.Apply(*st.settings.Load())
+	eventually(t, "the stream has the other", func() bool { return st.Figures().Ends[0].Sent == 2 })
+	if info, err := js.StreamInfo("EVENTS"); err != nil || info.State.Msgs != 1 {
+		t.Errorf("%+v, %v: want one message", info, err)
+	}
+	closed(t, st)
+}
+
+// TestMessageThatIsTooLargeForAStreamComesInPieces has a stream take less than its server.
+func TestMessageThatIsTooLargeForAStreamOrItsServerComesInPieces(t *testing.T) {
+	for name, o := range map[string]struct {
+		server int32
+		stream int32
+	}{"server": {2000, -1}, "stream": {1 << 20, 2000}} {
+		n, _ := clustertest.NATS(t, server.Options{Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: o.server, MaxPending: 1 << 20})
+		nc, err := nats.Connect(n.ClientURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		js, err := nc.JetStream()
+		if err == nil {
+			_, err = js.AddStream(&nats.StreamConfig{Name: "EVENTS", Subjects: []string{"waggle.events"}, MaxMsgSize: o.stream})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := published(t, NATS{URL: n.ClientURL()}, func(o *Options) { o.Every = time.Second })
+		for i := range 20 {
+			st.Announce(anAnnounce(i + 1))
+		}
+		eventually(t, "all come", func() bool { return st.Figures().Ends[0].Sent == 20 })
+		if info, err := js.StreamInfo("EVENTS"); err != nil || info.State.Msgs < 2 {
+			t.Errorf("%s: %+v, %v: want several messages", name, info, err)
+		}
+		closed(t, st)
+		nc.Close()
+	}
+}
+
 func TestNATSThatDoesNotLetPublishSaysSo(t *testing.T) {
 	n, _ := clustertest.NATS(t, server.Options{Port: server.RANDOM_PORT, Users: []*server.User{{
 		Username: "u", Password: "hush", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"other.>"}}},
@@ -385,7 +458,7 @@ func TestBatchThatANATSDoesNotTakeSaysSo(t *testing.T) {
 	n, _ := clustertest.NATS(t, server.Options{Port: server.RANDOM_PORT, MaxPayload: 200, MaxPending: 1000})
 	st := published(t, NATS{URL: n.ClientURL()}, nil)
 	st.Announce(anAnnounce(1))
-	eventually(t, "it is said what is wrong", func() bool { return strings.Contains(st.Figures().Ends[0].Problem, "lower events.batch") })
+	eventually(t, "it is said what is wrong", func() bool { return strings.Contains(st.Figures().Ends[0].Problem, "raise its max_payload") })
 	closed(t, st)
 }
 

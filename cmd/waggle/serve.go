@@ -384,19 +384,22 @@ func (s *service) reload(flags *pflag.FlagSet, environ []string) {
 	if err == nil {
 		lists, err = readLists(loaded.Config)
 	}
+	var certify, tell func()
 	if err == nil {
-		err = s.reloadLocator(context.Background())
+		certify, err = s.reloadCertificates(loaded.Config.TLS)
 	}
 	if err == nil {
-		err = s.reloadCertificates(loaded.Config.TLS)
+		tell, err = s.reloadEvents(loaded.Config)
 	}
 	if err == nil {
-		err = s.reloadEvents(loaded.Config)
+		err = s.reloadLocator(context.Background()) // the last that may fail: it takes effect at once
 	}
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: the old one stays in force", "error", err)
 		return
 	}
+	certify()
+	tell()
 	s.requirePasskeys(&loaded.Config)
 	s.apply(loaded.Config, refused)
 	s.lists.Put(lists)

@@ -99,25 +99,24 @@ func eventSecrets(c *config.Events) ([][]byte, error) {
 func eventSettings(c *config.Config, secrets [][]byte) events.Settings {
 	e := &c.Events
 	return events.Settings{
-		Batch: e.Batch, Every: e.Every, Addresses: e.Addresses, Compress: e.Compress, Timeout: e.Timeout, Secrets: secrets,
+		Batch: e.Batch, Every: e.Every, Addresses: e.Addresses, Compress: e.Compress, Timeout: e.Timeout, PutAside: e.PutAside, Secrets: secrets,
 		Webhook: string(e.Webhook), Disk: int64(c.Limits.EventsDisk), Memory: int64(c.Limits.EventsMemory),
 	}
 }
 
-// reloadEvents puts into force what can change while events are told. An error changes nothing.
-func (s *service) reloadEvents(c config.Config) error {
+// reloadEvents returns what puts into force what can change while events are told.
+func (s *service) reloadEvents(c config.Config) (use func(), err error) {
 	if s.events == nil || !c.Events.On() {
-		return nil
+		return func() {}, nil
 	}
 	secrets, err := eventSecrets(&c.Events)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.Events.Webhook == "" || s.config.Events.Webhook == "" {
 		c.Events.Webhook = s.config.Events.Webhook // which changes at a start alone
 	}
-	s.events.Apply(eventSettings(&c, secrets))
-	return nil
+	return func() { s.events.Apply(eventSettings(&c, secrets)) }, nil
 }
 
 // closeEvents delivers what is left, or keeps it.

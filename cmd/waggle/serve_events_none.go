@@ -19,7 +19,7 @@ func (*service) openEvents(*tracker.Options) error { return nil }
 
 func (*service) tellGone() {}
 
-func (*service) reloadEvents(config.Config) error { return nil }
+func (*service) reloadEvents(config.Config) (use func(), err error) { return func() {}, nil }
 
 func (*service) closeEvents() error { return nil }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,7 +22,12 @@ import (
 	"waggle/bittorrent"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Tests send SIGHUP to themselves. On a busy machine one may come when the tracker that it was for has
+	// ended, and would kill.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long anything may take that comes for sure: mostly milliseconds, and the
 // rest is for machines that are busy with other tests.

@@ -68,15 +68,15 @@ func (s *service) keepCertificates(ctx context.Context) {
 	}
 }
 
-// reloadCertificates reads the files again, which may be others now.
-func (s *service) reloadCertificates(t config.TLS) error {
+// reloadCertificates reads the files again, which may be others now, and returns what puts them into force.
+func (s *service) reloadCertificates(t config.TLS) (use func(), err error) {
 	if s.certificates == nil || !t.On() {
-		return nil
+		return func() {}, nil
 	}
-	if err := s.certificates.Use(pairs(t)); err != nil {
-		return fmt.Errorf("tls: %w", err)
+	if use, err = s.certificates.Read(pairs(t)); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	return nil
+	return use, nil
 }
 
 // startedWith returns what of TLS cannot change while running.

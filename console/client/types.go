@@ -94,7 +94,7 @@ type Peer struct {
 	Uploaded   int64               `json:"uploaded" minimum:"0" doc:"Bytes, as it said last."`
 	Downloaded int64               `json:"downloaded" minimum:"0" doc:"Bytes, as it said last."`
 	Left       *int64              `json:"left,omitempty" minimum:"0" doc:"Bytes, as it said last; left out if it cannot say."`
-	Reachable  string              `json:"reachable,omitempty" enum:"yes,no" doc:"Whether the tracker could connect to it; left out if nobody knows, as without announce.nat_check."`
+	Reachable  string              `json:"reachable,omitempty" enum:"yes,no" doc:"Whether the tracker could connect to it by TCP; left out if nobody knows, as without announce.nat_check."`
 	FirstSeen  time.Time           `json:"first_seen,omitzero"`
 	LastSeen   time.Time           `json:"last_seen,omitzero"`
 	Browser    bool                `json:"browser,omitempty" doc:"Others reach it over WebRTC alone, and the address is that of its connection to this tracker. What it transferred is not kept."`
