@@ -293,6 +293,12 @@ type Limits struct {
 	// HTTP connections open at once, on each address. More wait until one ends.
 	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
 
+	// HTTP connections that one address may keep open. Of an IPv6 address the first 64 bits count. More
+	// are closed. It is not for proxies (access.trusted_proxies, access.proxy_protocol), not for
+	// access.unlimited_networks, nor for this machine itself, nor for connections that end with their
+	// first answer.
+	HTTPConnectionsPerAddress Count `key:"http_connections_per_address" default:"500" range:"0..10M"`
+
 	// WebSocket connections open at once. More are refused. They do not count as those of HTTP.
 	WebSocketConnections Count `key:"websocket_connections" default:"50k" range:"0..10M"`
 

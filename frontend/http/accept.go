@@ -74,8 +74,19 @@ func (s *Server) retry(err error) bool {
 	}
 }
 
-// begin serves a connection in a goroutine of its own.
-func (s *Server) begin(c *conn) { s.beginWith(c, c.serve) }
+// begin serves a connection in a goroutine of its own. One of an address that has too many
+// ends with the answers that there are for it already.
+func (s *Server) begin(c *conn) {
+	var ok bool
+	if c.counts, ok = s.enter(c.from); !ok {
+		if c.b == nil || len(c.b.out) == 0 {
+			c.shut()
+			return
+		}
+		c.then = hangUp
+	}
+	s.beginWith(c, c.serve)
+}
 
 // beginWith serves a connection by a method of its own, which ends in [conn.serve] or [conn.leave].
 func (s *Server) beginWith(c *conn, serve func()) {

@@ -19,7 +19,8 @@ type conn struct {
 	server *Server
 	stream
 	from   netip.Addr
-	places slots // where its own is given back
+	places slots        // where its own is given back
+	counts netip.Prefix // whom it counts for, as one of many; invalid: nobody
 
 	expects bool           // a PROXY header, before anything else
 	client  netip.AddrPort // that the header named; invalid: none did
@@ -192,7 +193,13 @@ func (c *conn) hangUp() {
 func (c *conn) shut() {
 	c.dropBuffers()
 	_ = c.Close()
+	c.leavePlace()
+}
+
+// leavePlace gives back what the connection takes of all that there may be.
+func (c *conn) leavePlace() {
 	c.places.free()
+	c.server.crowd.leave(c.counts)
 }
 
 func (c *conn) dropBuffers() {
@@ -214,10 +221,10 @@ func (c *conn) handOver() {
 	}
 	under, err := c.intoNetConn()
 	if err != nil {
-		c.places.free()
+		c.leavePlace()
 		return
 	}
-	h := &handed{Conn: under, client: c.client, read: read, release: sync.OnceFunc(c.places.free)}
+	h := &handed{Conn: under, client: c.client, read: read, release: sync.OnceFunc(c.leavePlace)}
 	if secure, ok := under.(*tls.Conn); ok {
 		s.handover.give(&handedSecure{h, secure})
 		return

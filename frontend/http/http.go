@@ -40,6 +40,11 @@ type Options struct {
 	// Passkeys answers at /PASSKEY/announce and /announce/PASSKEY, too, and the same of scrape.
 	Passkeys bool
 
+	// MaxPerAddress is how many connections one address may keep, more are closed; 0: no limit. It is
+	// not for proxies, nor for addresses that Unlimited says; nil: for no others.
+	MaxPerAddress int
+	Unlimited     func(netip.Addr) bool
+
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.
 	Timeout time.Duration
@@ -84,6 +89,7 @@ type Server struct {
 	closeOnce func() error
 	serving   sync.WaitGroup // all goroutines but those of general
 	open      connections
+	crowd     crowd
 	retries   retries
 }
 
@@ -153,6 +159,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o, closing: make(chan struct{}), handover: newHandover()}
+	s.crowd.most = o.MaxPerAddress
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
@@ -194,11 +201,13 @@ type Figures struct {
 	Handshakes       uint64 // of TLS that ended well
 	FailedHandshakes uint64 // and that did not
 	RefusedHeaders   uint64 // connections closed for their PROXY header, or for want of one
+	Crowded          uint64 // connections closed because their address had too many
 }
 
 type figures struct {
 	connections, handedOver, failures, notFound, panics atomic.Uint64
 	handshakes, failedHandshakes, refusedHeaders        atomic.Uint64
+	crowded                                             atomic.Uint64
 }
 
 // Figures returns the counts as of now.
@@ -215,5 +224,6 @@ func (s *Server) Figures() Figures {
 		Handshakes:       f.handshakes.Load(),
 		FailedHandshakes: f.failedHandshakes.Load(),
 		RefusedHeaders:   f.refusedHeaders.Load(),
+		Crowded:          f.crowded.Load(),
 	}
 }

@@ -50,8 +50,19 @@ func (l *secureListener) accept(s *Server, places slots) {
 			}
 			s.retries.accepted()
 			s.figures.connections.Add(1)
-			c := startConn(s, remoteOf(tcp), nil) // its place is given back by what is below TLS
-			secure := &secureStream{conn: c, below: &below{TCPConn: tcp, release: sync.OnceFunc(places.free)}}
+			from := remoteOf(tcp)
+			counts, ok := s.enter(from)
+			release := sync.OnceFunc(func() {
+				places.free()
+				s.crowd.leave(counts)
+			})
+			if !ok {
+				_ = tcp.Close()
+				release()
+				continue
+			}
+			c := startConn(s, from, nil) // its place is given back by what is below TLS
+			secure := &secureStream{conn: c, below: &below{TCPConn: tcp, release: release}}
 			secure.Conn = tls.Server(secure.below, s.options.TLS)
 			c.stream = secure
 			s.beginWith(c, secure.serve)
