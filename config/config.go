@@ -290,7 +290,8 @@ type Limits struct {
 	// Info hashes in one scrape. As many as 74 fit into one UDP packet.
 	ScrapeHashes Count `key:"scrape_hashes" default:"74" range:"1..74"`
 
-	// HTTP connections open at once, on each address. More wait until one ends.
+	// HTTP connections open at once, on each address that is listened on. For one more, the one that
+	// waits longest for its client is closed, if that is a second; else it waits until one ends.
 	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
 
 	// HTTP connections that one address may keep open. Of an IPv6 address the first 64 bits count. More

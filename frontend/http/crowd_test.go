@@ -42,6 +42,29 @@ func TestAddressKeepsNoMoreConnectionsThanItMay(t *testing.T) {
 	}
 }
 
+func TestConnectionThatWaitsForLongestMakesRoom(t *testing.T) {
+	for name, request := range map[string]string{"half a request": "GET /announce?info_hash=", "idle": plain(1)} {
+		s := listen(t, func(o *frontend.Options) { o.MaxConnections, o.Timeout = 2, time.Hour })
+		var kept []*wire
+		for range 2 {
+			w := s.dial(t)
+			w.send(request)
+			kept = append(kept, w)
+			await(t, name+": it is there", func() bool { return s.Figures().Connections == uint64(len(kept)) })
+		}
+		for n := range 2 {
+			w := s.dial(t)
+			w.send(plain(2 + n))
+			w.answer(200) // as soon as one has waited for a second
+			kept = append(kept, w)
+		}
+		if f := s.Figures(); f.Crowded < 2 {
+			t.Errorf("%s: %d made room, want 2", name, f.Crowded)
+		}
+		_, _ = io.Copy(io.Discard, kept[0].conn) // it ends
+	}
+}
+
 // lasts reports whether a connection is answered more than once.
 func (s *server) lasts(t *testing.T) bool {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Tracker        *tracker.Tracker
 	MaxScrape      int          // info hashes in one request; 0: 74
-	MaxConnections int          // at a time, on each address; more wait. 0: no limit
+	MaxConnections int          // at a time, on each address; beyond them one that waits for its client makes room, or more wait. 0: no limit
 	Health         func() error // what is wrong although announces are answered; nil: nothing ever is
 	Pages          http.Handler // answers at all other paths; nil: there is nothing
 	WebSocket      Upgrader     // answers requests for that; nil: they are as any other
@@ -140,10 +140,10 @@ func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
 func (s *Server) serve() {
 	s.serving.Go(s.serveGeneral)
 	for _, l := range s.listeners {
-		l.accept(s, newSlots(s.options.MaxConnections))
+		l.accept(s, s.newSlots(s.options.MaxConnections))
 	}
 	for _, l := range s.secure {
-		l.accept(s, newSlots(s.options.MaxConnections))
+		l.accept(s, s.newSlots(s.options.MaxConnections))
 	}
 }
 
@@ -201,7 +201,7 @@ type Figures struct {
 	Handshakes       uint64 // of TLS that ended well
 	FailedHandshakes uint64 // and that did not
 	RefusedHeaders   uint64 // connections closed for their PROXY header, or for want of one
-	Crowded          uint64 // connections closed because their address had too many
+	Crowded          uint64 // connections closed because their address had too many, or to make room
 }
 
 type figures struct {

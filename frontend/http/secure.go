@@ -37,10 +37,11 @@ func (s *Server) SecureAddrs() []netip.AddrPort {
 }
 
 // accept starts to serve what connects, until Close.
-func (l *secureListener) accept(s *Server, places slots) {
+func (l *secureListener) accept(s *Server, places *slots) {
 	s.serving.Go(func() {
 		for places.take(s.closing) {
 			tcp, err := l.AcceptTCP()
+			places.accepted()
 			if err != nil {
 				places.free()
 				if !s.retry(err) {
