@@ -36,6 +36,7 @@ func TestPageOfAnotherSiteChangesNothingByWhateverRoute(t *testing.T) {
 }
 
 func TestPageOfAnotherSiteEmbedsNothing(t *testing.T) {
+	t.Parallel()
 	tr := startTracker(t, "", nil, "--store", "memory:")
 	paths := pagesOf(t)
 	for _, operation := range operationsOf(t, tr) {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestManyAtATimeGuessNoMorePasswordsThanOne(t *testing.T) {
+	t.Parallel()
 	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "256M")
 	post(t, tr, "/api/v1/accounts", `{"name": "anna", "role": "admin", "password": "correct horse"}`)
 	began := time.Now()

@@ -61,6 +61,7 @@ func (a as) from(r *http.Request) {
 var strangers = map[string]as{"another machine": {proxied: "192.0.2.1"}, "another name": {host: "evil.example:6970"}}
 
 func TestEveryRouteRefusesStrangersAndEachRoleWhatIsNotForIt(t *testing.T) {
+	t.Parallel()
 	tr := startTracker(t, "", nil, "--store", "memory:", "--access-passkeys", "optional",
 		"--link-name", "hub", "--link-listen", "127.0.0.1:0", "--link-addresses", "127.0.0.1:6971", "--locality-sources", "hostname: '(?P<rack>.*)'")
 	operations, pages := operationsOf(t, tr), pagesOf(t)

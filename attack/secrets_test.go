@@ -42,7 +42,7 @@ const (
 	brokerPassword = "brokerpasswordthatnobodymaysee"
 )
 
-// secret is what a tracker of these tests knows that nobody may see, by what it is.
+// secrets returns what a tracker of these tests knows and nobody may see, by what it is.
 func secrets(t *testing.T, more map[string]string) map[string]string {
 	t.Helper()
 	all := map[string]string{
@@ -160,6 +160,7 @@ func (d *discreet) keeps(t *testing.T, text string) {
 }
 
 func TestSecretsAreInNothingThatIsWrittenOrShown(t *testing.T) {
+	t.Parallel()
 	d := newDiscreet(t)
 	for _, token := range []string{adminToken, wrongToken, ""} {
 		for _, path := range []string{
@@ -226,6 +227,7 @@ func (d *discreet) keepsFiles(t *testing.T) {
 }
 
 func TestTracesOfAProcessThatIsKilledHaveNoSecrets(t *testing.T) {
+	t.Parallel()
 	d := newDiscreet(t)
 	if err := d.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)

@@ -108,6 +108,7 @@ func manyFiles(size int, folder string) []byte {
 }
 
 func TestTorrentOfTenMillionFilesIsRefusedInBoundedMemory(t *testing.T) {
+	t.Parallel()
 	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "256M")
 	for _, length := range []int64{tenMillion.size(), -1} { // as it says, or in chunks
 		request, err := http.NewRequest(http.MethodPost, tr.console+"/api/v1/torrents?file=many.torrent", tenMillion.reader())
