@@ -157,6 +157,29 @@ func TestCookieIsForTLSWhereAProxyOnThisMachineSpeaksIt(t *testing.T) {
 	}
 }
 
+func TestLogInTakesNoSessionOver(t *testing.T) {
+	a := open(t, account.Options{})
+	createWith(t, a, "anna", account.Admin)
+	createWith(t, a, "mallory", account.Viewer)
+	_, planted, err := logIn(t, a, "192.0.2.66", "mallory", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{planted.Value, strings.Repeat("A", 43)} {
+		cookie := &http.Cookie{Name: account.Cookie, Value: value}
+		w := httptest.NewRecorder()
+		if _, err := a.LogIn(w, with(t, cookie), "anna", password); err != nil {
+			t.Fatal(err)
+		}
+		if fresh := w.Result().Cookies()[0].Value; fresh == value || len(fresh) < 40 {
+			t.Errorf("the session of a log-in with the cookie %q is %q", value, fresh)
+		}
+		if who, ok := a.Session(with(t, cookie)); ok {
+			t.Errorf("who has put the cookie there goes on as %s", who.Name)
+		}
+	}
+}
+
 func TestCookieOfNobodyIsNoSession(t *testing.T) {
 	a := open(t, account.Options{})
 	for _, value := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("x", 10_000)} {

@@ -35,7 +35,7 @@ func dialUDP(t testing.TB, from, to string) *client {
 // connect fetches a connection id, as often as packets are lost.
 func (c *client) connect(t testing.TB) {
 	t.Helper()
-	response := c.ask(t, bittorrent.AppendUDPConnect(nil, 7))
+	response := c.ask(t, bittorrent.AppendUDPConnect(nil, 1<<31+7))
 	id, err := response.ConnectionID()
 	if err != nil {
 		t.Fatal(err)
@@ -51,18 +51,22 @@ func (c *client) ask(t testing.TB, packet []byte) bittorrent.UDPResponse {
 			t.Fatal(err)
 		}
 		_ = c.conn.SetReadDeadline(time.Now().Add(time.Second))
-		n, err := c.conn.Read(c.in)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			continue
+		for {
+			n, err := c.conn.Read(c.in)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := bittorrent.ParseUDPResponse(c.in[:n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.TransactionID == binary.BigEndian.Uint32(packet[12:]) {
+				return response
+			} // else it is late, to a packet of a flood
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := bittorrent.ParseUDPResponse(c.in[:n])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response
 	}
 	t.Fatalf("%s heard nothing", c.conn.LocalAddr())
 	return bittorrent.UDPResponse{}
@@ -72,7 +76,7 @@ func (c *client) ask(t testing.TB, packet []byte) bittorrent.UDPResponse {
 func (c *client) announce(t testing.TB, a *bittorrent.AnnounceRequest) bittorrent.AnnounceResponse {
 	t.Helper()
 	var r bittorrent.AnnounceResponse
-	if err := c.ask(t, bittorrent.AppendUDPAnnounce(nil, c.connection, 8, a, "")).Announce(false, &r); err != nil {
+	if err := c.ask(t, bittorrent.AppendUDPAnnounce(nil, c.connection, 1<<31+8, a, "")).Announce(false, &r); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"encoding/json"
 	"testing"
 
 	"waggle/bittorrent"
@@ -9,6 +10,7 @@ import (
 func TestFloodOfMadeUpTorrentsStaysBelowTheMemoryLimit(t *testing.T) {
 	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "128M")
 	floodBelow(t, tr, 128e6, 150_000, anyTorrent)
+	wantAtMost(t, tr, 130_000) // 16 MiB are for peers, of 144 bytes each with its torrent; shards may have an eighth more
 }
 
 func TestFloodOfOneShardStaysBelowTheMemoryLimit(t *testing.T) {
@@ -17,6 +19,26 @@ func TestFloodOfOneShardStaysBelowTheMemoryLimit(t *testing.T) {
 		number(h[1:], n)
 		h[0] = 7
 	})
+	wantAtMost(t, tr, 30_000+30_000/8) // each shard has some room of its own
+}
+
+// wantAtMost checks that a flood has not filled the store beyond its limit, and that it was one.
+func wantAtMost(t *testing.T, tr *tracker, torrents int) {
+	t.Helper()
+	_, body := get(t, tr.console+"/figures", "")
+	var figures struct {
+		Store   struct{ Torrents int }
+		Tracker struct{ Announces int }
+	}
+	if err := json.Unmarshal(body, &figures); err != nil {
+		t.Fatal(err)
+	}
+	if got := figures.Store.Torrents; got > torrents || got < torrents/2 {
+		t.Errorf("after %d announces there are %d torrents; want %d at most, and nearly so many", figures.Tracker.Announces, got, torrents)
+	}
+	if figures.Tracker.Announces < torrents+torrents/10 {
+		t.Errorf("%d announces are no flood of a store for %d torrents", figures.Tracker.Announces, torrents)
+	}
 }
 
 // anyTorrent makes an info hash as others have none.

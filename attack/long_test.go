@@ -3,12 +3,20 @@
 package attack
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
 
 	"waggle/bittorrent"
 )
@@ -57,16 +65,27 @@ func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {
 
 func TestSpoofedConnectionIDsTakeNoAnswersFromOthers(t *testing.T) {
 	tr := startTracker(t, "", nil, "--store", "memory:")
-	// Honest ones are few enough that this machine, which makes both, answers them all.
+	end := make(chan struct{})
+	var spoofed atomic.Int64
+	var attackers sync.WaitGroup
+	for n := range runtime.GOMAXPROCS(0) {
+		attackers.Go(func() { spoof(t, tr.udp, byte(n), end, &spoofed) })
+	}
+	// Honest ones are few enough that this machine, which makes both, answers them all. Each asks once: none
+	// is sent again, as real clients would.
+	began := time.Now()
 	out, err := exec.CommandContext(t.Context(), waggle(t), "bench", "udp", "udp://"+tr.udp, "--torrents", "1000", "--peers", "4000",
-		"--rate", "2000", "--spoofed", "100000", "--duration", "10s", "--timeout", "5s", "--json").Output()
+		"--rate", "2000", "--duration", "20s", "--timeout", "5s", "--json").Output()
+	took := time.Since(began)
+	close(end)
+	attackers.Wait()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var report struct {
 		Results []struct {
 			Median struct {
-				Sent, Announces, Spoofed int
+				Sent, Announces int64
 			} `json:"median"`
 		} `json:"results"`
 	}
@@ -74,11 +93,55 @@ func TestSpoofedConnectionIDsTakeNoAnswersFromOthers(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	got := report.Results[0].Median
-	if got.Sent == 0 || got.Spoofed < 10*got.Sent {
-		t.Fatalf("%d spoofed packets beside %d announces: this is no attack", got.Spoofed, got.Sent)
+	if got.Sent == 0 || spoofed.Load() < 10*got.Sent {
+		t.Fatalf("%d spoofed packets beside %d announces: this is no attack", spoofed.Load(), got.Sent)
 	}
 	if got.Announces*10 < got.Sent*9 {
-		t.Errorf("%d of %d honest announces were answered beside %d spoofed ones; want 90 in 100", got.Announces, got.Sent, got.Spoofed)
+		t.Errorf("%d of %d honest announces were answered beside %d spoofed ones; want 90 in 100", got.Announces, got.Sent, spoofed.Load())
 	}
-	t.Logf("%d of %d honest announces were answered beside %d spoofed ones", got.Announces, got.Sent, got.Spoofed)
+	_, body := get(t, tr.console+"/figures", "")
+	var figures struct {
+		UDP struct{ BadConnection, Overflowed int64 }
+	}
+	if err := json.Unmarshal(body, &figures); err != nil || figures.UDP.BadConnection == 0 {
+		t.Errorf("no packet was refused for its connection id: %s, %v", body, err)
+	}
+	t.Logf("%d of %d honest announces were answered beside %d spoofed ones, %d a second; %d of all were refused for their ids, and for %d the kernel had no room",
+		got.Announces, got.Sent, spoofed.Load(), int(float64(spoofed.Load())/took.Seconds()), figures.UDP.BadConnection, figures.UDP.Overflowed)
+}
+
+// spoof sends announces with connection ids that nobody was given as fast as the system takes
+// them, from many addresses of loopback, until end.
+func spoof(t *testing.T, to string, attacker byte, end <-chan struct{}, sent *atomic.Int64) {
+	const batch, sources = 64, 16
+	var conns []*ipv4.PacketConn
+	for n := range sources {
+		dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 3+attacker, byte(1+n))}}
+		conn, err := dialer.DialContext(t.Context(), "udp4", to)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		conns = append(conns, ipv4.NewPacketConn(conn.(*net.UDPConn)))
+	}
+	random := rand.New(rand.NewPCG(uint64(attacker), 3))
+	a := bittorrent.AnnounceRequest{InfoHash: bittorrent.InfoHash{1, 2, 3}, Port: 6881, Left: 1, Event: bittorrent.EventStarted}
+	messages := make([]ipv4.Message, batch)
+	for i := range messages {
+		messages[i].Buffers = [][]byte{bittorrent.AppendUDPAnnounce(nil, 0, 1, &a, "")}
+	}
+	for n := 0; ; n++ {
+		select {
+		case <-end:
+			return
+		default:
+		}
+		for i := range messages {
+			binary.BigEndian.PutUint64(messages[i].Buffers[0], random.Uint64())
+		}
+		if done, err := conns[n%sources].WriteBatch(messages, 0); err == nil {
+			sent.Add(int64(done))
+		} // else the system has no room for more
+	}
 }

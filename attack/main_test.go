@@ -206,7 +206,10 @@ func get(t testing.TB, url, token string) (status int, body []byte) {
 
 func do(t testing.TB, request *http.Request) (status int, body []byte) {
 	t.Helper()
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{
+		Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

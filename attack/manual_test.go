@@ -117,6 +117,42 @@ func TestEachDefenceOfTheManualHasItsTest(t *testing.T) {
 	}
 }
 
+// row is a threat of docs/security.md: what it is, the defence, where that is, and what
+// shows that it does.
+var row = regexp.MustCompile(`(?m)^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$`)
+
+var inBackticks = regexp.MustCompile("`([^`]+)`")
+
+func TestEachThreatOfTheManualHasItsPlaceInTheSourceAndATest(t *testing.T) {
+	text, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	threats := 0
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		threat, places, tests := m[1], m[3], m[4]
+		if threat == "threat" || strings.HasPrefix(threat, "---") {
+			continue
+		}
+		threats++
+		if !named.MatchString(tests) {
+			t.Errorf("%q is shown by no test", threat)
+		}
+		files := inBackticks.FindAllStringSubmatch(places, -1)
+		if len(files) == 0 {
+			t.Errorf("%q: %q names no file", threat, places)
+		}
+		for _, file := range files {
+			if _, err := os.Stat(filepath.Join("..", file[1])); err != nil {
+				t.Errorf("%q is kept off in %s: %v", threat, file[1], err)
+			}
+		}
+	}
+	if threats < 40 {
+		t.Errorf("%d threats were found in docs/security.md", threats)
+	}
+}
+
 func TestEveryPackageThatParsesHasAFuzzTarget(t *testing.T) {
 	// What these read is no stranger's, or is parsed elsewhere.
 	without := map[string]string{

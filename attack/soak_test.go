@@ -93,13 +93,26 @@ func TestDaysOfChurnTakeNoMoreMemoryThanTheFirst(t *testing.T) {
 type sample struct {
 	at                            time.Duration
 	resident, routines, files, db int64
+
+	anonymous int64 // of resident: what is not a page of a file, such as the program's own
+	heap      int64 // of that: what Go has for its heap, in use or not given back yet
+	live      int64 // of that: what is in use, and garbage
+	ofGo      int64 // of anonymous: stacks and what Go keeps to manage memory
+	profile   int64 // of that: where profiles count
 }
 
 func (s sample) String() string {
-	return fmt.Sprintf("%d MiB resident, %d goroutines, %d descriptors, journal %d MiB", s.resident>>20, s.routines, s.files, s.db>>20)
+	return fmt.Sprintf("%.1f MiB resident (%.1f anonymous; Go's heap %.1f of which %.1f in use, beside it %.1f of which %.1f profiles), %d goroutines, %d descriptors, journal %d MiB",
+		mib(s.resident), mib(s.anonymous), mib(s.heap), mib(s.live), mib(s.ofGo), mib(s.profile), s.routines, s.files, s.db>>20)
 }
 
-var total = regexp.MustCompile(`goroutine profile: total (\d+)`)
+func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+var (
+	total         = regexp.MustCompile(`goroutine profile: total (\d+)`)
+	anonymousLine = regexp.MustCompile(`(?m)^RssAnon:\s+([0-9]+) kB$`)
+	memoryLine    = regexp.MustCompile(`(?m)^# (HeapSys|HeapReleased|HeapInuse|Stack|MSpan|MCache|BuckHashSys|GCSys|OtherSys) = (?:[0-9]+ / )?([0-9]+)$`)
+)
 
 func take(t *testing.T, tr *tracker, dir string) (s sample) {
 	t.Helper()
@@ -114,6 +127,7 @@ func take(t *testing.T, tr *tracker, dir string) (s sample) {
 		t.Fatalf("no number of goroutines in %.100q", profile)
 	}
 	s.routines, _ = strconv.ParseInt(string(m[1]), 10, 64)
+	s.look(t, tr)
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", tr.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +137,26 @@ func take(t *testing.T, tr *tracker, dir string) (s sample) {
 		s.db = info.Size()
 	}
 	return s
+}
+
+// look finds out what the resident memory is for.
+func (s *sample) look(t *testing.T, tr *tracker) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tr.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := anonymousLine.FindSubmatch(status); m != nil {
+		n, _ := strconv.ParseInt(string(m[1]), 10, 64)
+		s.anonymous = n << 10
+	}
+	_, profile := get(t, tr.console+"/debug/pprof/heap?debug=1", "")
+	of := map[string]int64{}
+	for _, m := range memoryLine.FindAllSubmatch(profile, -1) {
+		of[string(m[1])], _ = strconv.ParseInt(string(m[2]), 10, 64)
+	}
+	s.heap, s.live, s.profile = of["HeapSys"]-of["HeapReleased"], of["HeapInuse"], of["BuckHashSys"]
+	s.ofGo = of["Stack"] + of["MSpan"] + of["MCache"] + of["BuckHashSys"] + of["GCSys"] + of["OtherSys"]
 }
 
 // judge compares the last quarter with the second: in the first the tracker fills.

@@ -3,11 +3,17 @@ package attack
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -76,7 +82,7 @@ func TestNamesOfUploadsLeadOutOfNoFolder(t *testing.T) {
 	torrent := []byte("d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee")
 	for _, name := range []string{
 		"..%2Fa.torrent", "%2Fetc%2Fa.torrent", "..%5Ca.torrent", "c:%5Ca.torrent", "a%00.torrent", "a%0A.torrent",
-		"..", ".torrent", "a%E2%80%AEtnerrot.torrent", "%FF.torrent", strings.Repeat("a", 300) + ".torrent",
+		"nul.torrent", "COM1.tar.torrent", "con%20.torrent", "a%3Ab.torrent", "..", ".torrent", "a%E2%80%AEtnerrot.torrent", "%FF.torrent", strings.Repeat("a", 300) + ".torrent",
 	} {
 		if status, answer := upload(t, tr, name, "", torrent); status < 400 || status >= 500 {
 			t.Errorf("%s: %d %s", name, status, answer)
@@ -99,4 +105,89 @@ func manyFiles(size int, folder string) []byte {
 		out = fmt.Appendf(out, "d6:lengthi0e4:pathl%s6:%06xee", folder, n)
 	}
 	return append(out, tail...)
+}
+
+func TestTorrentOfTenMillionFilesIsRefusedInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "256M")
+	for _, length := range []int64{tenMillion.size(), -1} { // as it says, or in chunks
+		request, err := http.NewRequest(http.MethodPost, tr.console+"/api/v1/torrents?file=many.torrent", tenMillion.reader())
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.ContentLength = length
+		request.Header.Set("Content-Type", "application/x-bittorrent")
+		response, err := (&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+		if err != nil {
+			continue // the tracker hung up on who went on sending
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("of %d bytes: %s", length, response.Status)
+		}
+	}
+	if _, most := resident(t, tr.cmd.Process.Pid); most >= 256e6 {
+		t.Errorf("%d MB resident, with a limit of 256", most/1e6)
+	}
+	wantServed(t, tr)
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.Copy(w, tenMillion.reader()) // whoever fetches it has enough before the end
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "many.torrent")
+	if err := errors.Join(os.WriteFile(file, []byte(tenMillion.head), 0o600), os.Truncate(file, tenMillion.size())); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"get", server.URL + "/many.torrent", "-o", t.TempDir()}, {"get", file, "-o", t.TempDir()}, {"torrent", "show", file}} {
+		cmd := exec.CommandContext(t.Context(), waggle(t), args...)
+		said, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(said), "64 MiB") {
+			t.Errorf("%v: %v, %s", args, err, said)
+		}
+		if used := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; used > 400e6 {
+			t.Errorf("%v takes %d MB", args, used/1e6)
+		}
+	}
+}
+
+// tenMillion is a good .torrent, of which all files but the first are empty.
+var tenMillion = manyBytes{
+	head: "d4:infod5:filesld6:lengthi1e4:pathl1:aee", files: 10_000_000,
+	tail: "e4:name1:m12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee",
+}
+
+// manyBytes is a .torrent that is made as it is read.
+type manyBytes struct {
+	head, tail string
+	files      int
+}
+
+const oneFile = "d6:lengthi0e4:pathl7:%07xee"
+
+func (m manyBytes) size() int64 {
+	return int64(len(m.head) + len(m.tail) + m.files*len(fmt.Sprintf(oneFile, 0)))
+}
+
+func (m manyBytes) reader() io.Reader {
+	return io.MultiReader(strings.NewReader(m.head), &manyFilesReader{of: m}, strings.NewReader(m.tail))
+}
+
+type manyFilesReader struct {
+	of   manyBytes
+	n    int
+	left []byte
+}
+
+func (r *manyFilesReader) Read(p []byte) (int, error) {
+	for len(r.left) < len(p) && r.n < r.of.files {
+		r.left = fmt.Appendf(r.left, oneFile, r.n)
+		r.n++
+	}
+	if len(r.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.left)
+	r.left = append(r.left[:0], r.left[n:]...)
+	return n, nil
 }

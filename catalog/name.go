@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"waggle/torrent"
 )
 
 // extension is that of .torrent files, in letters of any case.
@@ -35,7 +37,7 @@ func CheckName(name string) error {
 		wrong = "has a character in it that cannot be seen"
 	case strings.ContainsAny(name, `<>:"|?*`):
 		wrong = `has one of <>:"|?* in it`
-	case isDevice(name):
+	case torrent.IsDevice(name):
 		wrong = "is that of a device on Windows"
 	default:
 		return nil
@@ -52,26 +54,6 @@ func hasExtension(name string) bool {
 // one name looks like another.
 func unprintable(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
-}
-
-// isDevice reports whether Windows takes the name, whatever its extension, for a
-// device.
-func isDevice(name string) bool {
-	stem, _, _ := strings.Cut(name, ".")
-	stem = strings.ToUpper(strings.TrimRight(stem, " "))
-	switch stem {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	number, found := strings.CutPrefix(stem, "COM")
-	if !found {
-		number, found = strings.CutPrefix(stem, "LPT")
-	}
-	switch number {
-	case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³":
-		return found
-	}
-	return false
 }
 
 // isTorrentFile reports whether a file in the directory is looked at. Its name is

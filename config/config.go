@@ -290,8 +290,15 @@ type Limits struct {
 	// Info hashes in one scrape. As many as 74 fit into one UDP packet.
 	ScrapeHashes Count `key:"scrape_hashes" default:"74" range:"1..74"`
 
-	// HTTP connections open at once, on each address. More wait until one ends.
+	// HTTP connections open at once, on each address that is listened on. For one more, the one that
+	// waits longest for its client is closed, if that is a second; else it waits until one ends.
 	HTTPConnections Count `key:"http_connections" default:"10k" range:"0.."`
+
+	// HTTP connections that one address may keep open. Of an IPv6 address the first 64 bits count. More
+	// are closed. It is not for proxies (access.trusted_proxies, access.proxy_protocol), not for
+	// access.unlimited_networks, nor for this machine itself, nor for connections that end with their
+	// first answer.
+	HTTPConnectionsPerAddress Count `key:"http_connections_per_address" default:"500" range:"0..10M"`
 
 	// WebSocket connections open at once. More are refused. They do not count as those of HTTP.
 	WebSocketConnections Count `key:"websocket_connections" default:"50k" range:"0..10M"`

@@ -46,7 +46,7 @@ func TestDefaultIsWhatTheManualSays(t *testing.T) {
 		},
 		Cluster: Cluster{Peers: "239.192.0.69:6969", TTL: 1, NATSPrefix: "waggle.cluster", MaxRows: 5_000_000, Forward: true},
 		Limits: Limits{
-			Peers: 20_000_000, Torrents: 5_000_000, Memory: Memory{Percent: 75}, ScrapeHashes: 74, HTTPConnections: 10_000,
+			Peers: 20_000_000, Torrents: 5_000_000, Memory: Memory{Percent: 75}, ScrapeHashes: 74, HTTPConnections: 10_000, HTTPConnectionsPerAddress: 500,
 			WebSocketConnections: 50_000, WebSocketConnectionsPerAddress: 500, WebSocketTorrents: 1000, WebSocketPeers: 1_000_000, WebSocketMemory: 256_000_000,
 			AnnouncesPerSecondPerAddress: 50, Addresses: 1_000_000, EarlyPerAddress: 1000, RecognisedPeers: 1_000_000,
 			Passkeys: 1_000_000, PasskeySessions: 1_000_000,

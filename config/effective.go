@@ -103,10 +103,22 @@ func replaceNamed(text string, shape *regexp.Regexp, replace func(parts []string
 	})
 }
 
+// escapedShape matches user and password of a URL that is escaped within another.
+var escapedShape = regexp.MustCompile(`(?i)(://|%3A%2F%2F)[^&#\s"'/?]*?(@|%40)`)
+
+// hideWithin hides user and password of URLs in what follows the host of another, such as the
+// endpoint of a store, where none belong.
+func hideWithin(after string) string {
+	return escapedShape.ReplaceAllString(after, "${1}"+hidden+"${2}")
+}
+
 // hidePassword hides what stands before the @ of a URL, but for the name of a user who
 // has a password besides.
 func hidePassword(text string) string {
-	scheme, rest, _ := strings.Cut(text, "://")
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text
+	}
 	authority, after := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, after = rest[:i], rest[i:]
@@ -116,9 +128,10 @@ func hidePassword(text string) string {
 			authority, after = rest[:at+1], rest[at+1:] // a password with a / in it
 		}
 	}
+	after = hideWithin(after)
 	at := strings.LastIndex(authority, "@")
 	if at < 0 {
-		return text
+		return scheme + "://" + authority + after
 	}
 	user, _, both := strings.Cut(authority[:at], ":")
 	if both {

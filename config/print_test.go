@@ -119,7 +119,7 @@ func TestWhateverCanBeLoadedIsPrintedAndReadBackTheSame(t *testing.T) {
 		c.Access.PasskeyURLs = rapid.SampledFrom([][]AnnounceURL{{}, {"udp://tracker.example:6969/announce", "https://[2001:db8::1]/x/announce"}}).Draw(t, "passkey_urls")
 		c.Limits = Limits{
 			EarlyPerAddress: count.Draw(t, "early_per_address") % 1_000_001, RecognisedPeers: 1000 + count.Draw(t, "recognised_peers")%1000,
-			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, Memory: rapid.SampledFrom([]Memory{{}, {Percent: 50}, {Bytes: 1 << 30}}).Draw(t, "memory"), HTTPConnections: count.Draw(t, "connections"),
+			Peers: count.Draw(t, "peers"), Torrents: count.Draw(t, "torrents"), ScrapeHashes: 1, Memory: rapid.SampledFrom([]Memory{{}, {Percent: 50}, {Bytes: 1 << 30}}).Draw(t, "memory"), HTTPConnections: count.Draw(t, "connections"), HTTPConnectionsPerAddress: 500,
 			AnnouncesPerSecond: min(count.Draw(t, "announces_per_second"), 1e9), Addresses: 1000 + count.Draw(t, "addresses")%1000,
 			AnnouncesPerSecondPerAddress: count.Draw(t, "announces_per_second_per_address") % 100_001,
 			Passkeys:                     1 + count.Draw(t, "passkeys")%10_000_000, PasskeySessions: 1000 + count.Draw(t, "passkey_sessions")%1000,

@@ -116,6 +116,8 @@ func (g *guard) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store") // what may be kept says so itself
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // pages have their own
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		who, refused := g.admit(w, r)
 		if refused == nil {
 			next.ServeHTTP(w, r.WithContext(account.With(r.Context(), who)))
@@ -158,6 +160,9 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) (account.Identity,
 	if g.sites.Check(r) != nil {
 		return account.Identity{}, &refusal{status: http.StatusForbidden, why: "this request comes from a web page of another site, which may change nothing here"}
 	}
+	if embedded(r) {
+		return account.Identity{}, &refusal{status: http.StatusForbidden, why: "this request comes from a web page of another site, which may only lead here"}
+	}
 	who, refused := g.identify(r)
 	if refused != nil || open(r.URL.Path) {
 		return who, refused
@@ -170,6 +175,18 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) (account.Identity,
 			"a script sends the header " + csrfHeader + ", or uses a token"}
 	}
 	return who, nil
+}
+
+// embedded reports whether a browser fetches something for a page of another site, and not
+// because somebody follows a link. Such a page could not read the answer, but have those made
+// that take time or keep a place, or learn how long one took; profiles are not even linked to.
+// Browsers that do not say what they fetch for are as programs.
+func embedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document" || strings.HasPrefix(r.URL.Path, profilesPath)
+	}
+	return false
 }
 
 // identify returns who makes a request; nobody, where that is not to be found out.

@@ -181,7 +181,7 @@ func (k *Kubernetes) list(ctx context.Context, state *kubernetesState) error {
 		}
 		body, err := k.web.get(ctx, address, maxPage)
 		if errors.Is(err, errNotFound) {
-			return fmt.Errorf("%s has no nodes; is this the URL of an API server?", k.o.URL)
+			return fmt.Errorf("%s has no nodes; is this the URL of an API server?", withoutSecrets(k.o.URL))
 		}
 		if err != nil {
 			return err
@@ -282,7 +282,7 @@ func (n *node) networks() []netip.Prefix {
 }
 
 // String is "kubernetes" and the URL.
-func (k *Kubernetes) String() string { return "kubernetes " + k.o.URL }
+func (k *Kubernetes) String() string { return "kubernetes " + withoutSecrets(k.o.URL) }
 
 // Locate is the path of an address. It waits for the first listing, if that is still under way.
 func (k *Kubernetes) Locate(ctx context.Context, ip netip.Addr) (string, error) {

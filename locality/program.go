@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,12 +55,22 @@ func (p *Program) Locate(ctx context.Context, ip netip.Addr) (string, error) {
 	args := append(append([]string(nil), p.command[1:]...), ip.String())
 	command := exec.CommandContext(ctx, p.command[0], args...)
 	command.Stdout, command.Stderr = &output, &complaint
+	command.Env = withoutSettings(os.Environ())
 	command.WaitDelay = 100 * time.Millisecond // for a child of its that holds on to the output
 	killWithChildren(command)
 	if err := command.Run(); err != nil {
 		return "", programError(ctx, err, complaint.kept.String())
 	}
 	return pathInOutput(&output)
+}
+
+// withoutSettings returns an environment without those of the tracker, some of which have
+// passwords: they are nothing to a program, and whoever may see its environment would see them.
+func withoutSettings(environ []string) []string {
+	return slices.DeleteFunc(environ, func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return strings.HasPrefix(name, "WAGGLE_") || strings.HasPrefix(name, "OTEL_EXPORTER_") && strings.HasSuffix(name, "_HEADERS")
+	})
 }
 
 // programError is why a run failed, with the first line of what it complained about.

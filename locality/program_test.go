@@ -53,6 +53,14 @@ esac`), "ams1")
 	wantPath(t, p, "192.0.2.6", "", "exit status 1")
 }
 
+func TestProgramSeesNoSettingsOfTheTracker(t *testing.T) {
+	t.Setenv("WAGGLE_STORE", "redis://:password@host")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=key")
+	t.Setenv("WHERE_SITE", "ams1")
+	p := newProgram(t, script(t, `echo "$WHERE_SITE/x$WAGGLE_STORE$OTEL_EXPORTER_OTLP_HEADERS"`))
+	wantPath(t, p, "192.0.2.1", "ams1/x", "")
+}
+
 func TestProgramThatHangsIsKilledWithItsChildren(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "alive")
 	p := newProgram(t, script(t, `mkfifo "`+file+`"; cat "`+file+`" & echo ready; wait`))

@@ -60,7 +60,7 @@ func NewREST(o RESTOptions) (*REST, error) {
 	if !strings.Contains(o.URL, "{ip}") {
 		o.URL = strings.TrimRight(o.URL, "/") + p2ptrackerPath
 	}
-	r := &REST{shown: o.URL}
+	r := &REST{shown: withoutSecrets(o.URL)}
 	var err error
 	if r.url, err = parseTemplate("rest: url", o.URL, "ip"); err != nil {
 		return nil, err
@@ -99,14 +99,8 @@ func (r *REST) ask(ip netip.Addr) string {
 	return address
 }
 
-// String is "rest" and the URL.
+// String is "rest" and the URL, without what may be secret in it.
 func (r *REST) String() string { return "rest " + r.shown }
-
-// publicName is the same without the query, where a key may stand.
-func (r *REST) publicName() string {
-	shown, _, _ := strings.Cut(r.String(), "?")
-	return shown
-}
 
 // Locate asks the service.
 func (r *REST) Locate(ctx context.Context, ip netip.Addr) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,4 +146,34 @@ func FuzzRESTAnswer(f *testing.F) {
 			t.Errorf("%d bytes out of %d", len(text), len(document))
 		}
 	})
+}
+
+func TestSecretsInTheURLOfAServiceAreInNoNameAndNoError(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/192.0.2.1":
+			w.WriteHeader(http.StatusForbidden)
+		case "/192.0.2.2":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			_, _ = w.Write(make([]byte, maxAnswer+1))
+		}
+	}))
+	host := strings.TrimPrefix(refusing.URL, "http://")
+	r, err := NewREST(RESTOptions{URL: "http://user:secret@" + host + "/{ip}?key=secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	if got, want := r.String(), "rest http://"+host+"/{ip}"; got != want {
+		t.Errorf("it is called %s, want %s", got, want)
+	}
+	for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"} {
+		if ip == "192.0.2.4" {
+			refusing.Close() // and cannot be reached
+		}
+		if _, err := r.Locate(t.Context(), netip.MustParseAddr(ip)); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), host) {
+			t.Errorf("%s: %v", ip, err)
+		}
+	}
 }

@@ -21,20 +21,6 @@ const (
 	attributeStatus  = "http.response.status_code"
 )
 
-// publicNamer is a source whose String may have what is for the operator alone.
-type publicNamer interface {
-	// publicName is the source as others may know it.
-	publicName() string
-}
-
-// publicName is a source as others may know it.
-func publicName(s Source) string {
-	if s, ok := s.(publicNamer); ok {
-		return s.publicName()
-	}
-	return s.String()
-}
-
 // begin begins the span of asking a source, where ctx belongs to a trace. The span is
 // ended by the caller.
 func begin(ctx context.Context, s Source) (context.Context, trace.Span) {
@@ -44,7 +30,7 @@ func begin(ctx context.Context, s Source) (context.Context, trace.Span) {
 	}
 	kind, _, _ := strings.Cut(s.String(), " ")
 	return parent.TracerProvider().Tracer("waggle").Start(ctx, "ask "+kind,
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String(attributeSource, publicName(s))))
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String(attributeSource, s.String())))
 }
 
 // parentless is a span that records nothing.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 )
@@ -42,10 +43,10 @@ func newWeb(tokenFile, caFile string) (*web, error) {
 var errNotFound = errors.New("not found")
 
 // get is the body of the answer to a GET. It is at most limit bytes long.
-func (w *web) get(ctx context.Context, url string, limit int64) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+func (w *web) get(ctx context.Context, address string, limit int64) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, reasonOf(err)
 	}
 	request.Header.Set("Accept", "application/json")
 	if w.tokenFile != "" {
@@ -56,9 +57,10 @@ func (w *web) get(ctx context.Context, url string, limit int64) ([]byte, error) 
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	tellTrace(ctx, request)
+	shown := withoutSecrets(address)
 	response, err := w.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", shown, reasonOf(err))
 	}
 	noteStatus(ctx, response.StatusCode)
 	defer func() { _ = response.Body.Close() }()
@@ -67,18 +69,41 @@ func (w *web) get(ctx context.Context, url string, limit int64) ([]byte, error) 
 	case http.StatusNotFound:
 		return nil, errNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, fmt.Errorf("%s answers %s; see whether its token may read this", url, printableStatus(response))
+		return nil, fmt.Errorf("%s answers %s; see whether its token may read this", shown, printableStatus(response))
 	default:
-		return nil, fmt.Errorf("%s answers %s", url, printableStatus(response))
+		return nil, fmt.Errorf("%s answers %s", shown, printableStatus(response))
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(body)) > limit {
-		return nil, rubbish("%s answers with more than %d bytes", url, limit)
+		return nil, rubbish("%s answers with more than %d bytes", shown, limit)
 	}
 	return body, nil
+}
+
+// withoutSecrets is a URL without a password, and without its query, where a key may stand.
+func withoutSecrets(address string) string {
+	shown, _, _ := strings.Cut(address, "?")
+	scheme, rest, ok := strings.Cut(shown, "://")
+	if !ok {
+		return shown
+	}
+	authority, path, slash := strings.Cut(rest, "/")
+	host := authority[strings.LastIndexByte(authority, '@')+1:]
+	if slash {
+		path = "/" + path
+	}
+	return scheme + "://" + host + path
+}
+
+// reasonOf is why a request failed, without its URL.
+func reasonOf(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func printableStatus(r *http.Response) string {

@@ -227,6 +227,7 @@ var ofFrontends = []Metric{
 	},
 	count("waggle_http_connections_total", "Connections accepted over HTTP", func(s *Snapshot) uint64 { return s.HTTP.Figures.Connections }),
 	count("waggle_http_connections_handed_over_total", "Connections that asked for more than plain announces and scrapes", func(s *Snapshot) uint64 { return s.HTTP.Figures.HandedOver }),
+	count("waggle_http_crowded_total", "Connections closed because their address had more than limits.http_connections_per_address, or because they waited longest where limits.http_connections were open", func(s *Snapshot) uint64 { return s.HTTP.Figures.Crowded }),
 	count("waggle_http_proxy_refused_total", "Connections closed because their PROXY header was missing or wrong, or came from who is not in access.proxy_protocol", func(s *Snapshot) uint64 { return s.HTTP.Figures.RefusedHeaders }),
 	count("waggle_http_failures_total", "Requests over HTTP answered with a failure reason", func(s *Snapshot) uint64 { return s.HTTP.Figures.Failures }),
 	count("waggle_http_not_found_total", "Requests over HTTP for a path that there is not", func(s *Snapshot) uint64 { return s.HTTP.Figures.NotFound }),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -55,6 +56,9 @@ func OpenPart(ctx context.Context, b []byte, folder string) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := fits(runtime.GOOS, d.meta); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, fmt.Errorf("the folder to download to: %w", err)
 	}
@@ -80,6 +84,17 @@ func OpenPart(ctx context.Context, b []byte, folder string) (*Data, error) {
 		return nil, errors.Join(err, d.files.close())
 	}
 	return d, nil
+}
+
+// fits refuses a torrent with files that a system cannot have.
+func fits(system string, m *torrent.Metainfo) error {
+	if system != "windows" {
+		return nil
+	}
+	if err := m.ForWindows(); err != nil {
+		return fmt.Errorf("%w; fetch it on another system", err)
+	}
+	return nil
 }
 
 // OpenWhole opens data that are all there, to be seeded from where they are:

@@ -13,6 +13,7 @@ const (
 	maxKept      = 1024     // answers
 	maxKeptBytes = 32 << 20 // of all together, with their keys
 	maxKeptOne   = 8 << 20  // of one; a larger one is made for each who asks
+	maxSending   = 32 << 20 // bytes of answers on their way, each of which counts once
 	maxWaiting   = 64       // visitors, for something to be made
 	waitTime     = 5 * time.Second
 
@@ -47,10 +48,13 @@ type keeper struct {
 	all   map[string]*kept
 	order []string // keys of all, the oldest first
 	bytes int
+
+	readers map[*kept]int // of answers on their way, which may be kept no more
+	sending int           // bytes of these
 }
 
 func newKeeper(now func() time.Time) *keeper {
-	return &keeper{now: now, making: make(chan struct{}, 1), all: map[string]*kept{}}
+	return &keeper{now: now, making: make(chan struct{}, 1), all: map[string]*kept{}, readers: map[*kept]int{}}
 }
 
 // get returns what is kept under a key, or has it made and keeps it for a time. The
@@ -103,6 +107,39 @@ func (k *keeper) build(ctx context.Context, key string, lasts time.Duration, bui
 		k.keep(key, made)
 	}
 	return made, nil
+}
+
+// send has do send an answer, unless too much is on its way: visitors who read slowly hold on to
+// what is kept no more. One alone is always sent.
+func (k *keeper) send(a *kept, do func()) error {
+	if !k.begin(a) {
+		return errBusy
+	}
+	defer k.end(a)
+	do()
+	return nil
+}
+
+func (k *keeper) begin(a *kept) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.readers[a] == 0 {
+		if k.sending > 0 && k.sending+len(a.body) > maxSending {
+			return false
+		}
+		k.sending += len(a.body)
+	}
+	k.readers[a]++
+	return true
+}
+
+func (k *keeper) end(a *kept) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.readers[a]--; k.readers[a] == 0 {
+		delete(k.readers, a)
+		k.sending -= len(a.body)
+	}
 }
 
 func (k *keeper) find(key string) *kept {

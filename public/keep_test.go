@@ -137,3 +137,39 @@ func FuzzHost(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsOnItsWayIsBounded(t *testing.T) {
+	k := newKeeper(time.Now)
+	huge, shared, other, small := &kept{body: make([]byte, 40<<20)}, &kept{body: make([]byte, 20<<20)}, &kept{body: make([]byte, 20<<20)}, &kept{body: make([]byte, 10)}
+	// sent has an answer sent to somebody who reads it while then runs.
+	sent := func(a *kept, then func()) bool {
+		t.Helper()
+		err := k.send(a, then)
+		if err != nil && !errors.Is(err, errBusy) {
+			t.Error(err)
+		}
+		return err == nil
+	}
+	nothing := func() {}
+	if !sent(huge, func() {
+		if sent(small, nothing) {
+			t.Error("beside what is larger than all may be, something else is sent")
+		}
+	}) {
+		t.Error("one alone is not sent")
+	}
+	if !sent(shared, func() {
+		if !sent(shared, func() {
+			if !sent(small, nothing) || sent(other, nothing) {
+				t.Error("beside 20 MiB to two visitors, 20 others are sent, or 10 bytes are not")
+			}
+		}) {
+			t.Error("what one reads another may not")
+		}
+		if sent(other, nothing) {
+			t.Error("beside 20 MiB to one visitor, 20 others are sent")
+		}
+	}) || !sent(other, nothing) || len(k.readers) != 0 || k.sending != 0 {
+		t.Errorf("in the end %d bytes to %d are on their way", k.sending, len(k.readers))
+	}
+}

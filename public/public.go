@@ -153,13 +153,17 @@ func (h *Handler) torrent(w http.ResponseWriter, r *http.Request) {
 // answer answers with what is kept under a key, or has it made.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, key string, lasts time.Duration, build func(context.Context) (*kept, error)) {
 	k, err := h.kept.get(r.Context(), key, lasts, build)
+	if err == nil {
+		err = h.kept.send(k, func() {
+			w.Header().Set("Cache-Control", "max-age=10")
+			if k.disposition != "" {
+				w.Header().Set("Content-Disposition", k.disposition)
+			}
+			serve(w, r, k)
+		})
+	}
 	switch {
 	case err == nil:
-		w.Header().Set("Cache-Control", "max-age=10")
-		if k.disposition != "" {
-			w.Header().Set("Content-Disposition", k.disposition)
-		}
-		serve(w, r, k)
 	case errors.Is(err, catalog.ErrCursor):
 		http.Error(w, "this is no place in the list: begin at /", http.StatusBadRequest)
 	case errors.Is(err, catalog.ErrUnknown), errors.Is(err, catalog.ErrGone), errors.Is(err, catalog.ErrElsewhere):

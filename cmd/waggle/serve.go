@@ -297,6 +297,8 @@ func (s *service) listen(ctx context.Context) (err error) {
 		Tracker:        s.tracker,
 		MaxScrape:      int(c.Limits.ScrapeHashes),
 		MaxConnections: int(c.Limits.HTTPConnections),
+		MaxPerAddress:  int(c.Limits.HTTPConnectionsPerAddress),
+		Unlimited:      s.tracker.Unlimited,
 		Health:         s.health,
 		Pages:          s.publicPages(),
 		Proxies:        c.Access.ProxyProtocol,

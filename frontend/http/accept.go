@@ -6,32 +6,74 @@ import (
 	"time"
 )
 
-// slots are the places for connections on one address; nil has no limit.
-type slots chan struct{}
+// slots are the places for connections on one address; nil has no limit. One of them is
+// kept for who comes next, if need be by closing the connection that waits for longest.
+type slots struct {
+	places   chan struct{}
+	ready    atomic.Int32 // of those, held by who accepts and has nobody yet
+	makeRoom func()
+}
 
-func newSlots(n int) slots {
+func (s *Server) newSlots(n int) *slots {
 	if n <= 0 {
 		return nil
 	}
-	return make(slots, n)
+	return &slots{places: make(chan struct{}, n), makeRoom: s.makeRoom}
 }
 
 // take waits for a free place. It returns false if stop is closed before.
-func (s slots) take(stop <-chan struct{}) bool {
+func (s *slots) take(stop <-chan struct{}) bool {
 	if s == nil {
 		return true
 	}
 	select {
-	case s <- struct{}{}:
+	case s.places <- struct{}{}:
+		s.ready.Add(1)
 		return true
-	case <-stop:
-		return false
+	default:
+	}
+	for again := time.NewTicker(leastWait); ; {
+		if s.ready.Load() == 0 {
+			s.makeRoom()
+		}
+		select {
+		case s.places <- struct{}{}:
+			again.Stop()
+			s.ready.Add(1)
+			return true
+		case <-again.C:
+		case <-stop:
+			again.Stop()
+			return false
+		}
 	}
 }
 
-func (s slots) free() {
+// accepted says that who has taken a place waits for a connection no more.
+func (s *slots) accepted() {
 	if s != nil {
-		<-s
+		s.ready.Add(-1)
+	}
+}
+
+func (s *slots) free() {
+	if s != nil {
+		<-s.places
+	}
+}
+
+// A connection must have waited for so long for the rest of its request, or for its next, to
+// make room for another. Of many only some are looked at, so that a flood does not cost
+// looking at all each time.
+const (
+	leastWait = time.Second
+	looks     = 256
+)
+
+// makeRoom closes the connection that has waited for its client for longest.
+func (s *Server) makeRoom() {
+	if s.open.closeLongest(time.Now().Add(-leastWait)) {
+		s.figures.crowded.Add(1)
 	}
 }
 
@@ -74,8 +116,19 @@ func (s *Server) retry(err error) bool {
 	}
 }
 
-// begin serves a connection in a goroutine of its own.
-func (s *Server) begin(c *conn) { s.beginWith(c, c.serve) }
+// begin serves a connection in a goroutine of its own. One of an address that has too many
+// ends with the answers that there are for it already.
+func (s *Server) begin(c *conn) {
+	var ok bool
+	if c.counts, ok = s.enter(c.from); !ok {
+		if c.b == nil || len(c.b.out) == 0 {
+			c.shut()
+			return
+		}
+		c.then = hangUp
+	}
+	s.beginWith(c, c.serve)
+}
 
 // beginWith serves a connection by a method of its own, which ends in [conn.serve] or [conn.leave].
 func (s *Server) beginWith(c *conn, serve func()) {
@@ -111,6 +164,28 @@ func (o *connections) remove(c *conn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.set, c)
+}
+
+// closeLongest closes the one that waits for longest, among some, if that began before a time.
+func (o *connections) closeLongest(before time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var longest *conn
+	since, n := before.UnixNano(), 0
+	for c := range o.set {
+		if at := c.waits.Load(); at != 0 && at < since {
+			longest, since = c, at
+		}
+		if n++; n == looks {
+			break
+		}
+	}
+	if longest == nil {
+		return false
+	}
+	longest.waits.Store(0) // it is not looked at again
+	longest.cut()
+	return true
 }
 
 // wake makes those that wait for their client look whether they should.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,10 +20,13 @@ type conn struct {
 	server *Server
 	stream
 	from   netip.Addr
-	places slots // where its own is given back
+	places *slots       // where its own is given back
+	counts netip.Prefix // whom it counts for, as one of many; invalid: nobody
 
 	expects bool           // a PROXY header, before anything else
 	client  netip.AddrPort // that the header named; invalid: none did
+
+	waits atomic.Int64 // for a whole request, since when, in nanoseconds of Unix; 0: it does not
 
 	b        *buffers  // nil while nothing is read or answered
 	then     next      // what to do when b.out is written
@@ -49,9 +53,11 @@ type stream interface {
 }
 
 // startConn returns a connection that is to be given its stream.
-func startConn(s *Server, from netip.Addr, places slots) *conn {
+func startConn(s *Server, from netip.Addr, places *slots) *conn {
 	now := time.Now()
-	return &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout), expects: s.isProxy(from)}
+	c := &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout), expects: s.isProxy(from)}
+	c.waits.Store(now.UnixNano())
+	return c
 }
 
 // take makes b what was read, and answered as far as its fields say.
@@ -59,6 +65,7 @@ func (c *conn) take(b *buffers, then next) {
 	c.b, c.then = b, then
 	if len(b.out) > 0 {
 		c.due, c.answered = time.Time{}, true
+		c.waits.Store(0)
 	}
 	b.makeRoom()
 }
@@ -121,6 +128,9 @@ var errClosing = errors.New("the server closes")
 // read waits for more of a request and reads it into c.b. It fails with io.EOF,
 // when the client is too slow, and when the server closes between requests.
 func (c *conn) read() error {
+	if c.waits.Load() == 0 {
+		c.waits.Store(c.now.UnixNano())
+	}
 	for {
 		c.setReadDeadline()
 		if c.idle() && c.server.isClosing() {
@@ -192,7 +202,13 @@ func (c *conn) hangUp() {
 func (c *conn) shut() {
 	c.dropBuffers()
 	_ = c.Close()
+	c.leavePlace()
+}
+
+// leavePlace gives back what the connection takes of all that there may be.
+func (c *conn) leavePlace() {
 	c.places.free()
+	c.server.crowd.leave(c.counts)
 }
 
 func (c *conn) dropBuffers() {
@@ -214,10 +230,10 @@ func (c *conn) handOver() {
 	}
 	under, err := c.intoNetConn()
 	if err != nil {
-		c.places.free()
+		c.leavePlace()
 		return
 	}
-	h := &handed{Conn: under, client: c.client, read: read, release: sync.OnceFunc(c.places.free)}
+	h := &handed{Conn: under, client: c.client, read: read, release: sync.OnceFunc(c.leavePlace)}
 	if secure, ok := under.(*tls.Conn); ok {
 		s.handover.give(&handedSecure{h, secure})
 		return

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Tracker        *tracker.Tracker
 	MaxScrape      int          // info hashes in one request; 0: 74
-	MaxConnections int          // at a time, on each address; more wait. 0: no limit
+	MaxConnections int          // at a time, on each address; beyond them one that waits for its client makes room, or more wait. 0: no limit
 	Health         func() error // what is wrong although announces are answered; nil: nothing ever is
 	Pages          http.Handler // answers at all other paths; nil: there is nothing
 	WebSocket      Upgrader     // answers requests for that; nil: they are as any other
@@ -39,6 +39,11 @@ type Options struct {
 	Proxies []netip.Prefix
 	// Passkeys answers at /PASSKEY/announce and /announce/PASSKEY, too, and the same of scrape.
 	Passkeys bool
+
+	// MaxPerAddress is how many connections one address may keep, more are closed; 0: no limit. It is
+	// not for proxies, nor for addresses that Unlimited says; nil: for no others.
+	MaxPerAddress int
+	Unlimited     func(netip.Addr) bool
 
 	// Timeout is how long a client may take to send a request, and again to read
 	// the answer. 0: ten seconds.
@@ -84,6 +89,7 @@ type Server struct {
 	closeOnce func() error
 	serving   sync.WaitGroup // all goroutines but those of general
 	open      connections
+	crowd     crowd
 	retries   retries
 }
 
@@ -134,10 +140,10 @@ func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
 func (s *Server) serve() {
 	s.serving.Go(s.serveGeneral)
 	for _, l := range s.listeners {
-		l.accept(s, newSlots(s.options.MaxConnections))
+		l.accept(s, s.newSlots(s.options.MaxConnections))
 	}
 	for _, l := range s.secure {
-		l.accept(s, newSlots(s.options.MaxConnections))
+		l.accept(s, s.newSlots(s.options.MaxConnections))
 	}
 }
 
@@ -153,6 +159,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o, closing: make(chan struct{}), handover: newHandover()}
+	s.crowd.most = o.MaxPerAddress
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.closeOnce = sync.OnceValue(s.drainAndClose)
 	s.Trust(trusted)
@@ -194,11 +201,13 @@ type Figures struct {
 	Handshakes       uint64 // of TLS that ended well
 	FailedHandshakes uint64 // and that did not
 	RefusedHeaders   uint64 // connections closed for their PROXY header, or for want of one
+	Crowded          uint64 // connections closed because their address had too many, or to make room
 }
 
 type figures struct {
 	connections, handedOver, failures, notFound, panics atomic.Uint64
 	handshakes, failedHandshakes, refusedHeaders        atomic.Uint64
+	crowded                                             atomic.Uint64
 }
 
 // Figures returns the counts as of now.
@@ -215,5 +224,6 @@ func (s *Server) Figures() Figures {
 		Handshakes:       f.handshakes.Load(),
 		FailedHandshakes: f.failedHandshakes.Load(),
 		RefusedHeaders:   f.refusedHeaders.Load(),
+		Crowded:          f.crowded.Load(),
 	}
 }

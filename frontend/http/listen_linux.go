@@ -59,7 +59,7 @@ func newListener(l *net.TCPListener) (*listener, error) {
 func (l *listener) Close() error { return l.file.Close() }
 
 // accept starts to serve what connects, until Close.
-func (l *listener) accept(s *Server, places slots) {
+func (l *listener) accept(s *Server, places *slots) {
 	n := acceptors()
 	l.free.Store(int32(n))
 	for range n {
@@ -67,7 +67,7 @@ func (l *listener) accept(s *Server, places slots) {
 	}
 }
 
-func (l *listener) acceptAndAnswer(s *Server, places slots) {
+func (l *listener) acceptAndAnswer(s *Server, places *slots) {
 	var fd socket
 	var from netip.Addr
 	var err error
@@ -79,6 +79,7 @@ func (l *listener) acceptAndAnswer(s *Server, places slots) {
 		if closed := l.raw.Read(accept); closed != nil {
 			err = closed
 		}
+		places.accepted()
 		if err != nil {
 			places.free()
 			if !s.retry(err) {
@@ -100,7 +101,7 @@ func (l *listener) acceptAndAnswer(s *Server, places slots) {
 // answerAtOnce answers what a new connection has sent by now. With that it ends
 // if the client wants no more and nothing has to be waited for; otherwise it gets
 // a goroutine.
-func (s *Server) answerAtOnce(fd socket, from netip.Addr, places slots) {
+func (s *Server) answerAtOnce(fd socket, from netip.Addr, places *slots) {
 	b := s.takeBuffers()
 	n, err := fd.read(b.in[:])
 	if errors.Is(err, unix.EAGAIN) {

@@ -11,10 +11,11 @@ type listener struct{ *net.TCPListener }
 func newListener(l *net.TCPListener) (*listener, error) { return &listener{l}, nil }
 
 // accept starts to serve what connects, until Close.
-func (l *listener) accept(s *Server, places slots) {
+func (l *listener) accept(s *Server, places *slots) {
 	s.serving.Go(func() {
 		for places.take(s.closing) {
 			tcp, err := l.AcceptTCP()
+			places.accepted()
 			if err == nil {
 				s.retries.accepted()
 				s.figures.connections.Add(1)

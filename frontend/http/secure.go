@@ -37,10 +37,11 @@ func (s *Server) SecureAddrs() []netip.AddrPort {
 }
 
 // accept starts to serve what connects, until Close.
-func (l *secureListener) accept(s *Server, places slots) {
+func (l *secureListener) accept(s *Server, places *slots) {
 	s.serving.Go(func() {
 		for places.take(s.closing) {
 			tcp, err := l.AcceptTCP()
+			places.accepted()
 			if err != nil {
 				places.free()
 				if !s.retry(err) {
@@ -50,8 +51,19 @@ func (l *secureListener) accept(s *Server, places slots) {
 			}
 			s.retries.accepted()
 			s.figures.connections.Add(1)
-			c := startConn(s, remoteOf(tcp), nil) // its place is given back by what is below TLS
-			secure := &secureStream{conn: c, below: &below{TCPConn: tcp, release: sync.OnceFunc(places.free)}}
+			from := remoteOf(tcp)
+			counts, ok := s.enter(from)
+			release := sync.OnceFunc(func() {
+				places.free()
+				s.crowd.leave(counts)
+			})
+			if !ok {
+				_ = tcp.Close()
+				release()
+				continue
+			}
+			c := startConn(s, from, nil) // its place is given back by what is below TLS
+			secure := &secureStream{conn: c, below: &below{TCPConn: tcp, release: release}}
 			secure.Conn = tls.Server(secure.below, s.options.TLS)
 			c.stream = secure
 			s.beginWith(c, secure.serve)

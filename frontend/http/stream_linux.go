@@ -25,7 +25,7 @@ type plainStream struct {
 	err                error              // and why not
 }
 
-func newConn(s *Server, fd socket, from netip.Addr, places slots) *conn {
+func newConn(s *Server, fd socket, from netip.Addr, places *slots) *conn {
 	c := startConn(s, from, places)
 	p := &plainStream{File: os.NewFile(uintptr(fd), ""), conn: c}
 	p.raw, _ = p.SyscallConn() // fails for no file that there is

@@ -13,7 +13,7 @@ type plainStream struct {
 	conn *conn
 }
 
-func newConn(s *Server, tcp *net.TCPConn, places slots) *conn {
+func newConn(s *Server, tcp *net.TCPConn, places *slots) *conn {
 	c := startConn(s, remoteOf(tcp), places)
 	c.stream = &plainStream{tcp, c}
 	return c
