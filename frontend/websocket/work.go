@@ -111,13 +111,7 @@ const errPanic bittorrent.Error = "the tracker made a mistake; its log tells the
 func (w *work) message(c *conn, text []byte) (more bool) {
 	w.tally.messages.Add(1)
 	w.answered++
-	err := w.request.parse(text, w.server.options.MaxScrape)
-	if limited := w.server.options.Tracker.Admit(c.from, w.now); limited != nil {
-		err = limited
-	}
-	if err == nil {
-		err = w.answer(c)
-	}
+	err := w.answer(c, text)
 	if err == nil {
 		c.refused = 0
 		return true
@@ -129,8 +123,8 @@ func (w *work) message(c *conn, text []byte) (more bool) {
 	return true
 }
 
-// answer answers a message that could be read. The error is what to tell the client.
-func (w *work) answer(c *conn) (err error) {
+// answer reads a message and answers it. The error is what to tell the client.
+func (w *work) answer(c *conn, text []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.server.figures.panics.Add(1)
@@ -138,7 +132,14 @@ func (w *work) answer(c *conn) (err error) {
 			err = errPanic
 		}
 	}()
-	switch m := &w.request; {
+	m := &w.request
+	err = m.parse(text, w.server.options.MaxScrape)
+	if limited := w.server.options.Tracker.Admit(c.from, w.now); limited != nil {
+		return limited
+	}
+	switch {
+	case err != nil:
+		return err
 	case m.action == scrape:
 		return w.scrape(c)
 	case m.isAnswer():
@@ -246,7 +247,7 @@ func (w *work) passAnswer(c *conn) error {
 	if !w.server.options.Tracker.Serves(&m.hashes[0]) {
 		return nil
 	}
-	to := w.server.options.Swarms.answers(c, &m.hashes[0], &m.peer, &m.to, w.now)
+	to := w.server.options.Swarms.answers(c, &m.hashes[0], &m.peer, &m.to)
 	if to == nil {
 		w.tally.undelivered.Add(1)
 		return nil
