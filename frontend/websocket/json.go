@@ -123,7 +123,7 @@ func (s *scanner) text() (raw []byte, ok bool) {
 			s.left = in[i+1:]
 			return in[1:i], true
 		case c == '\\':
-			n = escape(in[i:])
+			n = escapes(in[i:])
 		case c >= utf8.RuneSelf:
 			n = beyond(in[i:])
 		}
@@ -165,6 +165,19 @@ func beyond(in []byte) int {
 		return n
 	}
 	return 0
+}
+
+// escapes returns the length of the escapes that in begins with, one behind the other as
+// the ends of lines are; 0: there is one that is none.
+func escapes(in []byte) (n int) {
+	for n < len(in) && in[n] == '\\' {
+		size := escape(in[n:])
+		if size == 0 {
+			return 0
+		}
+		n += size
+	}
+	return n
 }
 
 // escape returns the length of the escape that in begins with; 0: it is none.
