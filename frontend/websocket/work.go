@@ -21,6 +21,7 @@ import (
 type work struct {
 	server   *Server
 	now      time.Time // the tracker's, when what is being answered was read
+	second   uint32    // the server's, then
 	tally    *tally    // of those who use it
 	since    time.Time // the same of the first whose answers are not written
 	answered int       // messages since then
@@ -34,6 +35,7 @@ type work struct {
 	reply    swarm.Reply
 	counts   []bittorrent.ScrapeCounts
 	out      []byte // the message that is being made
+	whose    []byte // the end of all that is passed on for the asker
 
 	// Of the announce that is being decided.
 	asker  *conn
@@ -60,7 +62,7 @@ func (s *Server) newWork() *work {
 
 // begin takes the time of what was read.
 func (w *work) begin() {
-	w.now = w.server.options.Tracker.Now()
+	w.now, w.second = w.server.options.Tracker.Now(), w.server.seconds()
 	if w.answered == 0 {
 		w.since = w.now
 	}
@@ -233,6 +235,7 @@ func (w *work) reportTo(c *conn) {
 
 // passOffers passes each offer on to one of those that were chosen.
 func (w *work) passOffers() {
+	w.sign()
 	for i, to := range w.chosen {
 		o := &w.request.offers[i]
 		w.pass(to, `"offer":`, o.body, o.id)
@@ -252,23 +255,29 @@ func (w *work) passAnswer(c *conn) error {
 		w.tally.undelivered.Add(1)
 		return nil
 	}
+	w.sign()
 	w.pass(to, `"answer":`, m.answer, m.offerID)
 	w.tally.answers.Add(1)
 	return nil
 }
 
-// pass passes on what the asker has for another peer.
+// sign makes the end of what is passed on, which says whose it is.
+func (w *work) sign() {
+	w.whose = append(w.whose[:0], `,"peer_id":`...)
+	w.whose = appendBinary(w.whose, w.request.peer[:])
+	w.whose = append(w.whose, `,"info_hash":`...)
+	w.whose = appendBinary(w.whose, w.request.hashes[0][:])
+	w.whose = append(w.whose, '}')
+}
+
+// pass passes on what the asker has for another peer, and has signed.
 func (w *work) pass(to *conn, name string, body, id []byte) {
 	w.out = append(w.out[:0], `{"action":"announce",`...)
 	w.out = append(w.out, name...)
 	w.out = append(w.out, body...)
 	w.out = append(w.out, `,"offer_id":`...)
 	w.out = append(w.out, id...)
-	w.out = append(w.out, `,"peer_id":`...)
-	w.out = appendBinary(w.out, w.request.peer[:])
-	w.out = append(w.out, `,"info_hash":`...)
-	w.out = appendBinary(w.out, w.request.hashes[0][:])
-	w.out = append(w.out, '}')
+	w.out = append(w.out, w.whose...)
 	w.tell(to)
 }
 
