@@ -113,7 +113,7 @@ func (mute) Done() bool                                   { return false }
 type used struct {
 	generator, server time.Duration
 	serverKnown       bool
-	rss               int64 // of the server, at the end
+	rss, anonymous    int64 // of the server, at the end
 }
 
 // do lets all workers do a phase, until ctx ends.
@@ -157,7 +157,7 @@ func (l *load) usage() (u used, err error) {
 		if err != nil {
 			return u, fmt.Errorf("%s: %w", l.endpoint.target.URL, err)
 		}
-		u.server, u.rss, u.serverKnown = server.CPU, server.RSS, true
+		u.server, u.rss, u.anonymous, u.serverKnown = server.CPU, server.RSS, server.Anonymous, true
 	}
 	return u, nil
 }

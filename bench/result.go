@@ -61,6 +61,7 @@ type Idle struct {
 	Seconds       float64 `json:"seconds"`
 	Connections   int     `json:"connections"` // that the server has left open
 	RSS           int64   `json:"server_rss_bytes,omitempty"`
+	Anonymous     int64   `json:"server_rss_anonymous_bytes,omitempty"`      // of these, without the pages of files
 	PerConnection float64 `json:"server_rss_bytes_per_connection,omitempty"` // all in
 }
 
@@ -83,7 +84,8 @@ type Round struct {
 	ServerCPU        float64          `json:"server_cpu_seconds,omitempty"`
 	PerServerCPU     float64          `json:"answers_per_server_cpu_second,omitempty"`
 	ServerRSS        int64            `json:"server_rss_bytes,omitempty"`
-	Signals          *Signals         `json:"signals,omitempty"` // WebSocket only
+	ServerAnonymous  int64            `json:"server_rss_anonymous_bytes,omitempty"` // of these, without the pages of files
+	Signals          *Signals         `json:"signals,omitempty"`                    // WebSocket only
 }
 
 // Signals is what a tracker has relayed between browsers.
@@ -163,7 +165,7 @@ func (t *tally) round(u used) Round {
 		GeneratorCPU:     u.generator.Seconds(),
 	}
 	if u.serverKnown {
-		r.ServerCPU, r.ServerRSS = u.server.Seconds(), u.rss
+		r.ServerCPU, r.ServerRSS, r.ServerAnonymous = u.server.Seconds(), u.rss, u.anonymous
 		r.PerServerCPU = per(float64(answers), r.ServerCPU)
 	}
 	if messages := float64(t.messagesIn + t.messagesOut); messages > 0 {
@@ -229,7 +231,7 @@ func medians(rounds []Round) (m Round) {
 		m.Signals = &Signals{}
 		setMedians(m.Signals, signals, signalFigures)
 	}
-	m.ServerRSS = rounds[len(rounds)-1].ServerRSS
+	m.ServerRSS, m.ServerAnonymous = rounds[len(rounds)-1].ServerRSS, rounds[len(rounds)-1].ServerAnonymous
 	return m
 }
 

@@ -157,6 +157,7 @@ func (r *run) idle(ctx context.Context, target int) error {
 		Seconds:       time.Duration(t.ended - t.began).Seconds(),
 		Connections:   t.open,
 		RSS:           u.rss,
+		Anonymous:     u.anonymous,
 		PerConnection: per(float64(u.rss), float64(t.open)),
 	}
 	return nil

@@ -80,7 +80,7 @@ func (t *Result) describe(b *bytes.Buffer, r *Report, target int) {
 	if i := t.Idle; i != nil {
 		fmt.Fprintf(b, "  %s connections open after %.1f s in which nobody announced", humanize.Comma(int64(i.Connections)), i.Seconds)
 		if i.RSS > 0 {
-			fmt.Fprintf(b, ": memory %s, %s B a connection, all in", iec(i.RSS), comma(i.PerConnection))
+			fmt.Fprintf(b, ": memory %s (%s without pages of files), %s B a connection, all in", iec(i.RSS), iec(i.Anonymous), comma(i.PerConnection))
 		}
 		b.WriteByte('\n')
 	}

@@ -74,7 +74,7 @@ func TestTableShowsWhatBrowsersWereToldOf(t *testing.T) {
 		Results: []Result{
 			{
 				URL: "ws://127.0.0.1:1", Fill: &Fill{Seconds: 2.04, AnswersPerSecond: 1_000.4},
-				Idle:   &Idle{Seconds: 10.04, Connections: 1_000, RSS: 4 << 20, PerConnection: 4194.3},
+				Idle:   &Idle{Seconds: 10.04, Connections: 1_000, RSS: 4 << 20, Anonymous: 3 << 20, PerConnection: 4194.3},
 				Rounds: []Round{round(90_000), round(30_000), round(60_000)},
 			},
 			{URL: "ws://127.0.0.1:2", Idle: &Idle{Seconds: 10, Connections: 999}, Rounds: []Round{round(6_000)}},
@@ -87,7 +87,7 @@ func TestTableShowsWhatBrowsersWereToldOf(t *testing.T) {
 	want := `even: 1,000 peers of 90 torrents, 25 % seeders, 3 offers in an announce; closed loop, 32 under way at most from 16 sources
 A ws://127.0.0.1:1
   filled in 2.0 s, 1,000 answers/s, 0 errors, 0 timeouts
-  1,000 connections open after 10.0 s in which nobody announced: memory 4.0 MiB, 4,194 B a connection, all in
+  1,000 connections open after 10.0 s in which nobody announced: memory 4.0 MiB (3.0 MiB without pages of files), 4,194 B a connection, all in
 B ws://127.0.0.1:2
   999 connections open after 10.0 s in which nobody announced
 

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"waggle/internal/authority"
 )
 
 // browser is a running client of npm's bittorrent-tracker that speaks WebSocket.
@@ -134,20 +137,15 @@ const (
 // come from the one to the other.
 func TestBrowsersMeetAndAreCounted(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name string
-		at   func(t *testing.T, tr *tracker) (announce string, env []string)
-	}{
-		{"ws over IPv4", func(t *testing.T, tr *tracker) (string, []string) { return tr.url(t, "ws", ipv4Loopback), nil }},
-		{"ws over IPv6", func(t *testing.T, tr *tracker) (string, []string) {
-			return tr.url(t, "ws", netip.IPv6Loopback()), nil
-		}},
-		{"wss behind a proxy", behindTLS},
+	for name, begin := range map[string]func(t *testing.T, flags ...string) (tr *tracker, announce string, env []string){
+		"ws over IPv4":       plainlyAt(ipv4Loopback),
+		"ws over IPv6":       plainlyAt(netip.IPv6Loopback()),
+		"wss":                overTLS,
+		"wss behind a proxy": behindTLS,
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tr := startTracker(t, loopback, "--store", "memory:", "--announce-websocket-interval", "30m")
-			announce, env := test.at(t, tr)
+			tr, announce, env := begin(t, "--store", "memory:", "--announce-websocket-interval", "30m")
 			seed := startBrowser(t, loopback, announce, browserHash, seedBrowser, env...)
 			leech := startBrowser(t, loopback, announce, browserHash, leechedBy, env...)
 			const size = 1000
@@ -198,21 +196,60 @@ func TestBrowsersMeetAndAreCounted(t *testing.T) {
 	}
 }
 
-// behindTLS puts a proxy with TLS before a tracker.
-func behindTLS(t *testing.T, tr *tracker) (announce string, env []string) {
+// plainlyAt returns what starts a tracker for ws at an address.
+func plainlyAt(addr netip.Addr) func(*testing.T, ...string) (*tracker, string, []string) {
+	return func(t *testing.T, flags ...string) (tr *tracker, announce string, env []string) {
+		t.Helper()
+		tr = startTracker(t, loopback, flags...)
+		return tr, tr.url(t, "ws", addr), nil
+	}
+}
+
+// overTLS starts a tracker that speaks TLS itself, and offers HTTP/2, over which there is no
+// WebSocket.
+func overTLS(t *testing.T, flags ...string) (tr *tracker, announce string, env []string) {
 	t.Helper()
+	a, dir := authority.New(t), t.TempDir()
+	certificate, key := a.Write(t, dir, "127.0.0.1")
+	tr = startTracker(t, loopback, append(flags, "--listen-https", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key)...)
+	announce = tr.url(t, "wss", ipv4Loopback)
+	at, err := url.Parse(announce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offers, err := tls.Dial("tcp", at.Host, &tls.Config{RootCAs: a.Roots, NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = offers.Close() }()
+	if got := offers.ConnectionState().NegotiatedProtocol; got != "h2" {
+		t.Errorf("offered is %q, want HTTP/2", got)
+	}
+	return tr, announce, trusting(t, a.Certificate)
+}
+
+// behindTLS starts a tracker behind a proxy that speaks TLS.
+func behindTLS(t *testing.T, flags ...string) (tr *tracker, announce string, env []string) {
+	t.Helper()
+	tr = startTracker(t, loopback, flags...)
 	to, err := url.Parse(strings.TrimSuffix(tr.url(t, "http", ipv4Loopback), "/announce"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	proxy := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(to))
 	t.Cleanup(proxy.Close)
-	authority := filepath.Join(t.TempDir(), "authority.pem")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
-	if err := os.WriteFile(authority, certificate, 0o600); err != nil {
+	return tr, "wss" + strings.TrimPrefix(proxy.URL, "https") + "/announce", trusting(t, certificate)
+}
+
+// trusting returns the environment in which Node trusts an authority.
+func trusting(t *testing.T, certificate []byte) (env []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(path, certificate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "wss" + strings.TrimPrefix(proxy.URL, "https") + "/announce", []string{"NODE_EXTRA_CA_CERTS=" + authority}
+	return []string{"NODE_EXTRA_CA_CERTS=" + path}
 }
 
 // Browsers and clients of other protocols are in one torrent: all count all, and are told of

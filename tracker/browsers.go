@@ -17,12 +17,12 @@ type Browsers interface {
 	// not allocate, and takes next to no time where there are none at all.
 	Count(h *bittorrent.InfoHash) (seeders, leechers uint32)
 
-	// Expire forgets those whose latest message is before the given time, and returns how
+	// Expire forgets those whose latest announce is before the given time, and returns how
 	// many they were.
 	Expire(before time.Time) (peers int)
 }
 
-// browserIntervals is after how many intervals without a message a browser is forgotten
+// browserIntervals is after how many intervals without an announce a browser is forgotten
 // that is still connected.
 const browserIntervals = 3
 
@@ -38,14 +38,15 @@ type Visit struct {
 
 // AnnounceBrowser decides an announce of a peer that others reach over WebRTC, which has no
 // port. Where [Tracker.Announce] has the store, this has v.Record; the peers of the store are
-// added to the counts that it sets. Where the torrent is not served, the event is that the
-// browser has stopped. The error is as that of Announce. a.NumWant is replaced by to how many
+// added to the counts that it sets. Where the torrent is not served, or the browser may not
+// announce any more, the event is that it has stopped. The error is as that of Announce. a.NumWant is replaced by to how many
 // others the browser may turn.
 func (t *Tracker) AnnounceBrowser(ctx context.Context, a *swarm.Announce, r *swarm.Reply, v *Visit) error {
 	s := t.settings.Load()
 	hot := t.figures.at(&a.InfoHash)
 	hot.announces.Add(1)
 	if err := t.enter(a); err != nil {
+		v.leave(a, r)
 		return err
 	}
 	standing := t.standing(s, &a.InfoHash)
@@ -73,12 +74,17 @@ func (t *Tracker) AnnounceBrowser(ctx context.Context, a *swarm.Announce, r *swa
 	return nil
 }
 
-// turnBrowserAway answers an announce to a torrent that is refused, or not served now.
-func (t *Tracker) turnBrowserAway(s *Settings, standing standing, a *swarm.Announce, r *swarm.Reply, v *Visit) error {
-	stopped := a.Event == bittorrent.EventStopped
+// leave has the browser told to nobody any more, and says nothing of others.
+func (v *Visit) leave(a *swarm.Announce, r *swarm.Reply) {
 	a.Event, a.NumWant = bittorrent.EventStopped, 0
 	v.Record(a, r)
 	r.Complete, r.Incomplete = 0, 0
+}
+
+// turnBrowserAway answers an announce to a torrent that is refused, or not served now.
+func (t *Tracker) turnBrowserAway(s *Settings, standing standing, a *swarm.Announce, r *swarm.Reply, v *Visit) error {
+	stopped := a.Event == bittorrent.EventStopped
+	v.leave(a, r)
 	if standing == denied {
 		t.figures.denied.Add(1)
 		return ErrDenied

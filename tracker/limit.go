@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"waggle/bittorrent"
 )
@@ -59,6 +60,9 @@ func newLimiter(addresses int, start time.Time) *limiter {
 
 // loopback is never limited: whoever asks from there could as well stop the tracker.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// bytes returns how many the table takes.
+func (l *limiter) bytes() int64 { return int64(len(l.sets)) * int64(unsafe.Sizeof(bucketSet{})) }
 
 // apply replaces the rate, in requests a second, and the networks that it is not
 // for. Buckets stay as full as they are.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"waggle/bittorrent"
 	"waggle/swarm"
@@ -73,6 +74,14 @@ func newMet(peers int, start time.Time) *met {
 		start: start, seed: maphash.MakeSeed(),
 		places: make([]placeSet, sets), homes: make([][homesOfSet]home, sets),
 	}
+}
+
+// bytes returns how many the tables take.
+func (m *met) bytes() int64 {
+	if m == nil {
+		return 0
+	}
+	return int64(len(m.places))*int64(unsafe.Sizeof(placeSet{})) + int64(len(m.homes))*int64(unsafe.Sizeof([homesOfSet]home{}))
 }
 
 // encounter is what is found of a peer when it announces.

@@ -192,6 +192,12 @@ func New(store swarm.Store, s Settings, o Options) *Tracker {
 	return t
 }
 
+// Tables returns how many bytes the tables take that New has made. The system gives most of
+// them only when they are used.
+func (t *Tracker) Tables() int64 {
+	return t.limiter.bytes() + t.met.bytes() + t.offenders.limiter.bytes()
+}
+
 // Apply replaces the settings. Announces under way end with the old ones.
 func (t *Tracker) Apply(s Settings) {
 	if s.PassiveInterval <= 0 {

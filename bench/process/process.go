@@ -15,6 +15,10 @@ import (
 type Usage struct {
 	CPU time.Duration // user and system time of all threads, to a hundredth of a second
 	RSS int64         // resident memory in bytes, now
+
+	// Anonymous is what of RSS is in no file: the rest are pages of the program and of
+	// libraries, which the system may drop at any time and share between processes.
+	Anonymous int64
 }
 
 // Of returns the usage of a process by its id. The error says where there is no such
@@ -35,11 +39,11 @@ func Of(pid int) (Usage, error) {
 		return Usage{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	cpu, okCPU := parseStat(string(stat))
-	rss, okRSS := parseStatus(string(status))
+	rss, anonymous, okRSS := parseStatus(string(status))
 	if !okCPU || !okRSS {
 		return Usage{}, fmt.Errorf("process %d: /proc does not tell its CPU time and memory", pid)
 	}
-	return Usage{cpu, rss}, nil
+	return Usage{cpu, rss, anonymous}, nil
 }
 
 // tick is the unit of times in /proc/PID/stat, on every system that Go runs on.
@@ -58,14 +62,22 @@ func parseStat(stat string) (time.Duration, bool) {
 	return time.Duration(user+system) * tick, err1 == nil && err2 == nil
 }
 
-// parseStatus returns VmRSS. A process that has ended and waits to be noticed has
-// none: it uses nothing.
-func parseStatus(status string) (int64, bool) {
+// parseStatus returns VmRSS and RssAnon. A process that has ended and waits to be noticed
+// has none: it uses nothing.
+func parseStatus(status string) (rss, anonymous int64, ok bool) {
+	found := 0
 	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10, err == nil
+		name, value, _ := strings.Cut(line, ":")
+		into := map[string]*int64{"VmRSS": &rss, "RssAnon": &anonymous}[name]
+		if into == nil {
+			continue
 		}
+		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return 0, 0, false
+		}
+		*into = kib << 10
+		found++
 	}
-	return 0, strings.Contains(status, "State:\tZ")
+	return rss, anonymous, found == 2 || found == 0 && strings.Contains(status, "State:\tZ")
 }

@@ -22,14 +22,16 @@ func TestStatIsReadBehindANameWithParenthesesAndSpaces(t *testing.T) {
 }
 
 func TestStatusTellsResidentMemoryInBytes(t *testing.T) {
-	if rss, ok := parseStatus("Name:\tx\nVmHWM:\t  9 kB\nVmRSS:\t    2048 kB\nRssAnon: 1 kB\n"); !ok || rss != 2<<20 {
-		t.Errorf("%d, %t, want 2 MiB", rss, ok)
+	if rss, anonymous, ok := parseStatus("Name:\tx\nVmHWM:\t  9 kB\nVmRSS:\t    2048 kB\nRssAnon:\t       1 kB\n"); !ok || rss != 2<<20 || anonymous != 1<<10 {
+		t.Errorf("%d, %d, %t, want 2 MiB, of which 1 KiB is in no file", rss, anonymous, ok)
 	}
-	if rss, ok := parseStatus("Name:\tx\nState:\tZ (zombie)\n"); !ok || rss != 0 {
-		t.Errorf("of a zombie: %d, %t", rss, ok)
+	if rss, anonymous, ok := parseStatus("Name:\tx\nState:\tZ (zombie)\n"); !ok || rss+anonymous != 0 {
+		t.Errorf("of a zombie: %d, %d, %t", rss, anonymous, ok)
 	}
-	if _, ok := parseStatus("Name:\tx\n"); ok {
-		t.Error("nothing was taken for an answer")
+	for _, bad := range []string{"Name:\tx\n", "VmRSS:\t2048 kB\n", "VmRSS:\tx kB\nRssAnon:\t1 kB\n"} {
+		if _, _, ok := parseStatus(bad); ok {
+			t.Errorf("%q was taken for an answer", bad)
+		}
 	}
 }
 

@@ -156,6 +156,7 @@ func serve(ctx context.Context, flags *pflag.FlagSet, environ []string, stdout, 
 		group.Go(func() { s.reach.Run(background) })
 	}
 	group.Go(func() { s.keepMemory(background) })
+	group.Go(func() { s.keepGarbage(background) })
 	group.Go(func() { systemd.keepAlive(background, s.works) })
 	systemd.tell(notifyReady)
 	if s.timeline != nil {

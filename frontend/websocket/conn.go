@@ -105,7 +105,13 @@ const maxWaiting = 256 << 10
 // connection for it. A client for which too much waits is cut off.
 func (c *conn) push(op ws.OpCode, payload []byte) (flush bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	flush = c.add(op, payload)
+	c.mu.Unlock()
+	return flush
+}
+
+// add is push with c.mu locked.
+func (c *conn) add(op ws.OpCode, payload []byte) (flush bool) {
 	if c.state != open {
 		return false
 	}
@@ -149,11 +155,11 @@ func (c *conn) cutOff() {
 // flush writes what was pushed.
 func (c *conn) flush() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.due = false
 	if c.out != nil && !c.busy && c.state != gone {
 		c.stream.flush(c)
 	}
+	c.mu.Unlock()
 }
 
 // wrote gives back what was taken for the first n bytes of c.out, which are on their way

@@ -89,8 +89,7 @@ func (c *conn) frame(w *work, h ws.Header, payload []byte) (more bool) {
 	case ws.OpPong:
 		return true
 	case ws.OpClose:
-		w.send(c, ws.OpClose, payload[:min(len(payload), 2)]) // the code goes back, as RFC 6455 has it
-		return false
+		return w.goodbye(c, payload)
 	}
 	if c.fragments == nil && h.Fin {
 		return w.message(c, payload)
@@ -104,6 +103,19 @@ func (c *conn) frame(w *work, h ws.Header, payload []byte) (more bool) {
 	more = w.message(c, c.fragments)
 	c.dropFragments()
 	return more
+}
+
+// goodbye answers the last frame of a client: its code goes back, as RFC 6455 has it.
+func (w *work) goodbye(c *conn, payload []byte) (more bool) {
+	if len(payload) > 0 {
+		code, reason := ws.ParseCloseFrameData(payload)
+		if err := ws.CheckCloseFrameData(code, reason); err != nil {
+			return w.hangUp(c, ws.StatusProtocolError, err)
+		}
+		payload = payload[:2]
+	}
+	w.send(c, ws.OpClose, payload)
+	return false
 }
 
 // hangUp closes a connection, and says why.

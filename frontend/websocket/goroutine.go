@@ -46,9 +46,9 @@ func (g *goroutine) end() {
 
 func (g *goroutine) answer(in []byte) (more bool) {
 	c := g.conn
-	c.heard.Store(c.server.seconds())
 	w := c.server.works.Get().(*work)
 	w.begin()
+	c.heard.Store(w.second)
 	more = c.receive(w, in)
 	w.end()
 	c.server.works.Put(w)

@@ -1,8 +1,10 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 	"unsafe"
@@ -13,7 +15,7 @@ import (
 const maxDepth = 16
 
 // scanner reads JSON (RFC 8259) from the front of what is left, and copies nothing. What
-// it returns is well-formed, as long as the whole is UTF-8.
+// it returns is well-formed, and UTF-8.
 type scanner struct{ left []byte }
 
 // next skips white space, and returns the byte that follows; 0: there is none.
@@ -110,22 +112,72 @@ func (s *scanner) text() (raw []byte, ok bool) {
 	if len(in) == 0 || in[0] != '"' {
 		return nil, false
 	}
-	for i := 1; i < len(in); i++ {
+	for i := 1; ; {
+		i += ordinary(in[i:])
+		if i == len(in) {
+			return nil, false
+		}
+		n := 0
 		switch c := in[i]; {
 		case c == '"':
 			s.left = in[i+1:]
 			return in[1:i], true
-		case c < ' ':
-			return nil, false
 		case c == '\\':
-			n := escape(in[i:])
-			if n == 0 {
-				return nil, false
-			}
-			i += n - 1
+			n = escapes(in[i:])
+		case c >= utf8.RuneSelf:
+			n = beyond(in[i:])
+		}
+		if n == 0 {
+			return nil, false
+		}
+		i += n
+	}
+}
+
+// ordinary returns how many bytes of ASCII in begins with that stand for themselves in a
+// string.
+func ordinary(in []byte) (n int) {
+	for ; len(in)-n >= 8; n += 8 {
+		if found := others(binary.LittleEndian.Uint64(in[n:])); found != 0 {
+			return n + bits.TrailingZeros64(found)/8
 		}
 	}
-	return nil, false
+	for n < len(in) && others(uint64(in[n])|spaces&^0xff) == 0 {
+		n++
+	}
+	return n
+}
+
+const spaces = 0x2020202020202020
+
+// others returns the highest bit of each byte that does not stand for itself. Bytes above
+// the lowest of these may be among them though they do.
+func others(eight uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quotes, escapes := eight^ones*'"', eight^ones*'\\'
+	return ((quotes-ones)&^quotes | (escapes-ones)&^escapes | (eight-spaces)&^eight | eight) & tops
+}
+
+// beyond returns the length of the character beyond ASCII that in begins with; 0: it is
+// none.
+func beyond(in []byte) int {
+	if _, n := utf8.DecodeRune(in); n > 1 {
+		return n
+	}
+	return 0
+}
+
+// escapes returns the length of the escapes that in begins with, one behind the other as
+// the ends of lines are; 0: there is one that is none.
+func escapes(in []byte) (n int) {
+	for n < len(in) && in[n] == '\\' {
+		size := escape(in[n:])
+		if size == 0 {
+			return 0
+		}
+		n += size
+	}
+	return n
 }
 
 // escape returns the length of the escape that in begins with; 0: it is none.

@@ -1,10 +1,6 @@
 package websocket
 
-import (
-	"unicode/utf8"
-
-	"waggle/bittorrent"
-)
+import "waggle/bittorrent"
 
 // Faults of a message.
 const (
@@ -64,7 +60,7 @@ func (m *message) isAnswer() bool { return m.answer != nil }
 func (m *message) parse(in []byte, maxHashes int) error {
 	*m = message{hashes: m.hashes[:0], offers: m.offers[:0], left: bittorrent.LeftUnknown}
 	s := scanner{left: in}
-	if !utf8.Valid(in) || !s.members(func(name []byte) bool { return m.field(&s, name, maxHashes) }) || s.next() != 0 {
+	if !s.members(func(name []byte) bool { return m.field(&s, name, maxHashes) }) || s.next() != 0 {
 		return errJSON
 	}
 	if m.wrong != nil {

@@ -208,7 +208,7 @@ func (s *polled) readable(w *work, in []byte) {
 	default:
 		in = in[:n]
 	}
-	s.heard.Store(s.server.seconds())
+	s.heard.Store(w.second)
 	s.more = s.receive(w, in)
 }
 

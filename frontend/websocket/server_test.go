@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -345,14 +346,16 @@ func TestFramesThatBreakTheRulesEndTheConnection(t *testing.T) {
 		frame ws.Frame
 		want  ws.StatusCode
 	}{
-		"a message of more than 64 KiB": {ws.MaskFrame(ws.NewTextFrame(long)), ws.StatusMessageTooBig},
-		"an unmasked frame":             {ws.NewTextFrame([]byte("{}")), ws.StatusProtocolError},
-		"a reserved bit":                {ws.MaskFrame(ws.Frame{Header: ws.Header{Fin: true, Rsv: ws.Rsv(true, false, false), OpCode: ws.OpText}}), ws.StatusProtocolError},
-		"a reserved code":               {ws.MaskFrame(ws.NewFrame(3, true, nil)), ws.StatusProtocolError},
-		"a continuation of nothing":     {ws.MaskFrame(ws.NewFrame(ws.OpContinuation, true, nil)), ws.StatusProtocolError},
-		"a ping in two":                 {ws.MaskFrame(ws.NewFrame(ws.OpPing, false, nil)), ws.StatusProtocolError},
-		"a long ping":                   {ws.MaskFrame(ws.NewFrame(ws.OpPing, true, long[:126])), ws.StatusProtocolError},
-		"a length below zero":           {ws.Frame{Header: ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 1<<63 - 1}}, ws.StatusMessageTooBig},
+		"a message of more than 64 KiB":            {ws.MaskFrame(ws.NewTextFrame(long)), ws.StatusMessageTooBig},
+		"an unmasked frame":                        {ws.NewTextFrame([]byte("{}")), ws.StatusProtocolError},
+		"a reserved bit":                           {ws.MaskFrame(ws.Frame{Header: ws.Header{Fin: true, Rsv: ws.Rsv(true, false, false), OpCode: ws.OpText}}), ws.StatusProtocolError},
+		"a reserved code":                          {ws.MaskFrame(ws.NewFrame(3, true, nil)), ws.StatusProtocolError},
+		"a continuation of nothing":                {ws.MaskFrame(ws.NewFrame(ws.OpContinuation, true, nil)), ws.StatusProtocolError},
+		"a ping in two":                            {ws.MaskFrame(ws.NewFrame(ws.OpPing, false, nil)), ws.StatusProtocolError},
+		"a long ping":                              {ws.MaskFrame(ws.NewFrame(ws.OpPing, true, long[:126])), ws.StatusProtocolError},
+		"a close without half of its code":         {ws.MaskFrame(ws.NewCloseFrame([]byte{3})), ws.StatusProtocolError},
+		"a close with a code that nobody may send": {ws.MaskFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusAbnormalClosure, ""))), ws.StatusProtocolError},
+		"a length below zero":                      {ws.Frame{Header: ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 1<<63 - 1}}, ws.StatusMessageTooBig},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, nil, func(t *testing.T, w *world) {
@@ -645,12 +648,10 @@ func TestOriginsMayBeBounded(t *testing.T) {
 	})
 }
 
-func TestURLsLongerThanAnyAreRefused(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world) {
-		for _, path := range []string{"/" + strings.Repeat("p", maxPasskey+1) + "/announce", "/?jwt=" + strings.Repeat("j", maxToken+1)} {
-			if b, response := w.try(peerID(1), path); b != nil || !strings.HasPrefix(response, "414 ") {
-				t.Errorf("%.20s: %s", path, response)
-			}
+func TestTokenLongerThanAnyIsRefused(t *testing.T) {
+	both(t, nil, func(_ *testing.T, w *world) {
+		if b, response := w.try(peerID(1), "/?jwt="+strings.Repeat("j", maxToken+1)); b != nil || !strings.HasPrefix(response, "414 ") {
+			w.t.Errorf("answered is %s", response)
 		}
 	})
 }
@@ -704,6 +705,9 @@ func TestDoorsSeeWhatTheClientHasShown(t *testing.T) {
 			"/announce":                      {Agent: "Firefox"},
 			"/0123456789abcdef/announce":     {Passkey: "0123456789abcdef", Agent: "Firefox"},
 			"/announce/0123456789abcdef":     {Passkey: "0123456789abcdef", Agent: "Firefox"},
+			"/0123456789abcdef":              {Agent: "Firefox"}, // as over HTTP and UDP: any path that is no announce's
+			"/ws":                            {Agent: "Firefox"},
+			"/a/b/announce":                  {Agent: "Firefox"},
 			"/announce?jwt=a.b.c&info_hash=": {Token: "a.b.c", Agent: "Firefox"},
 		} {
 			b, response := w.try(peerID(1), path, "User-Agent: Firefox")
@@ -720,6 +724,39 @@ func TestDoorsSeeWhatTheClientHasShown(t *testing.T) {
 		}
 		if n := w.swarms.Totals().Peers; n != 0 {
 			t.Errorf("%d are recorded", n)
+		}
+	})
+}
+
+func TestWhoMayNotAnnounceAnyMoreIsToldToNobody(t *testing.T) {
+	var revoked atomic.Bool
+	both(t, func(o *setting) {
+		revoked.Store(false)
+		o.tracker.Doors = []tracker.Door{doorFunc(func(a *swarm.Announce) error {
+			if revoked.Load() && a.PeerID == peerID(1) {
+				return bittorrent.Error("not you")
+			}
+			return nil
+		})}
+	}, func(t *testing.T, w *world) {
+		a, b := w.connect(peerID(1)), w.connect(peerID(2))
+		for _, b := range []*browser{a, b} {
+			b.says(hash, "event", "started")
+			b.hears()
+		}
+		revoked.Store(true)
+		a.says(hash)
+		if got := a.hears(); got["failure reason"] != "not you" {
+			t.Errorf("hears %v", got)
+		}
+		b.says(hash, "offers", []any{offerOf("x")})
+		if got := b.hears(); got["incomplete"] != 1.0 {
+			t.Errorf("the other one hears %v", got)
+		}
+		a.says(hash, "to_peer_id", latin1(b.id[:]), "answer", map[string]any{}, "offer_id", "x")
+		eventually(t, "an answer of who may not announce is not dropped", func() bool { return w.Figures().Undelivered == 1 })
+		if f := w.Figures(); f.Offers+f.Answers != 0 {
+			t.Errorf("figures %+v", f)
 		}
 	})
 }

@@ -264,7 +264,7 @@ func (s *Swarms) holds(c *conn, h *bittorrent.InfoHash, id *bittorrent.PeerID) b
 // answers returns by which connection a peer is reached that another one of the torrent
 // answers; nil: there is no such peer, or the other one did not announce by the
 // connection c.
-func (s *Swarms) answers(c *conn, h *bittorrent.InfoHash, from, to *bittorrent.PeerID, now time.Time) *conn {
+func (s *Swarms) answers(c *conn, h *bittorrent.InfoHash, from, to *bittorrent.PeerID) *conn {
 	sh := s.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -276,7 +276,6 @@ func (s *Swarms) answers(c *conn, h *bittorrent.InfoHash, from, to *bittorrent.P
 	if !known || t.at(at).of != c {
 		return nil
 	}
-	t.at(at).last = s.seconds(now)
 	at, known = t.find(to)
 	if !known || t.at(at).of == c {
 		return nil
@@ -284,7 +283,7 @@ func (s *Swarms) answers(c *conn, h *bittorrent.InfoHash, from, to *bittorrent.P
 	return t.at(at).of
 }
 
-// Expire forgets the peers whose latest message is before the given time, and returns how
+// Expire forgets the peers whose latest announce is before the given time, and returns how
 // many they were.
 func (s *Swarms) Expire(before time.Time) (peers int) {
 	oldest := s.seconds(before)

@@ -197,7 +197,7 @@ func TestAnswerGoesToAPeerOfTheTorrentByItsConnection(t *testing.T) {
 		"to oneself":                   {b, h, two, two, nil},
 		"of one who did not announce":  {c, h, three, one, nil},
 	} {
-		if to := r.answers(tt.by, &tt.h, &tt.from, &tt.to, noon); to != tt.want {
+		if to := r.answers(tt.by, &tt.h, &tt.from, &tt.to); to != tt.want {
 			t.Errorf("an answer %s gets elsewhere", name)
 		}
 	}
@@ -212,13 +212,13 @@ func TestSilentPeersAreForgotten(t *testing.T) {
 	r.now = noon.Add(time.Minute)
 	r.does(b, 1, 99, 9, started, 0)
 	h, from, to := infoHash(1), peerID(1), peerID(99)
-	if r.answers(a, &h, &from, &to, r.now) != b {
+	if r.answers(a, &h, &from, &to) != b {
 		t.Fatal("no answer gets there")
 	}
-	if n := r.Expire(noon.Add(30 * time.Second)); n != 49 {
-		t.Errorf("%d are forgotten, want all but one who has just announced, and one who has answered", n)
+	if n := r.Expire(noon.Add(30 * time.Second)); n != 50 {
+		t.Errorf("%d are forgotten, want all but one who has just announced: who is refused must not stay by answering", n)
 	}
-	r.wantCount(t, 1, 0, 2)
+	r.wantCount(t, 1, 0, 1)
 	if r.Expire(noon.Add(-time.Hour)) != 0 {
 		t.Error("some are older than the server")
 	}

@@ -11,6 +11,8 @@ import (
 	"unique"
 
 	"github.com/gobwas/ws"
+
+	"waggle/bittorrent"
 )
 
 // ServeUpgrade answers a request for WebSocket that comes from an address, and has the
@@ -67,27 +69,21 @@ func agentOf(r *http.Request) unique.Handle[string] {
 	return unique.Make(strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], ""))
 }
 
-// The longest that a client may show, in bytes, as it is kept with the connection.
-const (
-	maxPasskey = 128
-	maxToken   = 4 << 10
-)
+// maxToken is how many bytes a token has at most, as it is kept with the connection.
+const maxToken = 4 << 10
 
-// credentialsOf returns what a client has shown in the URL; nil: nothing. A passkey
-// stands before or behind the word announce, or alone. It reports false where there is
-// more than anybody needs.
+// credentialsOf returns what a client has shown in the URL; nil: nothing. A passkey is
+// where it is over HTTP and UDP. It reports false where there is more than anybody needs.
 func credentialsOf(r *http.Request) (shown *credentials, ok bool) {
-	var c credentials
-	for part := range strings.SplitSeq(strings.Trim(r.URL.Path, "/"), "/") {
-		if part != "announce" && c.passkey == "" {
-			c.passkey = strings.Clone(part)
-		}
-	}
-	c.token = strings.Clone(r.URL.Query().Get("jwt"))
-	if c == (credentials{}) {
+	passkey, _, _ := bittorrent.PasskeyPath(r.URL.Path)
+	token := r.URL.Query().Get("jwt")
+	switch {
+	case passkey == "" && token == "":
 		return nil, true
+	case len(token) > maxToken:
+		return nil, false
 	}
-	return &c, len(c.passkey) <= maxPasskey && len(c.token) <= maxToken
+	return &credentials{strings.Clone(passkey), strings.Clone(token)}, true
 }
 
 // unread returns what a client has sent already.

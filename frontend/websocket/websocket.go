@@ -129,7 +129,7 @@ var (
 	errFullHouse   = &refusal{http.StatusServiceUnavailable, "this tracker has no room for another connection: try again later"}
 	errFullAddress = &refusal{http.StatusTooManyRequests, "your address has as many connections as it may"}
 	errOrigin      = &refusal{http.StatusForbidden, "pages of this site may not use this tracker"}
-	errTooLong     = &refusal{http.StatusRequestURITooLong, "the passkey or the token in the URL is longer than any that is given out"}
+	errTooLong     = &refusal{http.StatusRequestURITooLong, "the token in the URL is longer than any that is given out"}
 	errVersion     = &refusal{http.StatusHTTPVersionNotSupported, "WebSocket is spoken over HTTP/1.1 here"}
 )
 

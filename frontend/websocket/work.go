@@ -21,6 +21,7 @@ import (
 type work struct {
 	server   *Server
 	now      time.Time // the tracker's, when what is being answered was read
+	second   uint32    // the server's, then
 	tally    *tally    // of those who use it
 	since    time.Time // the same of the first whose answers are not written
 	answered int       // messages since then
@@ -34,6 +35,7 @@ type work struct {
 	reply    swarm.Reply
 	counts   []bittorrent.ScrapeCounts
 	out      []byte // the message that is being made
+	whose    []byte // the end of all that is passed on for the asker
 
 	// Of the announce that is being decided.
 	asker  *conn
@@ -60,7 +62,7 @@ func (s *Server) newWork() *work {
 
 // begin takes the time of what was read.
 func (w *work) begin() {
-	w.now = w.server.options.Tracker.Now()
+	w.now, w.second = w.server.options.Tracker.Now(), w.server.seconds()
 	if w.answered == 0 {
 		w.since = w.now
 	}
@@ -111,13 +113,7 @@ const errPanic bittorrent.Error = "the tracker made a mistake; its log tells the
 func (w *work) message(c *conn, text []byte) (more bool) {
 	w.tally.messages.Add(1)
 	w.answered++
-	err := w.request.parse(text, w.server.options.MaxScrape)
-	if limited := w.server.options.Tracker.Admit(c.from, w.now); limited != nil {
-		err = limited
-	}
-	if err == nil {
-		err = w.answer(c)
-	}
+	err := w.answer(c, text)
 	if err == nil {
 		c.refused = 0
 		return true
@@ -129,8 +125,8 @@ func (w *work) message(c *conn, text []byte) (more bool) {
 	return true
 }
 
-// answer answers a message that could be read. The error is what to tell the client.
-func (w *work) answer(c *conn) (err error) {
+// answer reads a message and answers it. The error is what to tell the client.
+func (w *work) answer(c *conn, text []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.server.figures.panics.Add(1)
@@ -138,7 +134,14 @@ func (w *work) answer(c *conn) (err error) {
 			err = errPanic
 		}
 	}()
-	switch m := &w.request; {
+	m := &w.request
+	err = m.parse(text, w.server.options.MaxScrape)
+	if limited := w.server.options.Tracker.Admit(c.from, w.now); limited != nil {
+		return limited
+	}
+	switch {
+	case err != nil:
+		return err
 	case m.action == scrape:
 		return w.scrape(c)
 	case m.isAnswer():
@@ -232,6 +235,7 @@ func (w *work) reportTo(c *conn) {
 
 // passOffers passes each offer on to one of those that were chosen.
 func (w *work) passOffers() {
+	w.sign()
 	for i, to := range w.chosen {
 		o := &w.request.offers[i]
 		w.pass(to, `"offer":`, o.body, o.id)
@@ -246,28 +250,34 @@ func (w *work) passAnswer(c *conn) error {
 	if !w.server.options.Tracker.Serves(&m.hashes[0]) {
 		return nil
 	}
-	to := w.server.options.Swarms.answers(c, &m.hashes[0], &m.peer, &m.to, w.now)
+	to := w.server.options.Swarms.answers(c, &m.hashes[0], &m.peer, &m.to)
 	if to == nil {
 		w.tally.undelivered.Add(1)
 		return nil
 	}
+	w.sign()
 	w.pass(to, `"answer":`, m.answer, m.offerID)
 	w.tally.answers.Add(1)
 	return nil
 }
 
-// pass passes on what the asker has for another peer.
+// sign makes the end of what is passed on, which says whose it is.
+func (w *work) sign() {
+	w.whose = append(w.whose[:0], `,"peer_id":`...)
+	w.whose = appendBinary(w.whose, w.request.peer[:])
+	w.whose = append(w.whose, `,"info_hash":`...)
+	w.whose = appendBinary(w.whose, w.request.hashes[0][:])
+	w.whose = append(w.whose, '}')
+}
+
+// pass passes on what the asker has for another peer, and has signed.
 func (w *work) pass(to *conn, name string, body, id []byte) {
 	w.out = append(w.out[:0], `{"action":"announce",`...)
 	w.out = append(w.out, name...)
 	w.out = append(w.out, body...)
 	w.out = append(w.out, `,"offer_id":`...)
 	w.out = append(w.out, id...)
-	w.out = append(w.out, `,"peer_id":`...)
-	w.out = appendBinary(w.out, w.request.peer[:])
-	w.out = append(w.out, `,"info_hash":`...)
-	w.out = appendBinary(w.out, w.request.hashes[0][:])
-	w.out = append(w.out, '}')
+	w.out = append(w.out, w.whose...)
 	w.tell(to)
 }
 
