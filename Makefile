@@ -124,7 +124,7 @@ lint-template:
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...
-	$< run --build-tags long ./interop/... ./deploy/release
+	$< run --build-tags long ./interop/... ./deploy/release ./docs/walk
 	$< run --build-tags lab ./lab/...
 	$< run --build-tags long ./console/browser
 	$< run --build-tags screenshots ./console/browser

@@ -1,0 +1,30 @@
+package walk
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var background = regexp.MustCompile(`^(.*[^&|>])&(\s*(?:#.*)?)$`)
+
+// script returns the commands of a block, as they are run: on the lines that they have in the page,
+// so that bash names these, and those that go on write into the file log what they print, unless
+// the page sends it elsewhere.
+func (b Block) script(log string) string {
+	var s strings.Builder
+	s.WriteString(strings.Repeat("\n", b.Line-1))
+	logical := "" // the lines that a backslash joins
+	for line := range strings.Lines(b.Text) {
+		line = strings.TrimSuffix(line, "\n")
+		logical += line
+		if m := background.FindStringSubmatch(line); m != nil && !strings.Contains(logical, ">") {
+			line = fmt.Sprintf("%s>>'%s' 2>&1 &%s", m[1], log, m[2])
+		}
+		if !strings.HasSuffix(line, `\`) {
+			logical = ""
+		}
+		s.WriteString(line + "\n")
+	}
+	return s.String()
+}
