@@ -24,8 +24,8 @@
 //     is not compared; it is shown where the page fails. "waggle health --wait 10s" waits for a tracker.
 //   - A block that is marked text is what the sh block above it prints, standard output and error
 //     together. Nothing may stand between them but a line that ends in "prints:". An … stands for
-//     anything within a line, a line of … alone for any lines, none included. Where there is no such
-//     block, anything may be printed. Whatever else looks like text is in a block without a mark.
+//     anything within a line, a line of … alone for any lines, none included; blanks are as good as
+//     one. Where there is no such block, anything may be printed. Whatever else looks like text is in a block without a mark.
 //   - <!-- fails --> above a sh block: its last command fails, as the page means to show.
 //   - <!-- not run here: REASON --> above a sh block: it needs what is not here, such as AWS. The test
 //     tells their number and the reasons; bash only looks whether it could read them.

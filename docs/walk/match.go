@@ -40,7 +40,8 @@ func describe(what, got string) string {
 	return what + "\nprinted was:\n" + strings.TrimRight(got, "\n")
 }
 
-// printedLines returns lines without what nobody sees: blanks at their ends, empty lines at the end.
+// printedLines returns lines in which blanks, whose number depends on the widest cell of a table,
+// are one, and without empty lines at the end.
 func printedLines(s string) []string {
 	s = strings.TrimRight(s, " \t\n")
 	if s == "" {
@@ -48,7 +49,7 @@ func printedLines(s string) []string {
 	}
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		lines[i] = strings.TrimRight(line, " \t\r")
+		lines[i] = strings.Join(strings.Fields(line), " ")
 	}
 	return lines
 }

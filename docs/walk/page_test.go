@@ -110,6 +110,7 @@ func TestWhatIsPrintedIsAsThePageSays(t *testing.T) {
 		{"", ""},
 		{"ok\n", "ok"},
 		{"ok", "ok  \n\n"},
+		{"peers  name\n    1  a", "  peers    name\n      1    a"},
 		{"a … c", "a b c"},
 		{"…: ok", "build.img: ok"},
 		{"took … of … s", "took 1 of 2 s"},
