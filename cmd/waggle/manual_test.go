@@ -40,12 +40,19 @@ func inlineCodes(page walk.Page, f func(where, code string)) {
 	}
 }
 
+const (
+	schemaMark    = "waggle 1"       // a value in Redis, and no command
+	sessionCookie = "waggle_session" // and no metric
+
+	alternator = "docs/alternator/compatibility.md" // of another house
+)
+
 func TestCommandsOfTheManualExist(t *testing.T) {
-	found := 0
+	found, root := 0, commandTree()
 	check := func(where, line string) {
 		for _, words := range waggleCommands(line) {
 			found++
-			if wrong := wrongCommand(words); wrong != "" {
+			if wrong := wrongCommand(root, words); wrong != "" {
 				t.Errorf("%s: waggle %s: %s", where, strings.Join(words, " "), wrong)
 			}
 		}
@@ -59,7 +66,11 @@ func TestCommandsOfTheManualExist(t *testing.T) {
 				check(fmt.Sprintf("%s:%d", page.Path, b.Line+i), line)
 			}
 		}
-		inlineCodes(page, check)
+		inlineCodes(page, func(where, code string) {
+			if code != schemaMark {
+				check(where, code)
+			}
+		})
 	}
 	if found < 100 {
 		t.Errorf("only %d commands were found", found)
@@ -67,12 +78,13 @@ func TestCommandsOfTheManualExist(t *testing.T) {
 }
 
 func TestCommandsThatDoNotExistAreFound(t *testing.T) {
+	root := commandTree()
 	for _, line := range []string{
 		"waggle sreve", "waggle serve --lisen-udp :1", "cat x | waggle link jion -", "(cd a && ./waggle token create --rolle admin)",
 		"id=$(waggle passkeys crate anna)", "X=1 waggle config chek waggle.yaml", "waggle serve --store 'a b' --nothing", "waggle health -x",
 	} {
 		commands := waggleCommands(line)
-		if len(commands) != 1 || wrongCommand(commands[0]) == "" {
+		if len(commands) != 1 || wrongCommand(root, commands[0]) == "" {
 			t.Errorf("%s: %q", line, commands)
 		}
 	}
@@ -93,7 +105,7 @@ func TestCommandsThatDoNotExistAreFound(t *testing.T) {
 			t.Errorf("%s: %q", line, commands)
 		}
 		for _, words := range commands {
-			if wrong := wrongCommand(words); wrong != "" {
+			if wrong := wrongCommand(root, words); wrong != "" {
 				t.Errorf("%s: %s", line, wrong)
 			}
 		}
@@ -105,13 +117,28 @@ func waggleCommands(line string) [][]string {
 	var all [][]string
 	for _, words := range shellCommands(line) {
 		for i, word := range words {
-			if strings.TrimLeft(word, "./") == "waggle" && i+1 < len(words) && !slices.Contains([]string{"-o", "-n", "-u"}, words[max(i-1, 0)]) {
+			if strings.TrimLeft(word, "./") == "waggle" && i+1 < len(words) && begins(words[:i]) {
 				all = append(all, words[i+1:])
 				break
 			}
 		}
 	}
 	return all
+}
+
+var assignment = regexp.MustCompile(`^[A-Za-z_]+=`)
+
+// begins reports whether a command may begin behind these words.
+func begins(words []string) bool {
+	for len(words) > 0 && assignment.MatchString(words[len(words)-1]) {
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
+		return true
+	}
+	last := words[len(words)-1]
+	return slices.Contains([]string{"sudo", "--", "then", "do", "until", "while", "if", "!", "{", "time", "exec"}, last) ||
+		len(words) > 3 && words[len(words)-2] == "exec" // ip netns exec NAME
 }
 
 // shellCommands splits a line of shell into its commands, and these into words: as far as a manual
@@ -169,16 +196,21 @@ func shellCommands(line string) [][]string {
 	return all
 }
 
+// commandTree returns all commands, with those that cobra adds.
+func commandTree() *cobra.Command {
+	root := newRootCommand()
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
 // wrongCommand returns what is wrong with a command of waggle as a manual has it; "": nothing.
-func wrongCommand(words []string) string {
+func wrongCommand(root *cobra.Command, words []string) string {
 	if end := slices.IndexFunc(words, func(w string) bool {
 		return strings.HasPrefix(w, ">") || strings.HasPrefix(w, "<") || strings.HasPrefix(w, "2>")
 	}); end >= 0 {
 		words = words[:end]
 	}
-	root := newRootCommand()
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
 	cmd, rest, err := root.Find(words)
 	if err != nil {
 		return err.Error()
@@ -232,7 +264,7 @@ func TestConfigurationsOfTheManualAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found < 20 {
+	if found < 15 {
 		t.Errorf("only %d were found", found)
 	}
 }
@@ -262,6 +294,9 @@ func TestMetricsOfTheManualExist(t *testing.T) {
 	for _, page := range manualPages(t) {
 		for i, line := range page.Lines {
 			for _, m := range name.FindAllString(line, -1) {
+				if m == sessionCookie {
+					continue
+				}
 				found++
 				prefix := slices.ContainsFunc(slices.Collect(maps.Keys(known)), func(k string) bool { return strings.HasPrefix(k, m+"_") })
 				if !known[m] && !known[ofHistogram.ReplaceAllString(m, "")] && !(prefix && strings.Contains(line, m+"_")) {
@@ -289,7 +324,7 @@ func TestKeysOfTheManualExist(t *testing.T) {
 		inlineCodes(page, func(where, code string) {
 			name, _, _ := strings.Cut(code, ":")
 			m := key.FindStringSubmatch(name)
-			if m == nil || sections[m[1]] == "" {
+			if m == nil || sections[m[1]] == "" || slices.Contains([]string{".json", ".crt"}, filepath.Ext(name)) {
 				return
 			}
 			found++
@@ -318,7 +353,7 @@ func TestFilesOfTheManualExist(t *testing.T) {
 	for _, page := range manualPages(t) {
 		inlineCodes(page, func(where, code string) {
 			m := named.FindStringSubmatch(code)
-			if m == nil {
+			if m == nil || code == alternator {
 				return
 			}
 			if info, err := os.Stat(filepath.Join("../..", m[1])); err != nil || !info.IsDir() {

@@ -16,6 +16,7 @@ var (
 	heading  = regexp.MustCompile(`^#{1,6} +(.*?) *#*$`)
 	inline   = regexp.MustCompile("`[^`]+`")
 	nowhere  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+	named    = regexp.MustCompile(`<a id="([^"]+)">`)
 	linkText = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 )
 
@@ -58,10 +59,13 @@ func followed(t *testing.T, from, target string) string {
 	return ""
 }
 
-// anchors are the headings of a file as links name them.
+// anchors are the headings of a file as links name them, and what it names itself.
 func anchors(t *testing.T, path string) map[string]bool {
 	names := map[string]bool{}
 	for _, line := range outsideOfBlocks(t, path) {
+		if m := named.FindStringSubmatch(line); m != nil {
+			names[m[1]] = true
+		}
 		m := heading.FindStringSubmatch(line)
 		if m == nil {
 			continue

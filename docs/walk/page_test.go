@@ -90,7 +90,7 @@ func TestWhatGoesOnPrintsElsewhere(t *testing.T) {
 		"waggle serve > a.log 2>&1 &\n" +
 		"waggle serve \\\n" +
 		"  --store memory: &\n" +
-		"waggle health && echo ok\n" +
+		"waggle health --wait 10s && echo ok\n" +
 		"echo 'a & b'\n"
 	want := "\n\n" +
 		"waggle serve >>'log' 2>&1 &\n" +
@@ -98,7 +98,7 @@ func TestWhatGoesOnPrintsElsewhere(t *testing.T) {
 		"waggle serve > a.log 2>&1 &\n" +
 		"waggle serve \\\n" +
 		"  --store memory: >>'log' 2>&1 &\n" +
-		"waggle health && echo ok\n" +
+		"waggle health --wait 2m && echo ok\n" +
 		"echo 'a & b'\n"
 	if got := (Block{Line: 3, Text: text}).script("log"); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
