@@ -21,7 +21,8 @@
 // # How a page is written
 //
 //   - A command that goes on, such as waggle serve, ends its line with an ampersand. What it prints
-//     is not compared; it is shown where the page fails. "waggle health --wait 10s" waits for a tracker,
+//     is not compared; it is shown where the page fails. Its process is $!, and what waits for it names
+//     that: bash forgets %1 once it has ended. "waggle health --wait 10s" waits for a tracker,
 //     here for two minutes.
 //   - A block that is marked text is what the sh block above it prints, standard output and error
 //     together. Nothing may stand between them but a line that ends in "prints:". An … stands for
