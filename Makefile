@@ -51,7 +51,8 @@ TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs np
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
 	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc \
-	systemd-analyze:systemd setpriv:util-linux unshare:util-linux
+	systemd-analyze:systemd setpriv:util-linux unshare:util-linux \
+	curl:curl jq:jq openssl:openssl mount:mount
 
 .PHONY: run build release release-twice test test-long model lab bench screenshots soak lint lint-template lint-kubernetes lambda-zip vuln fuzz setup setup-long clean
 
@@ -124,7 +125,7 @@ lint-template:
 
 lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 	$< run ./...
-	$< run --build-tags long ./interop/... ./deploy/release
+	$< run --build-tags long ./interop/... ./deploy/release ./docs/walk
 	$< run --build-tags lab ./lab/...
 	$< run --build-tags long ./console/browser
 	$< run --build-tags screenshots ./console/browser

@@ -162,6 +162,7 @@ func TestEveryPackageThatParsesHasAFuzzTarget(t *testing.T) {
 		"cmd/waggle":     "reads flags and files of whoever starts a command",
 		"console/client": "reads a file of one line, which the caller owns",
 		"deploy/release": "reads a checkout of whoever makes a release",
+		"docs/walk":      "reads the manual",
 		"store/faraway":  "takes parameters from a URL that stores have parsed",
 	}
 	for folder, d := range functions(t) {

@@ -254,6 +254,49 @@ func TestUDPTrackerIsShownThePathOfItsURL(t *testing.T) {
 	}
 }
 
+func TestAnnouncesComeFromTheAddressThatIsListenedOn(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	go func() {
+		buffer := make([]byte, 2048)
+		for {
+			n, from, err := conn.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			h, _ := bittorrent.ParseUDPHeader(buffer[:n])
+			host, _, _ := net.SplitHostPort(from.String())
+			_, _ = conn.WriteTo(bittorrent.AppendUDPError(nil, h.TransactionID, "you are "+host), from)
+		}
+	}()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		_, _ = w.Write(bittorrent.AppendHTTPFailure(nil, "you are "+host))
+	}))
+	defer server.Close()
+	overUDP, overHTTP := "udp://"+conn.LocalAddr().String(), server.URL+"/announce"
+	elsewhere := netip.MustParseAddr("192.0.2.255")
+	for _, test := range []struct {
+		tracker  string
+		listened netip.Addr
+		want     string
+	}{
+		{overUDP, netip.Addr{}, "you are 127.0.0.1"},
+		{overUDP, netip.MustParseAddr("127.0.0.2"), "you are 127.0.0.2"},
+		{overHTTP, netip.Addr{}, "you are 127.0.0.1"},
+		{overHTTP, netip.MustParseAddr("127.0.0.2"), "you are 127.0.0.2"},
+		{overHTTP, elsewhere, "you are 127.0.0.1"}, // which this machine does not have
+	} {
+		err := newTrackers("", &Options{Addr: test.listened}).post(t.Context(), test.tracker, &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s, listening on %v: %v, want %s", test.tracker, test.listened, err, test.want)
+		}
+	}
+}
+
 func TestTrackerOverAnotherProtocolIsRefusedWithThoseThatAreKnown(t *testing.T) {
 	err := newTrackers("", &Options{}).post(t.Context(), "wss://tracker.example", &bittorrent.AnnounceRequest{}, &bittorrent.AnnounceResponse{})
 	if err == nil || !strings.Contains(err.Error(), "udp, http and https") {

@@ -29,19 +29,42 @@ type trackers struct {
 }
 
 func newTrackers(agent string, o *Options) *trackers {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dial := dialFrom(o.Addr)
 	return &trackers{
 		agent:  agent,
-		dial:   dialer.DialContext,
+		dial:   dial,
 		groups: newGroups(o),
 		http: &http.Client{
 			Timeout: 30 * time.Second,
 			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext,
+				Proxy: http.ProxyFromEnvironment, DialContext: dial,
 				TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
 		},
+	}
+}
+
+// dialFrom returns what connects from an address: trackers tell others to come to the one that
+// announces arrive from, so it has to be the one that is listened on. Where a tracker cannot be
+// reached from there, as none beyond this machine from 127.0.0.1, the system chooses.
+func dialFrom(addr netip.Addr) func(ctx context.Context, network, address string) (net.Conn, error) {
+	anywhere := &net.Dialer{Timeout: 10 * time.Second}
+	if !addr.IsValid() || addr.IsUnspecified() {
+		return anywhere.DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		from := *anywhere
+		switch network {
+		case "udp":
+			from.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
+		default:
+			from.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
+		}
+		if conn, err := from.DialContext(ctx, network, address); err == nil {
+			return conn, nil
+		}
+		return anywhere.DialContext(ctx, network, address)
 	}
 }
 

@@ -46,7 +46,7 @@ environment and flags, as a file in which each key is explained. Beside a value
 that was set stands where it comes from. Where nothing is set, the defaults are
 printed.`,
 		Example: `  waggle config print > waggle.yaml
-  WAGGLE_STORE=memory: waggle config print --config waggle.yaml --announce-interval 10m`,
+  WAGGLE_STORE=memory: waggle config print --config waggle.yaml --announce-interval 20m`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("config print takes no arguments, but --config %s perhaps", args[0])}

@@ -22,6 +22,7 @@ import (
 
 func newHealthCommand() *cobra.Command {
 	var live bool
+	var wait time.Duration
 	timeout := 5 * time.Second
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
@@ -36,20 +37,30 @@ same file, environment and flags as those of "waggle serve" describe: at the fir
 address of listen.http, or of listen.udp where HTTP is turned off.
 
 --live asks only whether the process answers. A store on a network that cannot be
-reached makes a tracker unwell, but not dead: to restart it would not help.`,
+reached makes a tracker unwell, but not dead: to restart it would not help.
+
+--wait asks again until it is well, for so long at most: for scripts that have just
+started one.`,
 		Example: `  waggle health
   waggle health --config /etc/waggle/waggle.yaml
   waggle health http://tracker.example:6969 --timeout 2s
-  waggle health udp://tracker.example:6969`,
+  waggle health udp://tracker.example:6969
+  waggle serve & waggle health --wait 10s`,
 		Args: atMostOne("the URL of a tracker"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := healthTarget(cmd, args)
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-			defer cancel()
-			said, err := askHealth(ctx, target, live)
+			if wait < 0 {
+				return usageError{fmt.Errorf("--wait is %v; it cannot be below 0", wait)}
+			}
+			ask := func(ctx context.Context) (string, error) {
+				ctx, cancel := context.WithTimeout(ctx, timeout)
+				defer cancel()
+				return askHealth(ctx, target, live)
+			}
+			said, err := askUntilWell(cmd.Context(), wait, ask)
 			if err != nil {
 				return fmt.Errorf("%s: %w", target, err)
 			}
@@ -58,9 +69,38 @@ reached makes a tracker unwell, but not dead: to restart it would not help.`,
 		},
 	}
 	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process answers")
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for the answer")
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for an answer")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to ask again until it is well; 0: ask once")
 	config.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// betweenQuestions is how long a tracker that is not well is left alone before it is asked again.
+const betweenQuestions = 100 * time.Millisecond
+
+// askUntilWell asks once, and again where that fails, for so long at most. The error is that of
+// the last question.
+func askUntilWell(ctx context.Context, wait time.Duration, ask func(context.Context) (string, error)) (string, error) {
+	said, err := ask(ctx)
+	if err == nil || wait == 0 {
+		return said, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		select {
+		case <-waiting.Done():
+			return "", err
+		case <-time.After(betweenQuestions):
+		}
+		said, again := ask(waiting)
+		if again == nil {
+			return said, nil
+		}
+		if waiting.Err() == nil {
+			err = again // and not that of a question which the end has cut short
+		}
+	}
 }
 
 // healthTarget returns the tracker that is asked.

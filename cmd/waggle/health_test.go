@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"waggle/config"
 )
@@ -39,6 +41,56 @@ func TestHealthFailsWhereTheStoreIsAwayUnlessAskedForLifeAlone(t *testing.T) {
 	}
 	if _, _, err := output(t.Context(), newHealthCommand(), tracker.URL, "--timeout", "2m", "--live"); err != nil {
 		t.Errorf("alive: %v", err)
+	}
+}
+
+// TestHealthWaitsUntilTheTrackerIsWell counts seconds that nobody waits for.
+func TestHealthWaitsUntilTheTrackerIsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		starting := func(context.Context) (string, error) {
+			if time.Since(start) < 5*time.Second {
+				return "", errors.New("connection refused")
+			}
+			return "ok", nil
+		}
+		if said, err := askUntilWell(t.Context(), 10*time.Second, starting); said != "ok" || err != nil {
+			t.Errorf("%q, %v", said, err)
+		}
+		if waited := time.Since(start); waited < 5*time.Second || waited > 6*time.Second {
+			t.Errorf("it was well after 5 s, and found so after %v", waited)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		start, asked := time.Now(), 0
+		unwell := func(ctx context.Context) (string, error) {
+			asked++
+			if asked < 3 {
+				return "", errors.New("connection refused")
+			}
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		if _, err := askUntilWell(t.Context(), 10*time.Second, unwell); err == nil || err.Error() != "connection refused" {
+			t.Errorf("%v", err)
+		}
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("it was asked for %v", waited)
+		}
+	})
+}
+
+func TestHealthThatDoesNotWaitAsksOnce(t *testing.T) {
+	asked := 0
+	_, err := askUntilWell(t.Context(), 0, func(context.Context) (string, error) {
+		asked++
+		return "", errors.New("connection refused")
+	})
+	if err == nil || asked != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+	if _, _, err := output(t.Context(), newHealthCommand(), "--wait", "-1s"); !errors.As(err, new(usageError)) {
+		t.Errorf("%v", err)
 	}
 }
 

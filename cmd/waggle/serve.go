@@ -55,7 +55,7 @@ certificates and files of locations again, and fetches the keys of tokens.`,
   waggle serve --listen-udp :80 --listen-http 127.0.0.1:8080 --store memory:
   waggle serve --listen-https :443 --tls-certificate fullchain.pem --tls-key privkey.pem
   waggle serve --torrents-mode listed --torrents-directory /srv/torrents
-  WAGGLE_ANNOUNCE_INTERVAL=10m waggle serve --config waggle.yaml`,
+  WAGGLE_ANNOUNCE_INTERVAL=20m waggle serve --config waggle.yaml`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), cmd.Flags(), os.Environ(), cmd.OutOrStdout(), cmd.ErrOrStderr())
