@@ -24,4 +24,6 @@
 //	kind.go   what a kind is; errors and their words
 //	open.go   looking at a file, locking, opening and checking it
 //	file.go   all of that at once
+//	read.go   opening a file to read alone, whoever has it
+//	save.go   copying a file that another process may be writing
 package sqlitefile

@@ -12,7 +12,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"waggle/config"
 	"waggle/locality"
@@ -59,14 +58,8 @@ The exit code is 1 if a file is wrong, a source fails or an address is nowhere.`
 // addLocalityFlags adds the flags of the configuration, of which only those on locality are of
 // interest.
 func addLocalityFlags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	own := []string{"json", "config", "locality-levels", "locality-sources", "locality-lookup-timeout", "locality-max-groups"}
-	config.AddFlags(flags)
-	interesting := make(map[string]bool, len(own))
-	for _, name := range own {
-		interesting[name] = true
-	}
-	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = !interesting[f.Name] })
+	config.AddFlags(cmd.Flags())
+	showFlags(cmd.Flags(), "json", "config", "locality-levels", "locality-sources", "locality-lookup-timeout", "locality-max-groups")
 }
 
 // checked is what was found of a file or an address.

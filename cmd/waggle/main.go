@@ -71,7 +71,7 @@ configuration; "waggle config print" shows what can be set.`,
 	root.AddCommand(newServeCommand(), newHealthCommand(), newLambdaCommand(), newOpenWhiskCommand())
 	root.AddCommand(peerCommands()...)
 	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(), newEventsCommand(),
-		newStoreCommand(), newDynamoDBCommand(),
+		newStoreCommand(), newBackupCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand(), newManCommand())
 	return root
 }

@@ -30,7 +30,7 @@ import (
 // Those of a tracker that was in no cluster before are its own: they are imported once.
 func (s *service) clusterRows(ctx context.Context, restorer swarm.Restorer) ([]cluster.Row, error) {
 	if path := s.config.Store.Path(); path != "" {
-		s.counts.path = filepath.Join(filepath.Dir(path), "cluster.json")
+		s.counts.path = filepath.Join(filepath.Dir(path), clusterFile)
 	}
 	rows, known, err := s.counts.read()
 	if err != nil {
