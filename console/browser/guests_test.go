@@ -72,7 +72,7 @@ func (r *room) browse(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		message, err := json.Marshal(map[string]any{
 			"action": "announce", "event": "started", "left": i % 5 * gib / 2,
-			"info_hash": characters(r.image), "peer_id": fmt.Sprintf("-WW0220-%012d", i),
+			"info_hash": characters(r.image), "peer_id": fmt.Sprintf("-WW0202-%012d", i),
 		})
 		if err != nil {
 			t.Fatal(err)

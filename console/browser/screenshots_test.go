@@ -45,7 +45,8 @@ func (r *room) pictures() []picture {
 	return []picture{
 		{name: "overview", path: "/", phone: true},
 		{name: "overview-day", path: "/?span=day", prepare: func(w *window) { w.scrollTo("#over-time") }},
-		{name: "overview-state", path: "/", prepare: func(w *window) { w.scrollTo("#details") }},
+		{name: "overview-state", path: "/", prepare: func(w *window) { w.scrollTo("#state-h") }},
+		{name: "overview-events", path: "/", prepare: func(w *window) { w.scrollTo("#events-h") }},
 		{name: "torrents", path: "/torrents", phone: true},
 		{name: "transfer", path: transfer, phone: true},
 		{name: "racks", path: transfer, prepare: explainOne},
