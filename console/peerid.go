@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ var clients = map[string]string{
 
 // clientName returns the name and version of the client that gave itself an id, or
 // "" if the id does not tell (BEP 20). Of libtorrent, version 2.0.8 is -LT2080-;
-// letters are digits beyond 9, as in -DE13A0-.
+// letters are digits beyond 9, as in -DE13A0-. WebTorrent 2.2 is -WW0202-.
 func clientName(id bittorrent.PeerID) string {
 	if strings.HasPrefix(string(id[:]), "A2-") { // A2-1-36-0-
 		version, _, _ := strings.Cut(string(id[3:]), "\x00")
@@ -36,6 +37,9 @@ func clientName(id bittorrent.PeerID) string {
 		return ""
 	}
 	version, ok := versionOf(id[3:7])
+	if name == "WebTorrent" {
+		version, ok = versionInPairs(string(id[3:7]))
+	}
 	if !ok {
 		return name
 	}
@@ -49,6 +53,13 @@ func numeric(parts []string) bool {
 		}
 	}
 	return true
+}
+
+// versionInPairs reads two digits and two digits.
+func versionInPairs(digits string) (version string, ok bool) {
+	major, err1 := strconv.ParseUint(digits[:2], 10, 8)
+	minor, err2 := strconv.ParseUint(digits[2:], 10, 8)
+	return fmt.Sprintf("%d.%d", major, minor), err1 == nil && err2 == nil
 }
 
 // versionOf reads four digits, of which the last is left out if it is 0.

@@ -21,6 +21,8 @@ func TestClientIsNamedByItsID(t *testing.T) {
 		"-lt0D80-abcdefghijkl": "rTorrent 0.13.8",
 		"-UT355W-abcdefghijkl": "µTorrent 3.5.5.32",
 		"-TR30xy-abcdefghijkl": "Transmission",
+		"-WW0202-abcdefghijkl": "WebTorrent 2.2",
+		"-WW12x4-abcdefghijkl": "WebTorrent",
 		"A2-1-36-0-abcdefghij": "aria2 1.36.0",
 		"A2-abcdefghijklmnopq": "aria2",
 		"-??1234-abcdefghijkl": "",

@@ -132,7 +132,7 @@ func ownTracker(l config.Listen) (*url.URL, error) {
 		scheme, addresses = "udp", l.UDP
 	}
 	if len(addresses) == 0 {
-		return nil, errors.New("listen.udp and listen.http are both empty: there is nothing to ask")
+		return nil, errors.New("listen.udp and listen.http are both empty: give the URL of this tracker, such as https://tracker.example")
 	}
 	host, port, err := net.SplitHostPort(string(addresses[0]))
 	if err != nil {

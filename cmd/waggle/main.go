@@ -54,8 +54,8 @@ func newRootCommand() *cobra.Command {
 		Short: "A BitTorrent tracker that knows where its peers are",
 		Long: `A BitTorrent tracker that knows where its peers are.
 
-"waggle serve" answers BitTorrent clients over UDP and HTTP. It needs no
-configuration; "waggle config print" shows what can be set.`,
+"waggle serve" answers BitTorrent clients over UDP and HTTP, and browsers over
+WebSocket. It needs no configuration; "waggle config print" shows what can be set.`,
 		Example: `  waggle serve
   waggle torrent create image.iso -a udp://tracker.example:6969/announce`,
 		Version:       versionText(),

@@ -48,12 +48,22 @@ func appendListeners(to []client.Listener, protocol string, addrs []netip.AddrPo
 // limits returns how much is used of what is bounded.
 func (s *service) limits() []client.Limit {
 	totals := s.totals()
-	return []client.Limit{
+	memory := client.Limit{Name: "memory", Key: "limits.memory", Unit: client.Bytes, Used: memoryInUse(), Max: s.memory.limit}
+	if memory.Max == 0 {
+		memory.Key, memory.Max = "", s.memoryLimit // of the machine
+	}
+	all := []client.Limit{
 		{Name: "peers", Key: "limits.peers", Used: int64(totals.Peers), Max: int64(s.config.Limits.Peers)},
 		{Name: "swarms", Key: "limits.torrents", Used: int64(totals.Torrents), Max: int64(s.config.Limits.Torrents)},
 		{Name: "torrents", Used: int64(s.catalog.Len()), Max: int64(s.catalog.MaxTorrents())},
-		{Name: "memory", Unit: client.Bytes, Used: memoryInUse(), Max: s.memoryLimit},
+		memory,
 	}
+	if s.websocket != nil {
+		all = append(all,
+			client.Limit{Name: "WebSocket connections", Key: "limits.websocket_connections", Used: int64(s.websocket.Figures().Open), Max: int64(s.config.Limits.WebSocketConnections)},
+			client.Limit{Name: "browsers", Key: "limits.websocket_peers", Used: int64(s.browserTotals().Peers), Max: int64(s.config.Limits.WebSocketPeers)})
+	}
+	return all
 }
 
 // showFigures opens what is kept over time, and has the console show it and the rest.

@@ -42,7 +42,8 @@ func TestOverviewTellsWhatRuns(t *testing.T) {
 	if len(o.Listen) != 3 || o.Listen[2] != (client.Listener{Protocol: "console", Address: strings.TrimPrefix(s.console(t), "http://")}) || o.Listen[0].Protocol != "udp" || !strings.Contains(s.url(t, "http"), o.Listen[1].Address) {
 		t.Errorf("listens on %+v", o.Listen)
 	}
-	if o.Limits[0] != (client.Limit{Name: "peers", Key: "limits.peers", Max: 1000}) || o.Limits[2].Used != 1 || o.Limits[2].Max != 100_000 || o.Limits[3].Used <= 0 {
+	if o.Limits[0] != (client.Limit{Name: "peers", Key: "limits.peers", Max: 1000}) || o.Limits[2].Used != 1 || o.Limits[2].Max != 100_000 || o.Limits[3].Used <= 0 || o.Limits[3].Key != "limits.memory" ||
+		o.Limits[4] != (client.Limit{Name: "WebSocket connections", Key: "limits.websocket_connections", Max: 50_000}) {
 		t.Errorf("limits %+v", o.Limits)
 	}
 	if peers, ok := o.Figure("peers"); !ok || peers != 0 {

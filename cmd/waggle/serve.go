@@ -44,7 +44,7 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer BitTorrent clients",
-		Long: `Answer BitTorrent clients over UDP and HTTP, until a signal.
+		Long: `Answer BitTorrent clients over UDP and HTTP, and browsers over WebSocket, until a signal.
 
 Every setting is a flag, an environment variable and a key of the file that
 --config names, in this order of precedence; "waggle config print" explains each.

@@ -12,11 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"waggle/bittorrent"
 	"waggle/catalog"
+	"waggle/internal/authority"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 	"waggle/swarm"
@@ -34,6 +36,8 @@ type room struct {
 	files  []*file
 	peers  []*host
 	image  bittorrent.InfoHash // what is being rolled out
+
+	passkey string // id of one
 }
 
 // file is a torrent of the room.
@@ -58,6 +62,7 @@ type host struct {
 	left       int64
 	uploaded   int64
 	downloaded int64
+	passkey    string
 }
 
 const (
@@ -108,10 +113,11 @@ func newRoom(t *testing.T) *room {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(r.configure(), r.register(t.Context(), data), r.join(t.Context(), data), r.admit(t.Context(), data)); err != nil {
+	if err := errors.Join(r.configure(t), r.register(t.Context(), data), r.join(t.Context(), data), r.admit(t.Context(), data)); err != nil {
 		t.Fatal(err)
 	}
 	r.remember(t, data)
+	r.takeEvents(t)
 	tr, err := serve(r.dir, "--config", "waggle.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -129,14 +135,24 @@ const roomConfig = `# The tracker of the machine room in Gent.
 listen:
   udp: ["127.0.0.1:6969"]
   http: ["127.0.0.1:6969"]
+  https: ["127.0.0.1:6443"]
   console: 127.0.0.1:6970
 store: sqlite:data/waggle.db
+tls:
+  certificate: fullchain.pem
+  key: privkey.pem
 announce:
   interval: 20m
   min_interval: 5m
 access:
   trusted_proxies: [127.0.0.1/32]
   unlimited_networks: [10.20.0.0/16]
+  passkeys: optional
+  passkey_urls: ["https://tracker.example/announce", "udp://tracker.example:6969/announce"]
+events:
+  webhook: http://` + accounting + `/waggle
+  secret_file: events.secret
+  directory: data/events
 locality:
   levels: [row, rack]
   profile: balanced
@@ -149,7 +165,8 @@ console:
   token_file: admin.token
 `
 
-func (r *room) configure() error {
+func (r *room) configure(t *testing.T) error {
+	authority.New(t).Write(t, r.dir, "tracker.example")
 	topology := "10.20.0.0/24,row-a/core\n"
 	for k := range racks {
 		topology += fmt.Sprintf("10.20.%d.0/24,%s\n", k+1, rackName(k))
@@ -157,6 +174,7 @@ func (r *room) configure() error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(r.dir, "waggle.yaml"), []byte(roomConfig), 0o600),
 		os.WriteFile(filepath.Join(r.dir, "topology.csv"), []byte(topology), 0o600),
+		os.WriteFile(filepath.Join(r.dir, "events.secret"), []byte(strings.Repeat("secret", 6)+"\n"), 0o600),
 	)
 }
 
@@ -330,5 +348,5 @@ func (r *room) announceOn(ctx context.Context, passed chan<- struct{}) error {
 func (r *room) announceNow(ctx context.Context, p *host) error {
 	more := min(p.left*2/3, r.random.Int64N(p.size/50))
 	p.left, p.downloaded, p.uploaded = p.left-more, p.downloaded+more, p.uploaded+more/2
-	return r.tell(ctx, p.of, peer{at: p.at, id: p.id, left: p.left, uploaded: p.uploaded, downloaded: p.downloaded})
+	return r.tell(ctx, p.of, peer{at: p.at, id: p.id, left: p.left, uploaded: p.uploaded, downloaded: p.downloaded, passkey: p.passkey})
 }

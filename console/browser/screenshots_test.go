@@ -45,6 +45,8 @@ func (r *room) pictures() []picture {
 	return []picture{
 		{name: "overview", path: "/", phone: true},
 		{name: "overview-day", path: "/?span=day", prepare: func(w *window) { w.scrollTo("#over-time") }},
+		{name: "overview-state", path: "/", prepare: func(w *window) { w.scrollTo("#state-h") }},
+		{name: "overview-events", path: "/", prepare: func(w *window) { w.scrollTo("#events-h") }},
 		{name: "torrents", path: "/torrents", phone: true},
 		{name: "transfer", path: transfer, phone: true},
 		{name: "racks", path: transfer, prepare: explainOne},
@@ -53,7 +55,10 @@ func (r *room) pictures() []picture {
 		{name: "peer", path: transfer + "/peers/10.20.7.1:51413"},
 		{name: "delete", path: transfer + "/delete"},
 		{name: "peers", path: "/peers"},
+		{name: "browsers", path: "/peers?address=10.20.0.0/24"},
 		{name: "history", path: "/history"},
+		{name: "passkeys", path: "/passkeys", phone: true},
+		{name: "passkey", path: "/passkeys/" + r.passkey},
 		{name: "settings", path: "/settings"},
 		{name: "accounts", path: "/settings/accounts"},
 		{name: "audit", path: "/settings/audit"},
@@ -86,6 +91,9 @@ func (w *window) scrollTo(selector string) {
 // TestScreenshots draws every page, in both themes.
 func TestScreenshots(t *testing.T) {
 	r := newRoom(t)
+	if err := r.issue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	start(t, r.dir, "bench", "udp", r.udp, "--torrents", "1", "--peers", "4", "--rate", "30", "--duration", "1h", "--numwant", "5")
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -97,6 +105,7 @@ func TestScreenshots(t *testing.T) {
 	})
 	defer group.Wait()
 	defer cancel()
+	r.browse(t)
 	for range cap(passed) {
 		select {
 		case <-passed:

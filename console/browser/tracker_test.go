@@ -173,6 +173,7 @@ type peer struct {
 	uploaded   int64
 	downloaded int64
 	event      bittorrent.Event
+	passkey    string
 }
 
 // tell has a peer announce to a torrent over HTTP, from wherever it is.
@@ -183,7 +184,11 @@ func (tr *tracker) tell(ctx context.Context, h bittorrent.InfoHash, p peer) erro
 	}
 	a := bittorrent.AnnounceRequest{InfoHash: h, Port: at.Port(), Left: p.left, Uploaded: p.uploaded, Downloaded: p.downloaded, Event: p.event, NumWant: -1}
 	copy(a.PeerID[:], p.id)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, tr.announce+"?"+string(bittorrent.AppendHTTPAnnounce(nil, &a)), nil)
+	path := ""
+	if p.passkey != "" {
+		path = "/" + p.passkey
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, tr.announce+path+"?"+string(bittorrent.AppendHTTPAnnounce(nil, &a)), nil)
 	if err != nil {
 		return err
 	}

@@ -27,13 +27,14 @@ type line struct {
 	Now, Least, Mean, Most string
 }
 
-// plots are the charts: which series each has, and what these are called in it.
+// plots are the charts: which series each has, and what these are called in it. The style
+// sheet has a colour for each line.
 var plots = []struct {
 	title string
 	lines []struct{ name, label string }
 }{
-	{"Announces", []struct{ name, label string }{{"announces", "all"}, {"announces_udp", "UDP"}, {"announces_http", "HTTP"}}},
-	{"Peers", []struct{ name, label string }{{"peers", "peers"}, {"seeders", "seeders"}, {"leechers", "leechers"}}},
+	{"Announces", []struct{ name, label string }{{"announces", "all"}, {"announces_udp", "UDP"}, {"announces_http", "HTTP"}, {"announces_websocket", "WebSocket"}}},
+	{"Peers", []struct{ name, label string }{{"peers", "peers"}, {"seeders", "seeders"}, {"leechers", "leechers"}, {"browsers", "browsers"}}},
 	{"Swarms", []struct{ name, label string }{{"swarms", "swarms"}, {"active_transfers", "active and listed"}}},
 	{"Not answered in full", []struct{ name, label string }{
 		{"refused", "refused"}, {"barred", "not let in"}, {"unwelcome", "networks"}, {"early", "too early"}, {"passive", "without peers"}, {"limited", "limited"}, {"shed", "shed"}, {"store_busy", "store busy"},
@@ -43,6 +44,7 @@ var plots = []struct {
 	}},
 	{"Errors", []struct{ name, label string }{
 		{"http_failures", "HTTP failures"},
+		{"websocket_failures", "WebSocket failures"},
 		{"malformed", "malformed"},
 		{"bad_connection_ids", "connection ids"},
 		{"store_failures", "store"},

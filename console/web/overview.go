@@ -71,7 +71,7 @@ func headline(o *client.Overview) []shown {
 // errorRate adds up what went wrong.
 func errorRate(o *client.Overview) shown {
 	sum, known := 0.0, false
-	for _, name := range []string{"store_failures", "store_busy", "malformed", "bad_connection_ids", "overflowed", "http_failures"} {
+	for _, name := range []string{"store_failures", "store_busy", "malformed", "bad_connection_ids", "overflowed", "http_failures", "websocket_failures"} {
 		if v, ok := o.Figure(name); ok {
 			sum, known = sum+v, true
 		}
@@ -88,6 +88,8 @@ func answers(o *client.Overview) (all []shown) {
 		{"announces", "Announces"},
 		{"announces_udp", "over UDP"},
 		{"announces_http", "over HTTP"},
+		{"announces_websocket", "over WebSocket"},
+		{"websocket_messages", "Messages over WebSocket"},
 		{"told", "Peers told"},
 		{"scrapes", "Scrapes"},
 		{"completed", "Completed downloads"},
@@ -101,6 +103,7 @@ func answers(o *client.Overview) (all []shown) {
 		{"limited", "Limited"},
 		{"shed", "Shed"},
 		{"http_failures", "HTTP failures"},
+		{"websocket_failures", "WebSocket failures"},
 		{"malformed", "Malformed"},
 		{"bad_connection_ids", "Wrong connection ids"},
 		{"overflowed", "Dropped by the system"},
