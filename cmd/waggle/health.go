@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 
 func newHealthCommand() *cobra.Command {
 	var live bool
+	var caFile string
 	timeout := 5 * time.Second
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
@@ -33,7 +35,8 @@ there may be no shell and no other client.
 URL is that of the tracker: an http:// or https:// URL is asked for /health, of a
 udp:// URL a connection. Without one, the tracker of this machine is asked that the
 same file, environment and flags as those of "waggle serve" describe: at the first
-address of listen.http, or of listen.udp where HTTP is turned off.
+address of listen.http, or else of listen.https, or else of listen.udp. Its certificate
+is not looked at, as it is for another name; that of an https:// URL is.
 
 --live asks only whether the process answers. A store on a network that cannot be
 reached makes a tracker unwell, but not dead: to restart it would not help.`,
@@ -43,13 +46,13 @@ reached makes a tracker unwell, but not dead: to restart it would not help.`,
   waggle health udp://tracker.example:6969`,
 		Args: atMostOne("the URL of a tracker"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := healthTarget(cmd, args)
+			target, trust, err := healthTarget(cmd, args, caFile)
 			if err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			said, err := askHealth(ctx, target, live)
+			said, err := askHealth(ctx, target, trust, live)
 			if err != nil {
 				return fmt.Errorf("%s: %w", target, err)
 			}
@@ -59,28 +62,41 @@ reached makes a tracker unwell, but not dead: to restart it would not help.`,
 	}
 	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process answers")
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for the answer")
+	cmd.Flags().StringVar(&caFile, "ca-file", "", "`FILE` with the certificates that vouch for an https:// URL's, in PEM, where the system does not trust it")
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
-// healthTarget returns the tracker that is asked.
-func healthTarget(cmd *cobra.Command, args []string) (*url.URL, error) {
+// healthTarget returns the tracker that is asked, and whose certificate is believed.
+func healthTarget(cmd *cobra.Command, args []string, caFile string) (*url.URL, *tls.Config, error) {
 	if len(args) == 0 {
 		loaded, err := config.Load(cmd.Flags(), os.Environ())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return ownTracker(loaded.Config.Listen)
+		target, err := ownTracker(loaded.Config.Listen)
+		//nolint:gosec // It is asked by its address on this machine, which no certificate is for, and is told nothing.
+		return target, &tls.Config{InsecureSkipVerify: true}, err
 	}
-	target, err := url.Parse(args[0])
+	target, err := trackerURL(args[0])
+	if err != nil || caFile == "" {
+		return target, nil, err
+	}
+	roots, err := readRoots(caFile)
+	return target, &tls.Config{RootCAs: roots}, err
+}
+
+// trackerURL reads the URL of a tracker that can be asked.
+func trackerURL(text string) (*url.URL, error) {
+	target, err := url.Parse(text)
 	if err != nil || target.Host == "" {
-		return nil, usageError{fmt.Errorf("%q is no URL of a tracker, such as http://tracker.example:6969", args[0])}
+		return nil, usageError{fmt.Errorf("%q is no URL of a tracker, such as http://tracker.example:6969", text)}
 	}
 	switch {
 	case target.Scheme != "udp" && target.Scheme != "http" && target.Scheme != "https":
-		return nil, usageError{fmt.Errorf("%q: http, https and udp can be asked, not %s", args[0], target.Scheme)}
+		return nil, usageError{fmt.Errorf("%q: http, https and udp can be asked, not %s", text, target.Scheme)}
 	case target.Scheme == "udp" && target.Port() == "":
-		return nil, usageError{fmt.Errorf("%q lacks a port, as in udp://%s:6969", args[0], target.Host)}
+		return nil, usageError{fmt.Errorf("%q lacks a port, as in udp://%s:6969", text, target.Host)}
 	}
 	return &url.URL{Scheme: target.Scheme, Host: target.Host}, nil // the rest may hold a passkey, and errors show it
 }
@@ -89,10 +105,13 @@ func healthTarget(cmd *cobra.Command, args []string) (*url.URL, error) {
 func ownTracker(l config.Listen) (*url.URL, error) {
 	scheme, addresses := "http", l.HTTP
 	if len(addresses) == 0 {
+		scheme, addresses = "https", l.HTTPS
+	}
+	if len(addresses) == 0 {
 		scheme, addresses = "udp", l.UDP
 	}
 	if len(addresses) == 0 {
-		return nil, errors.New("listen.udp and listen.http are both empty: there is nothing to ask")
+		return nil, errors.New("listen.udp, listen.http and listen.https are all empty: there is nothing to ask")
 	}
 	host, port, err := net.SplitHostPort(string(addresses[0]))
 	if err != nil {
@@ -111,7 +130,7 @@ func ownTracker(l config.Listen) (*url.URL, error) {
 }
 
 // askHealth returns what a tracker says of itself; an error means that it does not answer announces.
-func askHealth(ctx context.Context, target *url.URL, live bool) (string, error) {
+func askHealth(ctx context.Context, target *url.URL, trust *tls.Config, live bool) (string, error) {
 	if target.Scheme == "udp" {
 		return askOverUDP(ctx, target.Host)
 	}
@@ -124,10 +143,13 @@ func askHealth(ctx context.Context, target *url.URL, live bool) (string, error) 
 		return "", err
 	}
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it is this tracker that is asked
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}, // and no proxy: it is this tracker that is asked
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
+	if _, unproven := errors.AsType[*tls.CertificateVerificationError](err); unproven {
+		return "", fmt.Errorf("%w: name the file of who vouches for it with --ca-file, or the host that it is for", errors.Unwrap(err))
+	}
 	if err != nil {
 		return "", notAnswered(ctx, errors.Unwrap(err)) // without the URL, which is told already
 	}
