@@ -73,6 +73,7 @@ configuration; "waggle config print" shows what can be set.`,
 	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(), newEventsCommand(),
 		newStoreCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand(), newManCommand())
+	completeValues(root)
 	return root
 }
 
