@@ -62,12 +62,14 @@ run:
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(BIN)/waggle ./cmd/waggle
 
+# MAINTAINER='Anna <anna@waggle.example>' is whom Debian packages name; else it is who made the commit.
 release: $(PLATFORMS:%=vet-%)
-	go run ./deploy/release
+	go run ./deploy/release $(if $(MAINTAINER),-maintainer '$(MAINTAINER)')
 
-# vet-windows-arm64 looks at the program as it is there; its tests are for Linux.
+# vet-windows-arm64 looks at the program as it is there; its tests are for Linux. With -trimpath what it
+# compiles is what the release is made of.
 vet-%: $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
-	export GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0; \
+	export GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath"; \
 	$< run --tests=false --enable-only govet $$(go list -deps -f '{{with .Module}}{{if .Main}}{{$$.Dir}}{{end}}{{end}}' ./cmd/waggle)
 
 release-twice:
@@ -75,6 +77,7 @@ release-twice:
 
 test: setup
 	go vet ./...
+	go vet -tags function,$(NO_C) ./cmd/waggle
 	go test -race -p $(PACKAGES) -timeout 10m ./...
 
 test-long: setup setup-long
@@ -159,14 +162,18 @@ SERVERS := $(BIN)/.versitygw-$(VERSITYGW_VERSION) $(BIN)/.minio-$(MINIO_VERSION)
 setup: $(NODE_MODULES:%=%/.installed) $(SERVERS)
 	@$(call install,$(TEST_TOOLS))
 
-setup-long: $(BIN)/.debian/.made interop/webtorrent/node_modules/.installed
+# What there is in the Debian that packages are installed into.
+DEBIAN_PACKAGES := systemd,adduser,procps,bash-completion
+DEBIAN_HAS := .has-$(subst $(comma),-,$(DEBIAN_PACKAGES))
+
+setup-long: $(BIN)/.debian/$(DEBIAN_HAS) interop/webtorrent/node_modules/.installed
 	@$(call install,$(LONG_TOOLS))
 
-# A Debian that packages are installed into, from where this machine has its own.
-$(BIN)/.debian/.made:
+# It is from where this machine has its own.
+$(BIN)/.debian/$(DEBIAN_HAS):
 	@$(call install,debootstrap:debootstrap)
 	rm -rf $(BIN)/.debian
-	debootstrap --variant=minbase --include=systemd,adduser,procps "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/.debian \
+	debootstrap --variant=minbase --include=$(DEBIAN_PACKAGES) "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(BIN)/.debian \
 		"$$(apt-get indextargets --format '$$(REPO_URI)' 'Created-By: Packages' | head -n 1)" >/dev/null
 	touch $@
 

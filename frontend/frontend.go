@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"waggle/errno"
 )
 
 // ListenError says what to do about an address that cannot be listened on.
@@ -17,11 +19,11 @@ import (
 // configuration.
 func ListenError(protocol, address string, err error) error {
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errno.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s %s is in use by another process: stop it, or choose another address with listen.%s", protocol, address, protocol)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errno.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s is not an address of this machine: correct listen.%s", protocol, address, protocol)
-	case errors.Is(err, os.ErrPermission):
+	case errors.Is(err, os.ErrPermission), errno.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s may not be listened on by this user: choose a port from 1024 on with listen.%s", protocol, address, protocol)
 	}
 	return fmt.Errorf("%s %s cannot be listened on (listen.%s): %w", protocol, address, protocol, err)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"waggle/errno"
 	"waggle/torrent"
 )
 
@@ -218,9 +219,9 @@ func (f *files) watch(file *os.File, i int) error {
 func (f *files) explain(err error, file int) error {
 	kept := "what was fetched stays in " + filepath.Join(f.dir.Name(), f.base)
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errno.Is(err, syscall.ENOSPC, syscall.EDQUOT):
 		return fmt.Errorf("%s: the disk is full: make room and start again; %s: %w", f.full(file), kept, err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, fs.ErrPermission), errno.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s: this user may not write there: change that and start again; %s: %w", f.full(file), kept, err)
 	}
 	return fmt.Errorf("%s: cannot be written; %s: %w", f.full(file), kept, err)

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"waggle/errno"
 )
 
 // groupSocket sends to a multicast group and hears who answers, from whatever
@@ -121,7 +123,7 @@ func (g *groups) direct(conn *net.UDPConn, v6 bool, device *net.Interface) error
 
 func (s *groupSocket) send(packet []byte, group netip.AddrPort) error {
 	_, err := s.conn.WriteToUDPAddrPort(packet, group)
-	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
+	if errno.Is(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH) {
 		return fmt.Errorf("this machine has no route to the multicast group %s%s: choose a network interface that has (--multicast-interface): %w", group, s.by, err)
 	}
 	return err
@@ -135,6 +137,9 @@ func (s *groupSocket) read() {
 		n, _, err := s.conn.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if errno.Is(err, syscall.EMSGSIZE) { // Windows: the datagram is longer than any answer
+			continue
 		}
 		if err != nil {
 			failed++

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/errno"
 	"waggle/swarm"
 )
 
@@ -180,7 +181,7 @@ func (c *Checker) try(ctx context.Context, a attempt) swarm.Reach {
 // refused is what an error of a connection tells of its other end: nothing, where it is about this one.
 func refused(err error) swarm.Reach {
 	var timeout net.Error
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ECONNRESET) ||
+	if errno.Is(err, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ECONNRESET) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return swarm.Unreachable
 	}

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"waggle/errno"
 )
 
 // GroupOptions are those of a multicast group.
@@ -79,7 +81,7 @@ func join(o GroupOptions) (*sockets, error) {
 }
 
 func remedy(err error) string {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if errno.Is(err, syscall.EADDRINUSE) {
 		return " (another program has the port and does not share it: stop it, or take another port for the group)"
 	}
 	return ""
@@ -133,6 +135,9 @@ func (s *sockets) read(c *net.UDPConn, call func(from netip.AddrPort, datagram [
 	buffer := make([]byte, longest)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buffer)
+		if errno.Is(err, syscall.EMSGSIZE) { // Windows: the datagram is longer than any message
+			continue
+		}
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || !s.rest() {
 				return

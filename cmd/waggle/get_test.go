@@ -16,30 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"waggle/frontend/udp"
 	"waggle/store/memory"
 	"waggle/torrent"
 	"waggle/tracker"
 )
-
-func execute(t *testing.T, cmd *cobra.Command, args []string) error {
-	t.Helper()
-	_, _, err := output(t.Context(), cmd, args...)
-	return err
-}
-
-func output(ctx context.Context, cmd *cobra.Command, args ...string) (stdout, stderr string, err error) {
-	var out, problems bytes.Buffer
-	cmd.SetOut(&out)
-	cmd.SetErr(&problems)
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.SetArgs(args)
-	err = cmd.ExecuteContext(ctx)
-	return out.String(), problems.String(), err
-}
 
 // shared is a file that one "waggle seed" seeds until the test ends.
 type shared struct {

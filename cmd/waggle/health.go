@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 func newHealthCommand() *cobra.Command {
 	var live bool
 	var wait time.Duration
+	var caFile string
 	timeout := 5 * time.Second
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
@@ -34,7 +36,8 @@ there may be no shell and no other client.
 URL is that of the tracker: an http:// or https:// URL is asked for /health, of a
 udp:// URL a connection. Without one, the tracker of this machine is asked that the
 same file, environment and flags as those of "waggle serve" describe: at the first
-address of listen.http, or of listen.udp where HTTP is turned off.
+address of listen.http, or else of listen.https, or else of listen.udp. Its certificate
+is not looked at, as it is for another name; that of an https:// URL is.
 
 --live asks only whether the process answers. A store on a network that cannot be
 reached makes a tracker unwell, but not dead: to restart it would not help.
@@ -48,7 +51,7 @@ started one.`,
   waggle serve & waggle health --wait 10s`,
 		Args: atMostOne("the URL of a tracker"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := healthTarget(cmd, args)
+			target, trust, err := healthTarget(cmd, args, caFile)
 			if err != nil {
 				return err
 			}
@@ -58,7 +61,7 @@ started one.`,
 			ask := func(ctx context.Context) (string, error) {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
-				return askHealth(ctx, target, live)
+				return askHealth(ctx, target, trust, live)
 			}
 			said, err := askUntilWell(cmd.Context(), wait, ask)
 			if err != nil {
@@ -71,6 +74,7 @@ started one.`,
 	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process answers")
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for an answer")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to ask again until it is well; 0: ask once")
+	cmd.Flags().StringVar(&caFile, "ca-file", "", "`FILE` with the certificates that vouch for an https:// URL's, in PEM, where the system does not trust it")
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
@@ -103,24 +107,36 @@ func askUntilWell(ctx context.Context, wait time.Duration, ask func(context.Cont
 	}
 }
 
-// healthTarget returns the tracker that is asked.
-func healthTarget(cmd *cobra.Command, args []string) (*url.URL, error) {
+// healthTarget returns the tracker that is asked, and whose certificate is believed.
+func healthTarget(cmd *cobra.Command, args []string, caFile string) (*url.URL, *tls.Config, error) {
 	if len(args) == 0 {
 		loaded, err := config.Load(cmd.Flags(), os.Environ())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return ownTracker(loaded.Config.Listen)
+		target, err := ownTracker(loaded.Config.Listen)
+		//nolint:gosec // It is asked by its address on this machine, which no certificate is for, and is told nothing.
+		return target, &tls.Config{InsecureSkipVerify: true}, err
 	}
-	target, err := url.Parse(args[0])
+	target, err := trackerURL(args[0])
+	if err != nil || caFile == "" {
+		return target, nil, err
+	}
+	roots, err := readRoots(caFile)
+	return target, &tls.Config{RootCAs: roots}, err
+}
+
+// trackerURL reads the URL of a tracker that can be asked.
+func trackerURL(text string) (*url.URL, error) {
+	target, err := url.Parse(text)
 	if err != nil || target.Host == "" {
-		return nil, usageError{fmt.Errorf("%q is no URL of a tracker, such as http://tracker.example:6969", args[0])}
+		return nil, usageError{fmt.Errorf("%q is no URL of a tracker, such as http://tracker.example:6969", text)}
 	}
 	switch {
 	case target.Scheme != "udp" && target.Scheme != "http" && target.Scheme != "https":
-		return nil, usageError{fmt.Errorf("%q: http, https and udp can be asked, not %s", args[0], target.Scheme)}
+		return nil, usageError{fmt.Errorf("%q: http, https and udp can be asked, not %s", text, target.Scheme)}
 	case target.Scheme == "udp" && target.Port() == "":
-		return nil, usageError{fmt.Errorf("%q lacks a port, as in udp://%s:6969", args[0], target.Host)}
+		return nil, usageError{fmt.Errorf("%q lacks a port, as in udp://%s:6969", text, target.Host)}
 	}
 	return &url.URL{Scheme: target.Scheme, Host: target.Host}, nil // the rest may hold a passkey, and errors show it
 }
@@ -129,10 +145,13 @@ func healthTarget(cmd *cobra.Command, args []string) (*url.URL, error) {
 func ownTracker(l config.Listen) (*url.URL, error) {
 	scheme, addresses := "http", l.HTTP
 	if len(addresses) == 0 {
+		scheme, addresses = "https", l.HTTPS
+	}
+	if len(addresses) == 0 {
 		scheme, addresses = "udp", l.UDP
 	}
 	if len(addresses) == 0 {
-		return nil, errors.New("listen.udp and listen.http are both empty: give the URL of this tracker, such as https://tracker.example")
+		return nil, errors.New("listen.udp, listen.http and listen.https are all empty: there is nothing to ask")
 	}
 	host, port, err := net.SplitHostPort(string(addresses[0]))
 	if err != nil {
@@ -151,7 +170,7 @@ func ownTracker(l config.Listen) (*url.URL, error) {
 }
 
 // askHealth returns what a tracker says of itself; an error means that it does not answer announces.
-func askHealth(ctx context.Context, target *url.URL, live bool) (string, error) {
+func askHealth(ctx context.Context, target *url.URL, trust *tls.Config, live bool) (string, error) {
 	if target.Scheme == "udp" {
 		return askOverUDP(ctx, target.Host)
 	}
@@ -164,10 +183,13 @@ func askHealth(ctx context.Context, target *url.URL, live bool) (string, error) 
 		return "", err
 	}
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it is this tracker that is asked
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}, // and no proxy: it is this tracker that is asked
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
+	if _, unproven := errors.AsType[*tls.CertificateVerificationError](err); unproven {
+		return "", fmt.Errorf("%w: name the file of who vouches for it with --ca-file, or the host that it is for", errors.Unwrap(err))
+	}
 	if err != nil {
 		return "", notAnswered(ctx, errors.Unwrap(err)) // without the URL, which is told already
 	}

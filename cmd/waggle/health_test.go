@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"waggle/config"
+	"waggle/internal/authority"
 )
 
 func TestHealthAsksTheTrackerThatRuns(t *testing.T) {
@@ -25,6 +28,33 @@ func TestHealthAsksTheTrackerThatRuns(t *testing.T) {
 	address := s.url(t, "http")[len("http://") : len(s.url(t, "http"))-len("/announce")]
 	if out, _, err := output(t.Context(), newHealthCommand(), "--listen-http", address, "--live", "--timeout", "2m"); out != "ok\n" || err != nil {
 		t.Errorf("by the address that is set: %q, %v", out, err)
+	}
+}
+
+// TestHealthIsAskedOverTLSWherePlainHTTPIsTurnedOff asks a tracker by its address, for which it has no certificate, and
+// by its name.
+func TestHealthIsAskedOverTLSWherePlainHTTPIsTurnedOff(t *testing.T) {
+	a, folder := authority.New(t), t.TempDir()
+	certificate, key := a.Write(t, folder, "localhost")
+	ca := filepath.Join(folder, "ca.pem")
+	if err := os.WriteFile(ca, a.Certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, "--store", "memory:", "--listen-https", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key)
+	named := strings.TrimSuffix(s.url(t, "https"), "/announce")
+	address := strings.Replace(strings.TrimPrefix(named, "https://"), "localhost", "127.0.0.1", 1)
+	if out, _, err := output(t.Context(), newHealthCommand(), "--listen-http", "", "--listen-https", address, "--tls-certificate", certificate, "--tls-key", key, "--timeout", "2m"); out != "ok\n" || err != nil {
+		t.Errorf("by the address that is set: %q, %v", out, err)
+	}
+	_, _, err := output(t.Context(), newHealthCommand(), named, "--timeout", "2m")
+	if err == nil || !strings.Contains(err.Error(), "--ca-file") {
+		t.Errorf("nobody vouches for it: %v", err)
+	}
+	if out, _, err := output(t.Context(), newHealthCommand(), named, "--timeout", "2m", "--ca-file", ca); out != "ok\n" || err != nil {
+		t.Errorf("by its name: %q, %v", out, err)
+	}
+	if _, _, err := output(t.Context(), newHealthCommand(), named, "--ca-file", key); err == nil || !strings.Contains(err.Error(), "has no certificate in PEM") {
+		t.Errorf("a file of something else: %v", err)
 	}
 }
 
@@ -131,24 +161,28 @@ func TestHealthKeepsPasskeysOutOfItsErrors(t *testing.T) {
 
 func TestHealthAsksWhereServeListens(t *testing.T) {
 	for _, test := range []struct {
-		http, udp string
-		want      string
+		http, https, udp string
+		want             string
 	}{
-		{":6969", ":6969", "http://127.0.0.1:6969"},
-		{"0.0.0.0:80", "", "http://127.0.0.1:80"},
-		{"[::]:80", "", "http://[::1]:80"},
-		{"192.0.2.1:80", "", "http://192.0.2.1:80"},
-		{"", "[2001:db8::1]:6969", "udp://[2001:db8::1]:6969"},
+		{":6969", ":443", ":6969", "http://127.0.0.1:6969"},
+		{"0.0.0.0:80", "", "", "http://127.0.0.1:80"},
+		{"[::]:80", "", "", "http://[::1]:80"},
+		{"192.0.2.1:80", "", "", "http://192.0.2.1:80"},
+		{"", ":443", ":6969", "https://127.0.0.1:443"},
+		{"", "", "[2001:db8::1]:6969", "udp://[2001:db8::1]:6969"},
 	} {
 		var l config.Listen
 		if test.http != "" {
 			l.HTTP = []config.Address{config.Address(test.http)}
 		}
+		if test.https != "" {
+			l.HTTPS = []config.Address{config.Address(test.https)}
+		}
 		if test.udp != "" {
 			l.UDP = []config.Address{config.Address(test.udp)}
 		}
 		if got, err := ownTracker(l); err != nil || got.String() != test.want {
-			t.Errorf("%q, %q: %v, %v; want %s", test.http, test.udp, got, err, test.want)
+			t.Errorf("%q, %q, %q: %v, %v; want %s", test.http, test.https, test.udp, got, err, test.want)
 		}
 	}
 	for _, l := range []config.Listen{{}, {HTTP: []config.Address{":0"}}} {
@@ -166,7 +200,7 @@ func TestHealthRefusesWhatIsNoTracker(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := askHealth(ended, &url.URL{Scheme: "udp", Host: "127.0.0.1:1"}, false); err == nil {
+	if _, err := askHealth(ended, &url.URL{Scheme: "udp", Host: "127.0.0.1:1"}, nil, false); err == nil {
 		t.Error("asked after the end")
 	}
 }

@@ -73,6 +73,7 @@ WebSocket. It needs no configuration; "waggle config print" shows what can be se
 	root.AddCommand(newTransfersCommand(), newPeersCommand(), newExplainCommand(), newTokenCommand(), newPasskeysCommand(), newLinkCommand(), newLinksCommand(), newClusterCommand(), newEventsCommand(),
 		newStoreCommand(), newBackupCommand(), newDynamoDBCommand(),
 		newTorrentCommand(), newLocalityCommand(), newSimulateCommand(), newConfigCommand(), newBenchCommand(), newManCommand())
+	completeValues(root)
 	return root
 }
 

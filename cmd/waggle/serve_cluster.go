@@ -19,6 +19,7 @@ import (
 	"waggle/cluster/instance"
 	"waggle/config"
 	"waggle/console/client"
+	"waggle/errno"
 	"waggle/frontend/udp"
 	"waggle/locality"
 	"waggle/roster"
@@ -146,7 +147,7 @@ func checkCard(name string) error {
 
 // withRoute says what to do about an error of a group that no route leads to.
 func withRoute(err error) error {
-	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
+	if errno.Is(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH) {
 		return fmt.Errorf("%w: set cluster.interface to one of %s", err, interfaces())
 	}
 	return err

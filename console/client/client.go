@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"waggle/bittorrent"
+	"waggle/errno"
 	"waggle/torrent"
 )
 
@@ -284,7 +285,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) ([]byt
 		request.Header.Set("Expect", "100-continue")
 	}
 	response, err := c.http.Do(request)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if errno.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%s://%s: %w", c.base.Scheme, c.base.Host, ErrNobody)
 	}
 	if err != nil {

@@ -75,17 +75,20 @@ func (s *source) installed(program file, share, docs []file) ([]file, error) {
 		if name == "LICENSE" { // which copyright has
 			continue
 		}
-		if data, err = gzipped(data); err != nil {
-			return nil, err
+		if path.Ext(name) != ".md" { // which name each other
+			name += ".gz"
+			if data, err = gzipped(data); err != nil {
+				return nil, err
+			}
 		}
-		add("usr/share/doc/waggle/"+name+".gz", 0o644, data)
+		add("usr/share/doc/waggle/"+name, 0o644, data)
 	}
 	return files, nil
 }
 
 // changelog says in Debian's form that there is this version.
 func (s *source) changelog() file {
-	text := fmt.Sprintf("waggle (%s) unstable; urgency=medium\n\n  * What is new is in CHANGELOG.md.gz.\n\n -- %s  %s\n",
+	text := fmt.Sprintf("waggle (%s) unstable; urgency=medium\n\n  * What is new is in CHANGELOG.md.\n\n -- %s  %s\n",
 		s.debianVersion(), s.maintainer, s.time.Format(time.RFC1123Z))
 	return file{path: "changelog", mode: 0o644, data: []byte(text)}
 }

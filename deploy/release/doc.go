@@ -2,7 +2,7 @@
 // macOS and Windows in archives with manual pages and completions, Debian packages, a
 // list of what is in each binary (SBOM), and checksums of all. make release runs it.
 //
-//	release [-dist FOLDER] [-targets linux/amd64,...] [-version VERSION]
+//	release [-dist FOLDER] [-targets linux/amd64,...] [-version VERSION] [-maintainer 'NAME <ADDRESS>']
 //
 // The same commit makes the same bytes, whoever makes them and where, with the same
 // version of Go: times are those of the commit, owners are root, modes do not follow the

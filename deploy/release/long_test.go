@@ -179,24 +179,41 @@ func ask(t *testing.T, conn net.Conn, packet []byte) bittorrent.UDPResponse {
 	return bittorrent.UDPResponse{}
 }
 
-// get asks the tracker of the namespace over HTTP.
+// get asks the tracker of the namespace over HTTP, and returns what it says.
 func (n namespace) get(t *testing.T, path string) string {
 	t.Helper()
-	conn, err := n.dial("tcp", "127.0.0.1:6969")
+	_, body, _ := strings.Cut(n.exchange(t, "127.0.0.1:6969", "GET "+path+" HTTP/1.0\r\nHost: x\r\n\r\n"), "\r\n\r\n")
+	return body
+}
+
+// upload registers a torrent with the tracker of the namespace.
+func (n namespace) upload(t *testing.T, name string) {
+	t.Helper()
+	torrent := fmt.Sprintf("d4:infod6:lengthi1e4:name%d:%s12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee", len(name), name)
+	answer := n.exchange(t, "127.0.0.1:6970", fmt.Sprintf("POST /api/v1/torrents?file=%s.torrent HTTP/1.0\r\nHost: 127.0.0.1:6970\r\n"+
+		"Content-Type: application/x-bittorrent\r\nContent-Length: %d\r\n\r\n%s", name, len(torrent), torrent))
+	if !strings.HasPrefix(answer, "HTTP/1.0 201 ") {
+		t.Fatalf("upload: %s", answer)
+	}
+}
+
+// exchange sends a request to an address in the namespace, and returns the whole answer.
+func (n namespace) exchange(t *testing.T, address, request string) string {
+	t.Helper()
+	conn, err := n.dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: x\r\n\r\n", path); err != nil {
+	if _, err := conn.Write([]byte(request)); err != nil {
 		t.Fatal(err)
 	}
 	var answer bytes.Buffer
 	if _, err := answer.ReadFrom(conn); err != nil {
 		t.Fatal(err)
 	}
-	_, body, _ := strings.Cut(answer.String(), "\r\n\r\n")
-	return body
+	return answer.String()
 }
 
 // machine is a folder that processes have for their root.
@@ -337,49 +354,63 @@ func newDebian(t *testing.T) machine {
 	return m
 }
 
-// debs makes Debian packages of an earlier commit, as 0.0.9, and of this checkout as 0.1.0,
-// for this machine, and returns where they are below the root.
-func debs(t *testing.T, m machine) (older, newer string) {
+// deb makes a Debian package for this machine of the program at root, and of what this checkout has
+// beside it, and returns where it is below the machine's own root.
+func (m machine) deb(t *testing.T, version, root string, share []file) string {
 	t.Helper()
-	work := t.TempDir()
-	before := filepath.Join(work, "before")
-	if err := os.Mkdir(before, 0o755); err != nil {
+	s, on, binary := testSource(version), target{"linux", runtime.GOARCH}, filepath.Join(t.TempDir(), "waggle")
+	s.root = root
+	if err := s.build(t.Context(), on, binary); err != nil {
 		t.Fatal(err)
 	}
-	archive := fmt.Sprintf("git -C %s archive %s | tar -x -C %s", checkout, previous, before)
+	data, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.root = checkout
+	deb, err := s.debian(on, file{path: "waggle", mode: 0o755, data: data}, share, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.root, deb.path), deb.data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return "/" + deb.path
+}
+
+// manuals returns the manual pages and completions of this checkout.
+func manuals(t *testing.T) []file {
+	t.Helper()
+	share, err := testSource("0.1.0").manuals(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return share
+}
+
+// before returns a folder with the files of the previous commit.
+func before(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	archive := fmt.Sprintf("git -C %s archive %s | tar -x -C %s", checkout, previous, folder)
 	if out, err := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", archive).CombinedOutput(); err != nil {
 		t.Fatalf("%v: is this a clone with its whole history? git fetch --unshallow\n%s", err, out)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(before) })
-	on := target{"linux", runtime.GOARCH}
-	made := func(version, root string) string {
-		s := testSource(version)
-		s.root = root
-		binary := filepath.Join(work, version)
-		if err := s.build(t.Context(), on, binary); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(binary)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.root = checkout
-		deb, err := s.debian(on, file{path: "waggle", mode: 0o755, data: data}, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(m.root, deb.path), deb.data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return "/" + deb.path
-	}
-	return made("0.0.9", before), made("0.1.0", checkout)
+	return folder
 }
+
+// completing has bash complete a line, $1, as it would at a key.
+const completing = `. /usr/share/bash-completion/bash_completion
+_completion_loader waggle
+COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_TYPE=9
+__start_waggle
+printf '%s\n' "${COMPREPLY[@]}"`
 
 // TestDebianPackageInstallsUpgradesWithItsDataAndPurges is the life of a package on a machine.
 func TestDebianPackageInstallsUpgradesWithItsDataAndPurges(t *testing.T) {
 	m := newDebian(t)
-	older, newer := debs(t, m)
+	share := manuals(t)
+	older, newer := m.deb(t, "0.0.9", before(t), share), m.deb(t, "0.1.0", checkout, share)
 	untouched := m.tree(t)
 
 	m.run(t, "dpkg", "-i", older)
@@ -396,6 +427,8 @@ func TestDebianPackageInstallsUpgradesWithItsDataAndPurges(t *testing.T) {
 	if r := m.net.announce(t, 3, 100, bittorrent.EventStarted); r.Complete != 2 || r.Incomplete != 1 {
 		t.Errorf("before: %+v", r)
 	}
+	m.net.upload(t, "kept")
+	m.run(t, "sh", "-c", "umask 077 && waggle token create anna --role admin >/root/admin.token")
 	tracker.stop(t, m)
 
 	edited := filepath.Join(m.root, "etc/waggle/waggle.yaml")
@@ -424,11 +457,20 @@ func TestDebianPackageInstallsUpgradesWithItsDataAndPurges(t *testing.T) {
 		if scrape := m.net.get(t, "/scrape?info_hash=%01"+strings.Repeat("%00", 19)); !strings.Contains(scrape, "10:downloadedi1e") {
 			t.Errorf("%s has lost the count of completed downloads: %q", version, scrape)
 		}
+		if transfers := m.run(t, "waggle", "transfers", "--token-file", "/root/admin.token"); !strings.Contains(transfers, "kept") {
+			t.Errorf("%s has lost an account, or a torrent: %s", version, transfers)
+		}
 		tracker.stop(t, m)
 	}
 	if out := m.run(t, "waggle", "--version"); !strings.HasPrefix(out, "waggle 0.1.0 (012345678901, go") {
 		t.Errorf("it says %q", out)
 	}
+	for line, want := range map[string]string{"waggle tor": "torrent\n", "waggle serve --torrents-mode l": "listed\n", "waggle serve --torrents-m": "--torrents-mode\n"} {
+		if out := m.run(t, "bash", "-c", completing, "bash", line); !strings.HasSuffix(out, want) {
+			t.Errorf("bash makes %q of %q", out, line)
+		}
+	}
+	m.run(t, "rm", "/root/admin.token")
 
 	m.run(t, "dpkg", "-r", "waggle")
 	if _, err := os.Stat(filepath.Join(m.root, "usr/bin/waggle")); !errors.Is(err, fs.ErrNotExist) {

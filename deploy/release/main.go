@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	dist := flags.String("dist", "dist", "`FOLDER` that the release is put into; what is in it goes")
 	only := flags.String("targets", "", "make these alone, such as linux/amd64,linux/arm64")
 	version := flags.String("version", "", "the version, instead of that of the tag")
+	maintainer := flags.String("maintainer", "", "who maintains the Debian packages, instead of who made the commit: `Name <address>`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := readSource(ctx, ".", *version)
+	s, err := readSource(ctx, ".", *version, *maintainer)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func makeRelease(ctx context.Context, s *source, targets []target, out io.Writer
 	if err != nil {
 		return nil, err
 	}
-	docs, err := s.read("LICENSE", "README.md", "CHANGELOG.md")
+	docs, err := s.docs()
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +143,19 @@ func (s *source) packages(t target, binary []byte, info *debug.BuildInfo, share,
 		program.path += ".exe"
 	}
 	name := fmt.Sprintf("waggle_%s_%s_%s", s.version, t.os, t.arch)
-	archived, pack := inFolder(name, slices.Concat([]file{program}, docs, inFolder("share", share))), tarball
+	archived, pack := slices.Concat([]file{program}, docs, inFolder("share", share)), tarball
 	suffix := ".tar.gz"
-	if t.os == "windows" {
+	switch t.os {
+	case "windows":
 		pack, suffix = zipped, ".zip"
+	case "linux":
+		unit, err := s.read("deploy/systemd/waggle.service")
+		if err != nil {
+			return nil, err
+		}
+		archived = append(archived, unit...)
 	}
-	archive, err := pack(archived, s.time)
+	archive, err := pack(inFolder(name, archived), s.time)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -91,6 +93,52 @@ func TestArchiveOfUnixHasEverythingInOneFolder(t *testing.T) {
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("%q", names)
+	}
+}
+
+func TestReleaseHasTheManualWhereItsPagesLookForEachOther(t *testing.T) {
+	s := testSource("1.2.3")
+	docs, err := s.docs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed, err := s.installed(file{}, nil, docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder, files := range map[string][]file{"": docs, "usr/share/doc/waggle": installed} {
+		has := map[string]bool{}
+		for _, f := range files {
+			has[f.path] = true
+		}
+		pages := 0
+		for _, f := range files {
+			name, in := strings.CutPrefix(f.path, folder)
+			if !in || path.Ext(name) != ".md" {
+				continue
+			}
+			pages++
+			for _, link := range regexp.MustCompile(`\]\(([\w./-]+\.md)`).FindAllSubmatch(f.data, -1) {
+				to := path.Join(path.Dir(f.path), string(link[1]))
+				of, _ := strings.CutPrefix(strings.TrimPrefix(to, folder), "/")
+				if inSource := of == "ARCHITECTURE.md" || strings.Contains(of, "/") && !strings.HasPrefix(of, "docs/"); !has[to] && !inSource {
+					t.Errorf("%s leads to %s, which is not there", f.path, to)
+				}
+			}
+		}
+		if pages < 20 {
+			t.Errorf("%d pages", pages)
+		}
+	}
+}
+
+func TestArchiveOfLinuxHasTheUnit(t *testing.T) {
+	archive := filepath.Join(t.TempDir(), "waggle.tar.gz")
+	if err := os.WriteFile(archive, packed(t, testSource("1.2.3"), target{"linux", "amd64"})["waggle_1.2.3_linux_amd64.tar.gz"], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list := shell(t, "tar", "-tzf", archive); !strings.Contains(list, "waggle_1.2.3_linux_amd64/deploy/systemd/waggle.service\n") {
+		t.Errorf("%s", list)
 	}
 }
 
@@ -251,23 +299,28 @@ func repository(t *testing.T) (root string, git func(...string)) {
 
 func TestVersionIsThatOfTheTagOrComesBeforeTheNext(t *testing.T) {
 	root, git := repository(t)
-	s, err := readSource(t.Context(), root, "")
+	s, err := readSource(t.Context(), root, "", "")
 	if err != nil || s.version != "0.7.0-dev.20261122083015.g"+s.commit[:12] || s.dirty || !s.time.Equal(made) || s.maintainer != "Anna <anna@waggle.example>" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	git("tag", "v0.7.0-rc.1")
 	git("tag", "v0.7.0-rc.2")
-	if s, err := readSource(t.Context(), root, ""); err != nil || s.version != "0.7.0-rc.2" {
+	if s, err := readSource(t.Context(), root, "", ""); err != nil || s.version != "0.7.0-rc.2" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if err := os.WriteFile(filepath.Join(root, "new"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := readSource(t.Context(), root, "0.7.1"); err != nil || !s.dirty || s.version != "0.7.1" {
+	if s, err := readSource(t.Context(), root, "0.7.1", "Bert <bert@waggle.example>"); err != nil || !s.dirty || s.version != "0.7.1" || s.maintainer != "Bert <bert@waggle.example>" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s, err := readSource(t.Context(), root, "seven"); err == nil {
+	if s, err := readSource(t.Context(), root, "seven", ""); err == nil {
 		t.Errorf("%+v", s)
+	}
+	for _, nobody := range []string{"Bert", "<bert@waggle.example>", "Bert <bert@waggle.example>\nEssential: yes", "Bert <>"} {
+		if s, err := readSource(t.Context(), root, "", nobody); err == nil || !strings.Contains(err.Error(), "-maintainer") {
+			t.Errorf("%q: %+v, %v", nobody, s, err)
+		}
 	}
 }
 

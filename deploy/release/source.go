@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ type source struct {
 	version    string
 	commit     string
 	time       time.Time // of the commit
-	maintainer string    // who made the commit: Name <address>
+	maintainer string    // of the Debian packages: Name <address>
 	dirty      bool
 }
 
@@ -33,8 +34,12 @@ var next = regexp.MustCompile(`(?m)^\tversion = "(\d+\.\d+\.\d+)"$`)
 // valid matches a version of semver without +.
 var valid = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$`)
 
-// readSource reads what git knows of a checkout. An empty version is that of the tag.
-func readSource(ctx context.Context, root, version string) (*source, error) {
+// contact matches a maintainer as Debian has one.
+var contact = regexp.MustCompile(`^[^<>,\n]+ <[^<>@\s]+@[^<>@\s]+>$`)
+
+// readSource reads what git knows of a checkout. An empty version is that of the tag, and an empty
+// maintainer who made the commit.
+func readSource(ctx context.Context, root, version, maintainer string) (*source, error) {
 	said, err := git(ctx, root, "log", "-1", "--format=%H%n%ct%n%cn <%ce>")
 	if err != nil {
 		return nil, err
@@ -44,7 +49,10 @@ func readSource(ctx context.Context, root, version string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{root: root, version: version, commit: lines[0], time: time.Unix(seconds, 0).UTC(), maintainer: lines[2]}
+	s := &source{root: root, version: version, commit: lines[0], time: time.Unix(seconds, 0).UTC(), maintainer: cmp.Or(maintainer, lines[2])}
+	if !contact.MatchString(s.maintainer) {
+		return nil, fmt.Errorf("%q is no maintainer of a Debian package: give one such as Anna <anna@waggle.example> with -maintainer", s.maintainer)
+	}
 	changes, err := git(ctx, root, "status", "--porcelain")
 	if err != nil {
 		return nil, err
@@ -132,6 +140,19 @@ func under(dir string) ([]file, error) {
 		return err
 	})
 	return files, err
+}
+
+// docs returns what people read, where README.md looks for it.
+func (s *source) docs() ([]file, error) {
+	paths := []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md"} {
+		found, err := fs.Glob(os.DirFS(s.root), pattern)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, found...)
+	}
+	return s.read(paths...)
 }
 
 // read returns files of the checkout, which everybody may read.

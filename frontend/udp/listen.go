@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"waggle/errno"
 	"waggle/frontend"
 )
 
@@ -41,7 +42,7 @@ func listenAddress(ctx context.Context, address string) ([]*net.UDPConn, error) 
 	}
 	v6, err := listenNetwork(ctx, alone, "udp6", net.JoinHostPort("::", port))
 	switch {
-	case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errno.Is(err, syscall.EAFNOSUPPORT, syscall.EADDRNOTAVAIL):
 		return []*net.UDPConn{v4}, nil
 	case err != nil:
 		return []*net.UDPConn{v4}, err

@@ -6,7 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
+
+	"waggle/errno"
 )
 
 // portableSocket takes a packet and sends an answer a system call, by way of
@@ -25,6 +28,9 @@ func (s *portableSocket) serve(p *responder) {
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if errno.Is(err, syscall.EMSGSIZE) { // Windows: the packet is longer than any request
+				continue
 			}
 			failures++
 			p.figures.ReadErrors++

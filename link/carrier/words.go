@@ -15,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"waggle/errno"
 )
 
 // Refusal is that one side does not want the other, and why. To try again does not help
@@ -53,11 +55,11 @@ func explain(err error) error {
 		return errors.New("what answers there is no hub of waggle: check the address and the port")
 	case errors.As(err, &name):
 		return fmt.Errorf("the name %s was not found: check it, and this machine's DNS", cut(name.Name, 253))
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errno.Is(err, syscall.ECONNREFUSED):
 		return errors.New("nothing listens there: is the hub running, and is this its port?")
 	case errors.Is(err, nats.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("nothing answers there in time: is the hub running, and does a firewall let this through?")
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed), errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(err, io.EOF), errno.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed), errors.Is(err, nats.ErrConnectionClosed):
 		return errors.New("the connection was closed by the other side, or on the way")
 	case errors.Is(err, nats.ErrStaleConnection):
 		return ErrSilent

@@ -20,6 +20,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"waggle/errno"
 	"waggle/swarm"
 )
 
@@ -231,7 +232,7 @@ func remedy(err error) error {
 	case late(err) || errors.As(err, &network) && network.Timeout():
 		return errors.New("it does not answer: is it Redis, reachable from here, with TLS where the URL says rediss:// and without where it says redis://?")
 	case rueidis.IsParseErr(err) || strings.Contains(text, "unknown message type") || errors.Is(err, errNotRedis),
-		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		errors.Is(err, io.EOF) || errno.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("what answers there is not Redis, or wants TLS (rediss://): %w", err)
 	case errors.As(err, &network):
 		return fmt.Errorf("%w: start Redis there, or correct host and port in the URL", err)
