@@ -21,6 +21,7 @@ const (
 	firstWait = time.Second
 	longWait  = time.Minute
 	mostWait  = 10 * time.Minute // that an end may ask for
+	tryLarger = 10 * time.Minute // after which an end that has refused a batch as too large is given a whole one again
 )
 
 // envelope is a batch as it is sent.
@@ -67,8 +68,9 @@ type end struct {
 	now    chan struct{} // to try at once
 
 	// Of run alone.
+	batch   uint64    // the number of the first event of the batch that was tried last
 	most    int       // bytes of events that it takes at once; 0: it has refused none
-	under   *Settings // that most was found with
+	found   time.Time // when that was found
 	refused struct {  // what it did not want at the last attempt
 		id    string
 		since time.Time
@@ -133,8 +135,11 @@ func (e *end) deliver(ctx context.Context, b *batch, from int, lost uint64) erro
 		return e.unread(b, err)
 	}
 	settings := s.settings.Load()
-	if settings != e.under {
-		e.most, e.under = 0, settings
+	if b.first != e.batch { // within one the pieces stay as they are: it may have taken one without our knowledge
+		e.batch = b.first
+		if s.o.Now().Sub(e.found) >= tryLarger {
+			e.most = 0
+		}
 	}
 	p := pieceOf(b, events, from, e.most)
 	sealed, err := seal(&p, lost, s.o.Tracker, settings, s.o.Now())
@@ -178,12 +183,13 @@ func (e *end) unread(b *batch, err error) error {
 func (e *end) refuse(p *piece, lost uint64, err error) error {
 	s := e.stream
 	if _, is := errors.AsType[*tooLarge](err); is && p.count() > 1 {
-		e.most = len(p.events) - 1
+		e.most, e.found = len(p.events)-1, s.o.Now()
 		s.o.Log.Info("a batch of events is too large: it goes in pieces", "to", e.name, "batch", p.id(), "events", p.count())
 		return nil
 	}
 	e.fails(err)
 	if _, is := errors.AsType[*unfit](err); !is {
+		e.refused.id = ""
 		return err
 	}
 	now, patience := s.o.Now(), s.settings.Load().PutAside

@@ -109,7 +109,7 @@ type receiver struct {
 func (r *receiver) send(ctx context.Context, e *envelope, _ *Settings) error {
 	r.mu.Lock()
 	r.tries = append(r.tries, time.Now())
-	fail, hang := r.fail, r.hang
+	fail, hang, see := r.fail, r.hang, r.see
 	try := len(r.tries)
 	r.mu.Unlock()
 	if hang {
@@ -121,8 +121,8 @@ func (r *receiver) send(ctx context.Context, e *envelope, _ *Settings) error {
 			return err
 		}
 	}
-	if r.see != nil {
-		if err := r.see(e); err != nil {
+	if see != nil {
+		if err := see(e); err != nil {
 			return err
 		}
 	}
