@@ -261,6 +261,25 @@ func TestNoMoreAddressesAreRememberedThanMayBe(t *testing.T) {
 	}
 }
 
+func TestClockThatWasAheadKeepsNobodyFromBeingTried(t *testing.T) {
+	table, now := newTable(1000), time.Unix(1_700_000_000, 0)
+	addr := netip.MustParseAddrPort("192.0.2.1:6881")
+	ahead := now.Add(365 * 24 * time.Hour)
+	if !table.claim(addr, ahead, time.Minute) {
+		t.Fatal("a newcomer is not tried")
+	}
+	table.set(addr, swarm.Unreachable, ahead, againBad)
+	if table.claim(addr, ahead.Add(-time.Second), time.Minute) {
+		t.Error("an announce that waited for a moment has it tried again")
+	}
+	if !table.claim(addr, now, time.Minute) {
+		t.Error("it waits for the time that the clock once showed")
+	}
+	if table.claim(addr, now, time.Minute) {
+		t.Error("it is tried twice")
+	}
+}
+
 func TestAnnounceAllocatesNothing(t *testing.T) {
 	c := New(Options{Settings: Settings{PerSecond: 1}, Addresses: 1000})
 	a := announce("192.0.2.1:6881")

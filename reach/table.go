@@ -10,6 +10,10 @@ import (
 	"waggle/swarm"
 )
 
+// doubt is by how many seconds an announce may be older than what is known of its address. What is newer than that
+// was noted while the clock was ahead, and would count until it is there again.
+const doubt = 60
+
 // ways is how many entries share a place of the table: with more, the one that was tried first is forgotten.
 const ways = 8
 
@@ -71,7 +75,7 @@ func (t *table) claim(addr netip.AddrPort, now time.Time, until time.Duration) b
 			}
 		}
 		*e = entry{ip: ip, port: port}
-	case e.again > now.Unix():
+	case e.again > now.Unix() && e.at <= now.Unix()+doubt:
 		return false
 	}
 	e.at, e.again = now.Unix(), now.Add(until).Unix()
