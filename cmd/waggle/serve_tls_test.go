@@ -168,9 +168,13 @@ func TestNoAnnounceFailsWhileCertificatesAreReplaced(t *testing.T) {
 func TestReloadTakesOtherFilesOrNone(t *testing.T) {
 	a, folder, other := authority.New(t), t.TempDir(), t.TempDir()
 	certificate, key := a.Write(t, folder, "localhost")
-	file := filepath.Join(t.TempDir(), "waggle.yaml")
+	file, secret := filepath.Join(t.TempDir(), "waggle.yaml"), filepath.Join(t.TempDir(), "events.secret")
+	if err := os.WriteFile(secret, []byte("the-secret-of-a-test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	configure := func(certificate, key string) {
-		if err := os.WriteFile(file, fmt.Appendf(nil, "listen: {https: ['127.0.0.1:0']}\ntls: {certificate: %q, key: %q}\n", certificate, key), 0o600); err != nil {
+		if err := os.WriteFile(file, fmt.Appendf(nil, "listen: {https: ['127.0.0.1:0']}\ntls: {certificate: %q, key: %q}\n"+
+			"events: {webhook: 'http://127.0.0.1:1', secret_file: %q, directory: ''}\n", certificate, key, secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,6 +202,16 @@ func TestReloadTakesOtherFilesOrNone(t *testing.T) {
 		t.Errorf("after a mistake: %s, %v; want %s", now, err, first)
 	}
 	configure(a.Write(t, other, "localhost"))
+	if err := os.Rename(secret, secret+".away"); err != nil {
+		t.Fatal(err)
+	}
+	reload(s, "there is no "+secret)
+	if now, err := client.announce(url); err != nil || now != first {
+		t.Errorf("after a mistake elsewhere: %s, %v; want %s", now, err, first)
+	}
+	if err := os.Rename(secret+".away", secret); err != nil {
+		t.Fatal(err)
+	}
 	reload(s, "configuration reloaded")
 	if now, err := client.announce(url); err != nil || now == first {
 		t.Errorf("with other files: %s, %v", now, err)
