@@ -265,7 +265,7 @@ func TestClockThatWasAheadKeepsNobodyFromBeingTried(t *testing.T) {
 	table, now := newTable(1000), time.Unix(1_700_000_000, 0)
 	addr := netip.MustParseAddrPort("192.0.2.1:6881")
 	ahead := now.Add(365 * 24 * time.Hour)
-	if !table.claim(addr, ahead, time.Minute) {
+	if !table.claim(addr, ahead, 2*time.Minute) {
 		t.Fatal("a newcomer is not tried")
 	}
 	table.set(addr, swarm.Unreachable, ahead, againBad)
