@@ -235,7 +235,7 @@ func (r *rotating) rotateUntil(ctx context.Context, t *testing.T) (n int) {
 		case <-ticker.C:
 		}
 		n++
-		if err := errors.Join(r.writeLists(n), r.writeCertificate(t), r.process.cmd.Process.Signal(syscall.SIGHUP), r.rotatePasskeys(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.writeLists(n), r.writeCertificate(t), r.cmd.Process.Signal(syscall.SIGHUP), r.rotatePasskeys(ctx)); err != nil && ctx.Err() == nil {
 			t.Errorf("rotation %d: %v", n, err)
 			return n
 		}
