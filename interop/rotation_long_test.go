@@ -122,7 +122,9 @@ func (r *rotating) load(t *testing.T, d time.Duration, rates map[string]float64)
 	all, errs := make([]loaded, 3), make([]error, 3)
 	var group sync.WaitGroup
 	udp, plain, secure := r.url(t, "udp", ipv4Loopback), r.url(t, "http", ipv4Loopback), r.url(t, "https", ipv4Loopback)
-	group.Go(func() { all[0], errs[0] = r.bench(t.Context(), udp, d, rates["udp"], "--sockets", "32", "--window", "64") })
+	group.Go(func() {
+		all[0], errs[0] = r.bench(t.Context(), udp, d, rates["udp"], "--sockets", "32", "--window", "64")
+	})
 	group.Go(func() { all[1], errs[1] = r.bench(t.Context(), plain, d, rates["http"], "--connections", "64") })
 	group.Go(func() { all[2] = r.loadSecurely(t.Context(), secure, d, rates["https"]) })
 	group.Wait()
