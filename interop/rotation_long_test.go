@@ -58,8 +58,8 @@ func TestNoAnswerFailsAtHalfLoadWhileCertificatesListsAndPasskeysRotate(t *testi
 	stop()
 	n := <-rotations
 	for scheme, l := range loaded {
-		t.Logf("%s: %.0f answers a second at most, %.0f at half load; of %d announces %d failed, and %d were not answered",
-			scheme, full[scheme].rate, l.rate, l.sent, l.failed, l.unanswered)
+		t.Logf("%s: %.0f answers a second at most, and %.0f of the %.0f that are half of that; of %d announces %d failed, and %d were not answered",
+			scheme, full[scheme].rate, l.rate, half[scheme], l.sent, l.failed, l.unanswered)
 		if l.sent == 0 || l.failed+l.unanswered > 0 {
 			t.Errorf("%s: of %d announces %d failed, and %d were not answered: %v", scheme, l.sent, l.failed, l.unanswered, l.why)
 		}
@@ -122,8 +122,10 @@ func (r *rotating) load(t *testing.T, d time.Duration, rates map[string]float64)
 	all, errs := make([]loaded, 3), make([]error, 3)
 	var group sync.WaitGroup
 	udp, plain, secure := r.url(t, "udp", ipv4Loopback), r.url(t, "http", ipv4Loopback), r.url(t, "https", ipv4Loopback)
-	group.Go(func() { all[0], errs[0] = r.bench(t.Context(), udp, d, rates["udp"], "--window", "64") })
-	group.Go(func() { all[1], errs[1] = r.bench(t.Context(), plain, d, rates["http"], "--connections", "16") })
+	group.Go(func() {
+		all[0], errs[0] = r.bench(t.Context(), udp, d, rates["udp"], "--sockets", "32", "--window", "64")
+	})
+	group.Go(func() { all[1], errs[1] = r.bench(t.Context(), plain, d, rates["http"], "--connections", "64") })
 	group.Go(func() { all[2] = r.loadSecurely(t.Context(), secure, d, rates["https"]) })
 	group.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -235,7 +237,7 @@ func (r *rotating) rotateUntil(ctx context.Context, t *testing.T) (n int) {
 		case <-ticker.C:
 		}
 		n++
-		if err := errors.Join(r.writeLists(n), r.writeCertificate(t), r.process.cmd.Process.Signal(syscall.SIGHUP), r.rotatePasskeys(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.writeLists(n), r.writeCertificate(t), r.cmd.Process.Signal(syscall.SIGHUP), r.rotatePasskeys(ctx)); err != nil && ctx.Err() == nil {
 			t.Errorf("rotation %d: %v", n, err)
 			return n
 		}

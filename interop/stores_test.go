@@ -167,8 +167,12 @@ func sharePasskey(t *testing.T, one, other *tracker) {
 		announce(one, "&uploaded=1000&downloaded=50")
 		announce(other, "&uploaded=900&downloaded=70")
 		for _, c := range consoles {
-			if p, err := c.Passkey(t.Context(), made[0].ID); err != nil || p.Uploaded != 1000 || p.Downloaded != 70 {
-				return fmt.Errorf("%+v, %v", p, err)
+			p, err := c.Passkey(t.Context(), made[0].ID)
+			if err != nil {
+				return err
+			}
+			if p.Uploaded != 1000 || p.Downloaded != 70 {
+				return fmt.Errorf("%+v", p)
 			}
 		}
 		return nil
