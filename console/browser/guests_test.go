@@ -42,8 +42,13 @@ func (r *room) takeEvents(t *testing.T) {
 // issue makes passkeys, which every other peer shows from now on, and revokes one.
 func (r *room) issue(ctx context.Context) error {
 	made, err := r.api.CreatePasskeys(ctx, []client.NewPasskey{
-		{Name: "build farm", Note: "rows a and b"}, {Name: "climate group"}, {Name: "genomics"}, {Name: "maps", Expires: time.Now().Add(60 * day)},
-		{Name: "web team"}, {Name: "orders database", Note: "backups alone"}, {Name: "a machine that was sold"},
+		{Name: "build farm", Note: "rows a and b"},
+		{Name: "climate group"},
+		{Name: "genomics"},
+		{Name: "maps", Expires: time.Now().Add(60 * day)},
+		{Name: "web team"},
+		{Name: "orders database", Note: "backups alone"},
+		{Name: "a machine that was sold"},
 	})
 	if err != nil {
 		return err
