@@ -88,6 +88,7 @@ func TestWhatGoesOnPrintsElsewhere(t *testing.T) {
 	text := "waggle serve &\n" +
 		"waggle serve --store memory: &   # another\n" +
 		"waggle serve > a.log 2>&1 &\n" +
+		"waggle seed a.torrent > a.log &\n" +
 		"waggle serve \\\n" +
 		"  --store memory: &\n" +
 		"waggle health --wait 10s && echo ok\n" +
@@ -96,6 +97,7 @@ func TestWhatGoesOnPrintsElsewhere(t *testing.T) {
 		"waggle serve >>'log' 2>&1 &\n" +
 		"waggle serve --store memory: >>'log' 2>&1 &   # another\n" +
 		"waggle serve > a.log 2>&1 &\n" +
+		"waggle seed a.torrent > a.log 2>>'log' &\n" +
 		"waggle serve \\\n" +
 		"  --store memory: >>'log' 2>&1 &\n" +
 		"waggle health --wait 2m && echo ok\n" +
@@ -114,6 +116,12 @@ func TestWhatIsPrintedIsAsThePageSays(t *testing.T) {
 		{"a … c", "a b c"},
 		{"…: ok", "build.img: ok"},
 		{"took … of … s", "took 1 of 2 s"},
+		{"lag … state", "lag state"},
+		{"lag … state", "lag in ms state"},
+		{"… name", "name"},
+		{"in …", "in"},
+		{"a (b) … [c]", "a (b) and [c]"},
+		{"ok\nwell", "ok\n/tmp/1/links.md: line 99:     6 Killed                  waggle serve >> 'log' 2>&1\nwell"},
 		{"a\n…\nd", "a\nb\nc\nd"},
 		{"a\n…\nd", "a\nd"},
 		{"…\nd\n…", "a\nd\nd\ne"},
@@ -130,6 +138,9 @@ func TestWhatIsPrintedIsAsThePageSays(t *testing.T) {
 		{"ok", "first\nok"},
 		{"a …c", "a b"},
 		{"ab…bc", "abc"},
+		{"lag … state", "lagstate"},
+		{"lag … state", "lag estate"},
+		{"a.c…", "abcd"},
 		{"a\n…\nd", "a\nb\nd\ne"},
 		{"a\nb", "b\na"},
 	} {

@@ -6,7 +6,10 @@ import (
 	"strings"
 )
 
-var background = regexp.MustCompile(`^(.*[^&|>])&(\s*(?:#.*)?)$`)
+var (
+	background = regexp.MustCompile(`^(.*[^&|>])&(\s*(?:#.*)?)$`)
+	elsewhere  = regexp.MustCompile(`2>|&>`) // where a command writes its errors to
+)
 
 // wait is how long a page waits for a tracker: on a machine that does other things, too, it is not enough.
 var wait = regexp.MustCompile(`--wait [0-9]+s\b`)
@@ -22,8 +25,14 @@ func (b Block) script(log string) string {
 		line = strings.TrimSuffix(line, "\n")
 		line = wait.ReplaceAllString(line, "--wait 2m")
 		logical += line
-		if m := background.FindStringSubmatch(line); m != nil && !strings.Contains(logical, ">") {
-			line = fmt.Sprintf("%s>>'%s' 2>&1 &%s", m[1], log, m[2])
+		if m := background.FindStringSubmatch(line); m != nil {
+			switch {
+			case elsewhere.MatchString(logical): // both
+			case strings.Contains(logical, ">"):
+				line = fmt.Sprintf("%s2>>'%s' &%s", m[1], log, m[2])
+			default:
+				line = fmt.Sprintf("%s>>'%s' 2>&1 &%s", m[1], log, m[2])
+			}
 		}
 		if !strings.HasSuffix(line, `\`) {
 			logical = ""
