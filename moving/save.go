@@ -93,7 +93,8 @@ func (s *saving) part(p Part) error {
 // or is being written.
 func (s *saving) skipped(path string) bool {
 	for _, p := range s.parts {
-		if strings.HasPrefix(path, p.Path) && filepath.Dir(path) == filepath.Dir(p.Path) { // what SQLite has beside it, too
+		other := filepath.Clean(p.Path)
+		if strings.HasPrefix(path, other) && filepath.Dir(path) == filepath.Dir(other) { // what SQLite has beside it, too
 			return true
 		}
 	}

@@ -96,6 +96,7 @@ func TestWhatIsThereIsSaved(t *testing.T) {
 
 func TestFolderThatHoldsTheDatabasesIsSavedWithoutThemTwice(t *testing.T) {
 	dir, parts := data(t)
+	parts[0].Path = dir + "/./catalog.db" // as it may be configured
 	parts[3] = Part{Path: dir, As: "link"}
 	to := filepath.Join(dir, "backup")
 	if _, _, err := Save(t.Context(), parts, to); err != nil {

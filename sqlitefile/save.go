@@ -39,5 +39,13 @@ func save(ctx context.Context, path, to string) error {
 		return err
 	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", to)
-	return errors.Join(anyKind.explain(err), db.Close())
+	err = errors.Join(anyKind.explain(err), db.Close())
+	if err != nil {
+		f, cannot := os.Open(path) // SQLite does not say why it cannot
+		if cannot != nil {
+			return cannot
+		}
+		_ = f.Close()
+	}
+	return err
 }

@@ -97,10 +97,16 @@ func keptFiles(c *config.Config) []moving.Part {
 	for _, name := range []string{catalogFile, accountsFile, passkeysFile, timelineFile} {
 		parts = append(parts, moving.Part{Path: filepath.Join(dir, name), As: name, Database: true})
 	}
-	return append(parts,
-		moving.Part{Path: filepath.Join(dir, clusterFile), As: clusterFile},
-		moving.Part{Path: string(c.Link.Directory), As: placeBelow(dir, string(c.Link.Directory), "link")},
-		moving.Part{Path: string(c.TLS.ACMECache), As: placeBelow(dir, string(c.TLS.ACMECache), "acme")})
+	parts = append(parts, moving.Part{Path: filepath.Join(dir, clusterFile), As: clusterFile})
+	for _, folder := range []struct {
+		path config.Path
+		name string
+	}{{c.Link.Directory, "link"}, {c.TLS.ACMECache, "acme"}} {
+		if path := string(folder.path); path != "" {
+			parts = append(parts, moving.Part{Path: path, As: placeBelow(dir, path, folder.name)})
+		}
+	}
+	return parts
 }
 
 // placeBelow returns where path is below dir, or, if it is elsewhere, a name.
