@@ -8,7 +8,7 @@
 #
 # The servers run on core 0, the load on core 1. There are 1,000 browsers in 100 torrents,
 # which announce with five offers each and answer those of others; first 32 announces are
-# under way at a time, then 128, which keep both servers busy all the time. For the memory
+# under way at a time, then 512, which keep both servers busy all the time. For the memory
 # there are ten in each torrent: 10,000 that announce, and then 50,000 in all that have
 # announced once, or as many as a process may have files open (ulimit -n) but 500.
 #
@@ -79,7 +79,7 @@ ratio() {
 	'
 }
 
-for window in 32 128; do
+for window in 32 512; do
 	printf '\n== messages over WebSocket, one core, %s announces under way: waggle (A) against npm'\''s bittorrent-tracker (B) (goal: 5)\n' $window
 	serve waggle
 	serve npm
