@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -154,12 +155,14 @@ func TestChromiumOnASecurePageComesBackAfterKillNine(t *testing.T) {
 	env := trusting(t, a.Certificate)
 	seeder := startWebTorrentIn(t, n.addHost(t), env, torrent, filepath.Dir(payload))
 	first.waitForCounts(t, infoHash, counts{complete: 1})
-	chromium := startChromium(t, browsing, page.url, other.url)
-	page.waitForPayload(t, want, seeder, chromium)
+	refused := startChromium(t, browsing, other.url)
 	eventually(t, patience, "the page of another site is refused", func() error { return other.told("/warning", at.Host) })
+	_ = refused.stop() // how browsers end is not what is tested
 	if other.told("/peer", "") == nil {
 		t.Error("the page of another site has a peer")
 	}
+	chromium := startChromium(t, browsing, page.url)
+	page.waitForPayload(t, want, seeder, chromium)
 	first.waitForCounts(t, infoHash, counts{complete: 2})
 	if err := seeder.leaveSwarm(); err != nil {
 		t.Fatal(err)
@@ -179,7 +182,7 @@ func TestChromiumOnASecurePageComesBackAfterKillNine(t *testing.T) {
 	fetcher := startWebTorrentIn(t, n.addHost(t), env, torrent, to)
 	waitForPayload(t, filepath.Join(to, payloadName), want, []*process{chromium, fetcher})
 	checkOverWebRTC(t, fetcher)
-	_ = chromium.stop() // how browsers end is not what is tested
+	_ = chromium.stop()
 }
 
 // page is a page that a test serves, and what it has told.
@@ -233,7 +236,7 @@ func (n *network) servePage(t *testing.T, torrent string, secure *tls.Config) *p
 	files := map[string]string{
 		"/": webTorrent(t, "page.html"), "/webtorrent.min.js": webTorrent(t, "node_modules/webtorrent/dist/webtorrent.min.js"), "/payload.torrent": torrent,
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			body, _ := io.ReadAll(r.Body)
 			p.mu.Lock()
@@ -263,12 +266,9 @@ func (n *network) servePage(t *testing.T, torrent string, secure *tls.Config) *p
 }
 
 // startChromium starts one that takes any certificate: Node is there to look at them.
-func startChromium(t *testing.T, h host, urls ...string) *process {
+func startChromium(t *testing.T, h host, url string) *process {
 	t.Helper()
-	command := []string{
-		program(t, "chromium", makeTestLong), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+	return start(t, h, "chromium", program(t, "chromium", makeTestLong), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-crash-reporter",
-		"--ignore-certificate-errors", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.77.0.1", "--user-data-dir=" + t.TempDir(),
-	}
-	return start(t, h, "chromium", append(command, urls...)...)
+		"--ignore-certificate-errors", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.77.0.1", "--user-data-dir="+t.TempDir(), url)
 }

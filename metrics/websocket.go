@@ -33,7 +33,7 @@ var ofWebSocket = []Metric{
 	count("waggle_websocket_failures_total", "Messages over WebSocket answered with a failure reason", func(s *Snapshot) uint64 { return s.WebSocket.Figures.Failures }),
 	{
 		Name: "waggle_websocket_passed_on_total", Type: Counter, Labels: []string{"what"},
-		Help: "What browsers had for each other, by what: offer, answer, or undelivered (an answer for which nobody waited any more)",
+		Help: "What browsers had for each other, by what: offer, answer, or undelivered (an answer for which nobody waited any more, or what was for one for whom too much waited)",
 		collect: func(s *Snapshot, e *emitter) {
 			e.count(s.WebSocket.Figures.Offers, "offer")
 			e.count(s.WebSocket.Figures.Answers, "answer")

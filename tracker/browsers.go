@@ -39,8 +39,8 @@ type Visit struct {
 // AnnounceBrowser decides an announce of a peer that others reach over WebRTC, which has no
 // port. Where [Tracker.Announce] has the store, this has v.Record; the peers of the store are
 // added to the counts that it sets. Where the torrent is not served, or the browser may not
-// announce any more, the event is that it has stopped. The error is as that of Announce. a.NumWant is replaced by to how many
-// others the browser may turn.
+// announce any more, the event is that it has stopped. The error is as that of Announce.
+// a.NumWant is replaced by to how many others the browser may turn.
 func (t *Tracker) AnnounceBrowser(ctx context.Context, a *swarm.Announce, r *swarm.Reply, v *Visit) error {
 	s := t.settings.Load()
 	hot := t.figures.at(&a.InfoHash)

@@ -9,21 +9,35 @@ import (
 	"time"
 )
 
-// leastGarbage is how many bytes of garbage may always lie, as in any program in Go.
-const leastGarbage = 4 << 20
-
-// garbageEvery is how often it is looked at how large the heap has become.
+// garbageEvery is how often it is looked at how large the heap is, and how often it was collected.
 const garbageEvery = 5 * time.Second
 
-// keepGarbage lets as much garbage lie as the heap has in use without the tracker's tables, until
-// ctx ends: they are large from the start and hardly touched, and would let tens of megabytes
-// of garbage lie in a tracker that has nothing to do. Where GOGC is set, that holds.
+// garbage says how much may lie: a share of what the heap has in use, the tracker's tables left
+// out. They are large from the start and hardly touched, and would let tens of megabytes lie in
+// a tracker that has nothing to do.
+type garbage struct {
+	share int // percent
+}
+
+// The share is as in any program in Go where collecting would else take too much time. Announces
+// leave none behind, so that is seldom.
+const (
+	mostGarbage  = 100     // percent
+	leastGarbage = 25      // percent
+	anyGarbage   = 4 << 20 // bytes that may always lie
+	often        = int(garbageEvery / time.Second)
+)
+
+// keepGarbage collects garbage before it is more than may lie, until ctx ends. Where GOGC is set,
+// that holds.
 func (s *service) keepGarbage(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	runtime.GC() // what starting took, and the tables are known to be there
-	is := garbageShare(liveHeap(), s.tracker.Tables())
+	runtime.GC() // what starting took; and the tables are in the figures
+	live, cycles := heap()
+	g := garbage{mostGarbage}
+	is := g.percent(live, s.tracker.Tables())
 	before := debug.SetGCPercent(is)
 	defer debug.SetGCPercent(before)
 	ticker := time.NewTicker(garbageEvery)
@@ -34,23 +48,35 @@ func (s *service) keepGarbage(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if share := garbageShare(liveHeap(), s.tracker.Tables()); share > is+is/8 || share < is-is/8 { // each change stops everything for a moment
-			is = share
+		last := cycles
+		live, cycles = heap()
+		g.adapt(int(cycles - last))
+		if percent := g.percent(live, s.tracker.Tables()); percent > is+is/8 || percent < is-is/8 { // each change stops everything for a moment
+			is = percent
 			debug.SetGCPercent(is)
 		}
 	}
 }
 
-// garbageShare returns how many percent of a heap may be garbage beside it, of which tables are
-// to let none lie.
-func garbageShare(live, tables int64) int {
-	garbage := max(live-tables, leastGarbage)
-	return int(min(max(100*garbage/max(live, 1), 1), 100))
+// adapt takes in how many times garbage was collected since it did last.
+func (g *garbage) adapt(cycles int) {
+	switch {
+	case cycles >= often:
+		g.share = mostGarbage
+	case cycles <= 1:
+		g.share = max(g.share/2, leastGarbage)
+	}
 }
 
-// liveHeap returns how many bytes of the heap the last collection has left.
-func liveHeap() int64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return int64(sample[0].Value.Uint64())
+// percent returns how many percent of a heap may be garbage beside it, tables included.
+func (g *garbage) percent(live, tables int64) int {
+	bytes := max((live-tables)*int64(g.share)/100, anyGarbage)
+	return int(min(max(100*bytes/max(live, 1), 1), mostGarbage))
+}
+
+// heap returns how many bytes the last collection has left in use, and how many there were.
+func heap() (live int64, cycles uint64) {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64()), samples[1].Value.Uint64()
 }

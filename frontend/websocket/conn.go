@@ -105,25 +105,40 @@ const maxWaiting = 256 << 10
 // connection for it. A client for which too much waits is cut off.
 func (c *conn) push(op ws.OpCode, payload []byte) (flush bool) {
 	c.mu.Lock()
-	flush = c.add(op, payload)
+	taken, flush := c.add(op, payload)
+	if !taken {
+		c.server.figures.slow.Add(1)
+		c.lose()
+	}
 	c.mu.Unlock()
 	return flush
 }
 
-// add is push with c.mu locked.
-func (c *conn) add(op ws.OpCode, payload []byte) (flush bool) {
+// relay is push of a message of another client, which is dropped where too much waits: or
+// others could have a client cut off by what they send to it.
+func (c *conn) relay(payload []byte) (taken, flush bool) {
+	c.mu.Lock()
+	taken, flush = c.add(ws.OpText, payload)
+	c.mu.Unlock()
+	return taken, flush
+}
+
+// add adds a frame to those that wait, unless these are too much already. Nothing waits for a
+// client that nothing is written to any more. c.mu is locked.
+func (c *conn) add(op ws.OpCode, payload []byte) (taken, flush bool) {
 	if c.state != open {
-		return false
+		return true, false
+	}
+	before := 0
+	if c.out != nil {
+		before = len(c.out.frames)
+	}
+	size := headerSize(len(payload)) + len(payload)
+	if before+size > maxWaiting || !c.server.memory.take(size) {
+		return false, false
 	}
 	if c.out == nil {
 		c.out = outputs.Get().(*output)
-	}
-	before := len(c.out.frames)
-	size := headerSize(len(payload)) + len(payload)
-	if before+size > maxWaiting || !c.server.memory.take(size) {
-		c.server.figures.slow.Add(1)
-		c.lose()
-		return false
 	}
 	c.out.frames = append(appendHeader(c.out.frames, op, len(payload)), payload...)
 	if op == ws.OpClose {
@@ -131,10 +146,10 @@ func (c *conn) add(op ws.OpCode, payload []byte) (flush bool) {
 		c.deaf.CompareAndSwap(0, c.server.seconds())
 	}
 	if c.due || c.busy {
-		return false
+		return true, false
 	}
 	c.due = true
-	return true
+	return true, true
 }
 
 // lose ends a connection at once. c.mu is locked.

@@ -147,8 +147,9 @@ const (
 )
 
 // rounds is how many times a loop reads from those that are ready before it writes, while
-// there are any: the more messages wait for a client, the fewer calls are theirs.
-const rounds = 4
+// there are any: the more messages wait for a client, the fewer calls are theirs. It takes
+// some ten milliseconds at most, and only of one that has all its hands full.
+const rounds = 32
 
 // run answers until the loop is closed.
 func (l *loop) run() {

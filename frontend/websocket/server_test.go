@@ -454,12 +454,28 @@ func TestWhoDoesNotReadIsCutOffAndHoldsUpNobody(t *testing.T) {
 		deaf.says(hash, "event", "started")
 		deaf.hears()
 		sdp := strings.Repeat("s", 50<<10)
-		for n := 0; w.Figures().Slow == 0; n++ {
+		for n := 0; w.Figures().Undelivered == 0; n++ {
 			if n > 10_000 {
 				t.Fatal("offers without end are kept")
 			}
 			busy.says(hash, "offers", []any{offerOf(sdp)})
 			busy.hears()
+		}
+		if f := w.Figures(); f.Open != 2 || f.Slow != 0 {
+			t.Errorf("others have it cut off by what they send: %+v", f)
+		}
+		eventually(t, "it is not the deaf one alone that is waited for", func() bool {
+			n := 0
+			for _, c := range w.all() {
+				if c.deaf.Load() > 0 {
+					n++
+				}
+			}
+			return n == 1
+		})
+		w.tendOnce(w.seconds() + uint32(patience/time.Second) + 1)
+		if n := w.Figures().Slow; n != 1 {
+			t.Errorf("%d are cut off, want the deaf one", n)
 		}
 		eventually(t, "the deaf one stays", func() bool { f := w.Figures(); return f.Open == 1 && f.Memory == 0 })
 		busy.says(hash)

@@ -271,7 +271,7 @@ type Figures struct {
 	Announces   uint64 // decided by the tracker, refused ones included
 	Offers      uint64 // passed on
 	Answers     uint64 // passed on
-	Undelivered uint64 // answers to whom nobody waits for
+	Undelivered uint64 // answers that nobody waits for, and what was for clients for which too much waits
 	Failures    uint64 // messages answered with a failure reason
 	HungUp      uint64 // connections of clients that broke the rules
 	Slow        uint64 // connections of clients that did not read, or send the rest of a message

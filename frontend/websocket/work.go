@@ -238,9 +238,10 @@ func (w *work) passOffers() {
 	w.sign()
 	for i, to := range w.chosen {
 		o := &w.request.offers[i]
-		w.pass(to, `"offer":`, o.body, o.id)
+		if w.pass(to, `"offer":`, o.body, o.id) {
+			w.tally.offers.Add(1)
+		}
 	}
-	w.tally.offers.Add(uint64(len(w.chosen)))
 }
 
 // passAnswer passes an answer on to whom it is for. One that nobody waits for any more is
@@ -256,8 +257,9 @@ func (w *work) passAnswer(c *conn) error {
 		return nil
 	}
 	w.sign()
-	w.pass(to, `"answer":`, m.answer, m.offerID)
-	w.tally.answers.Add(1)
+	if w.pass(to, `"answer":`, m.answer, m.offerID) {
+		w.tally.answers.Add(1)
+	}
 	return nil
 }
 
@@ -270,15 +272,25 @@ func (w *work) sign() {
 	w.whose = append(w.whose, '}')
 }
 
-// pass passes on what the asker has for another peer, and has signed.
-func (w *work) pass(to *conn, name string, body, id []byte) {
+// pass passes on what the asker has for another peer, and has signed. It reports false where
+// too much waits for that one.
+func (w *work) pass(to *conn, name string, body, id []byte) (passed bool) {
 	w.out = append(w.out[:0], `{"action":"announce",`...)
 	w.out = append(w.out, name...)
 	w.out = append(w.out, body...)
 	w.out = append(w.out, `,"offer_id":`...)
 	w.out = append(w.out, id...)
 	w.out = append(w.out, w.whose...)
-	w.tell(to)
+	taken, flush := to.relay(w.out)
+	if flush {
+		w.ready = append(w.ready, to)
+	}
+	if !taken {
+		w.tally.undelivered.Add(1)
+		return false
+	}
+	w.tally.sent.Add(1)
+	return true
 }
 
 // scrape answers a scrape.
