@@ -3,8 +3,10 @@
 package attack
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -31,35 +33,58 @@ func TestLongUploadsOfHalfAMillionFilesTakeBoundedMemory(t *testing.T) {
 }
 
 func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {
+	const half, places = 12_000, 10_000 // as limits.http_connections has them
 	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Max < 11_000 {
-		t.Fatalf("this test opens 10,000 connections, and may have %d files: %v; raise it with ulimit -n", files.Max, err)
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Max < half+1000 {
+		t.Fatalf("this test opens %d connections, and may have %d files: %v; raise it with ulimit -n", half, files.Max, err)
 	}
 	tr := startTracker(t, "", nil, "--store", "memory:", "--limits-memory", "256M")
-	address := tr.http[len("http://"):]
-	for n := range 10_000 { // as many as limits.http_connections
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n%200+1))}}
-		conn, err := dialer.DialContext(t.Context(), "tcp", address)
-		if err != nil {
-			t.Fatalf("connection %d: %v", n, err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		if _, err := conn.Write([]byte("GET /announce?info_hash=")); err != nil {
-			t.Fatalf("connection %d: %v", n, err)
-		}
+	ctx, end := context.WithCancel(t.Context())
+	var attackers sync.WaitGroup
+	defer attackers.Wait()
+	defer end()
+	var held atomic.Int64
+	for n := range half {
+		attackers.Go(func() { keepHalfOpen(ctx, tr.http[len("http://"):], n, &held) })
 	}
+	until(t, "all places are taken", func() bool { return held.Load() >= places })
 	wantServed(t, tr)
-	a := bittorrent.AnnounceRequest{InfoHash: bittorrent.InfoHash{1, 2, 3}, PeerID: bittorrent.PeerID{3}, Port: 6883, Left: 1, NumWant: -1}
-	status, body := get(t, tr.http+"/announce?"+string(bittorrent.AppendHTTPAnnounce(nil, &a)), "")
-	var r bittorrent.AnnounceResponse
-	if err := bittorrent.ParseHTTPAnnounceResponse(body, &r); status != http.StatusOK || err != nil || r.Incomplete != 3 {
-		t.Errorf("HTTP beside the attack: status %d, %+v, %v", status, r, err)
+	for n := range 20 {
+		a := bittorrent.AnnounceRequest{InfoHash: bittorrent.InfoHash{1, 2, 3}, PeerID: bittorrent.PeerID{3}, Port: uint16(7000 + n), Left: 1, NumWant: -1}
+		status, body := get(t, tr.http+"/announce?"+string(bittorrent.AppendHTTPAnnounce(nil, &a)), "")
+		var r bittorrent.AnnounceResponse
+		if err := bittorrent.ParseHTTPAnnounceResponse(body, &r); status != http.StatusOK || err != nil || int(r.Incomplete) != 3+n {
+			t.Errorf("HTTP beside the attack: status %d, %+v, %v", status, r, err)
+		}
 	}
 	if status, _ := get(t, tr.console+"/api/v1/version", ""); status != http.StatusOK {
 		t.Errorf("the console beside the attack: status %d", status)
 	}
+	if n := held.Load(); n < places*9/10 {
+		t.Errorf("in the end there are %d half requests: this is no attack", n)
+	}
 	if _, most := resident(t, tr.cmd.Process.Pid); most >= 256e6 {
 		t.Errorf("%d MB resident, with a limit of 256", most/1e6)
+	}
+}
+
+// keepHalfOpen has a connection with half a request until ctx ends: another one as soon as the
+// tracker closes it. n is one of many, from some hundred addresses.
+func keepHalfOpen(ctx context.Context, to string, n int, held *atomic.Int64) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n%200+1))}}
+	for ctx.Err() == nil {
+		conn, err := dialer.DialContext(ctx, "tcp", to)
+		if err != nil {
+			continue // the tracker has its hands full
+		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		held.Add(1)
+		if _, err := conn.Write([]byte("GET /announce?info_hash=")); err == nil {
+			_, _ = io.Copy(io.Discard, conn) // until it is closed
+		}
+		held.Add(-1)
+		stop()
+		_ = conn.Close()
 	}
 }
 

@@ -81,7 +81,7 @@ func newDiscreet(t *testing.T) *discreet {
 	}
 	issuer, good, bad := newIssuer(t)
 	certificate, key, private := newCertificate(t)
-	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "not you") // a receiver that says what it was sent says so to its own
 	}))
@@ -232,7 +232,7 @@ func TestTracesOfAProcessThatIsKilledHaveNoSecrets(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
-	<-d.exited
+	_ = <-d.exited
 	d.exited <- nil // that it did not end well is what was wanted
 	if said := d.output.String(); !strings.Contains(said, "SIGQUIT") || strings.Count(said, "goroutine ") < 10 {
 		t.Errorf("no traces of goroutines:\n%s", said)

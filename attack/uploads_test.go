@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -151,43 +152,35 @@ func TestTorrentOfTenMillionFilesIsRefusedInBoundedMemory(t *testing.T) {
 	}
 }
 
-// tenMillion is a good .torrent, of which all files but the first are empty.
-var tenMillion = manyBytes{
-	head: "d4:infod5:filesld6:lengthi1e4:pathl1:aee", files: 10_000_000,
+// tenMillion is a .torrent of ten million files, of which all but the first are empty. Their
+// names come again after so many as are in a block: nobody may read as far as that.
+var tenMillion = repeated{
+	head: "d4:infod5:filesld6:lengthi1e4:pathl1:aee", times: 10_000_000 / filesOfABlock,
 	tail: "e4:name1:m12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee",
 }
 
-// manyBytes is a .torrent that is made as it is read.
-type manyBytes struct {
+const filesOfABlock = 10_000
+
+// repeated is a .torrent that is made as it is read.
+type repeated struct {
 	head, tail string
-	files      int
+	times      int
 }
 
-const oneFile = "d6:lengthi0e4:pathl7:%07xee"
-
-func (m manyBytes) size() int64 {
-	return int64(len(m.head) + len(m.tail) + m.files*len(fmt.Sprintf(oneFile, 0)))
-}
-
-func (m manyBytes) reader() io.Reader {
-	return io.MultiReader(strings.NewReader(m.head), &manyFilesReader{of: m}, strings.NewReader(m.tail))
-}
-
-type manyFilesReader struct {
-	of   manyBytes
-	n    int
-	left []byte
-}
-
-func (r *manyFilesReader) Read(p []byte) (int, error) {
-	for len(r.left) < len(p) && r.n < r.of.files {
-		r.left = fmt.Appendf(r.left, oneFile, r.n)
-		r.n++
+var block = sync.OnceValue(func() string {
+	var b []byte
+	for n := range filesOfABlock {
+		b = fmt.Appendf(b, "d6:lengthi0e4:pathl7:%07xee", n)
 	}
-	if len(r.left) == 0 {
-		return 0, io.EOF
+	return string(b)
+})
+
+func (r repeated) size() int64 { return int64(len(r.head) + len(r.tail) + r.times*len(block())) }
+
+func (r repeated) reader() io.Reader {
+	parts := []io.Reader{strings.NewReader(r.head)}
+	for range r.times {
+		parts = append(parts, strings.NewReader(block()))
 	}
-	n := copy(p, r.left)
-	r.left = append(r.left[:0], r.left[n:]...)
-	return n, nil
+	return io.MultiReader(append(parts, strings.NewReader(r.tail))...)
 }

@@ -18,7 +18,9 @@ func (s *Server) newSlots(n int) *slots {
 	if n <= 0 {
 		return nil
 	}
-	return &slots{places: make(chan struct{}, n), makeRoom: s.makeRoom}
+	o := &slots{places: make(chan struct{}, n)}
+	o.makeRoom = func() { s.makeRoom(o) }
+	return o
 }
 
 // take waits for a free place. It returns false if stop is closed before.
@@ -70,9 +72,10 @@ const (
 	looks     = 256
 )
 
-// makeRoom closes the connection that has waited for its client for longest.
-func (s *Server) makeRoom() {
-	if s.open.closeLongest(time.Now().Add(-leastWait)) {
+// makeRoom closes the connection that has waited for its client for longest, of an address that
+// is listened on.
+func (s *Server) makeRoom(of *slots) {
+	if s.open.closeLongest(of, time.Now().Add(-leastWait)) {
 		s.figures.crowded.Add(1)
 	}
 }
@@ -167,12 +170,15 @@ func (o *connections) remove(c *conn) {
 }
 
 // closeLongest closes the one that waits for longest, among some, if that began before a time.
-func (o *connections) closeLongest(before time.Time) bool {
+func (o *connections) closeLongest(of *slots, before time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var longest *conn
 	since, n := before.UnixNano(), 0
 	for c := range o.set {
+		if c.of != of {
+			continue
+		}
 		if at := c.waits.Load(); at != 0 && at < since {
 			longest, since = c, at
 		}

@@ -21,6 +21,7 @@ type conn struct {
 	stream
 	from   netip.Addr
 	places *slots       // where its own is given back
+	of     *slots       // who closes it to make room
 	counts netip.Prefix // whom it counts for, as one of many; invalid: nobody
 
 	expects bool           // a PROXY header, before anything else
@@ -55,7 +56,7 @@ type stream interface {
 // startConn returns a connection that is to be given its stream.
 func startConn(s *Server, from netip.Addr, places *slots) *conn {
 	now := time.Now()
-	c := &conn{server: s, from: from, places: places, now: now, due: now.Add(s.options.Timeout), expects: s.isProxy(from)}
+	c := &conn{server: s, from: from, places: places, of: places, now: now, due: now.Add(s.options.Timeout), expects: s.isProxy(from)}
 	c.waits.Store(now.UnixNano())
 	return c
 }
@@ -103,6 +104,12 @@ func (c *conn) leave() { c.server.open.remove(c) }
 func (c *conn) answer() {
 	c.now = time.Now()
 	c.b.now = c.server.options.Tracker.Now()
+	waited := c.waits.Swap(0) // for the client; from now on it waits for waggle
+	defer func() {
+		if len(c.b.out) == 0 && c.then == readMore {
+			c.waits.Store(waited)
+		}
+	}()
 	if c.expects {
 		if then := c.introduce(); c.expects {
 			c.take(c.b, then)

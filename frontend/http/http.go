@@ -170,7 +170,7 @@ func newServer(trusted []netip.Prefix, o Options) *Server {
 		ReadHeaderTimeout: o.Timeout,
 		ReadTimeout:       o.Timeout,
 		WriteTimeout:      o.Timeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       o.Timeout, // meanwhile they cannot make room
 		MaxHeaderBytes:    maxHeader,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveWindow, MaxReceiveBufferPerStream: receiveWindow, WriteByteTimeout: o.Timeout},
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // strangers cause these

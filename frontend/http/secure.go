@@ -63,6 +63,7 @@ func (l *secureListener) accept(s *Server, places *slots) {
 				continue
 			}
 			c := startConn(s, from, nil) // its place is given back by what is below TLS
+			c.of = places
 			secure := &secureStream{conn: c, below: &below{TCPConn: tcp, release: release}}
 			secure.Conn = tls.Server(secure.below, s.options.TLS)
 			c.stream = secure
