@@ -41,7 +41,7 @@ func TestBadURLsAreRefusedWithoutTheirPassword(t *testing.T) {
 		"", "redis", "http://secret", "redis://", "redis:///0", "redis://:6379", "redis://host:0", "redis://host:x", "redis://host:65536",
 		"redis://host/x", "redis://host/-1", "redis://a,b", "redis+cluster://a/1", "redis+cluster://a,,b", "redis://secret@host",
 		"redis://me:%zzsecret@host", "redis://host?prefix=", "redis://host?prefix=a{b}", "redis://host?prefix=a%20b", "redis://host?timeout=2",
-		"redis://host?timeout=1ns", "redis://host?secret=1", "redis://host?ca=x", "redis://host?%zz", "redis://me:secret@ho]st",
+		"redis://host?timeout=1ns", "redis://host?secret=1", "redis://host?ca=x", "redis://host?%zz", "redis://me:secret@ho]st", "redis://me:secret@[fe80::1%[",
 		"redis://host?prefix=" + strings.Repeat("x", 65), "redis+cluster://" + strings.Repeat("a,", 64) + "a",
 	} {
 		_, err := redis.ParseURL(url)

@@ -138,13 +138,13 @@ func addressOf(host string) (string, error) {
 			name = strings.TrimSuffix(inner, "]")
 		}
 	}
-	_, notAddress := netip.ParseAddr(name)
+	address, notAddress := netip.ParseAddr(name)
 	switch n, ok := number(port); {
 	case name == "":
 		return "", bad("a host is missing")
 	case !ok || n == 0 || n > 65535:
 		return "", bad("a port is not a number from 1 to 65535")
-	case notAddress != nil && strings.ContainsFunc(name, notOfHosts):
+	case notAddress != nil && strings.ContainsFunc(name, notOfHosts), strings.ContainsFunc(address.Zone(), notOfHosts):
 		return "", bad("a host is not understood (an @ in a password is written %40, a / %2F)")
 	}
 	return net.JoinHostPort(name, port), nil
