@@ -3,15 +3,18 @@
 package attack
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +33,35 @@ func TestLongFloodOfMadeUpTorrentsStaysBelowTheMemoryLimit(t *testing.T) {
 
 func TestLongUploadsOfHalfAMillionFilesTakeBoundedMemory(t *testing.T) {
 	uploadBelow(t, 256e6, 15_900_000)
+}
+
+func TestLongUploadsAtATimeTakeBoundedMemory(t *testing.T) {
+	const limit = 256e6
+	tr := startTracker(t, "", nil, "--limits-memory", strconv.Itoa(limit)) // what is taken is kept on disk
+	var uploaders sync.WaitGroup
+	var taken atomic.Int64
+	for n := range 8 {
+		many := bytes.Replace(manyFiles(15_900_000, ""), []byte("4:name1:m"), fmt.Appendf(nil, "4:name1:%d", n), 1)
+		uploaders.Go(func() {
+			response, err := http.Post(tr.console+"/api/v1/torrents?file="+strconv.Itoa(n)+".torrent", "application/x-bittorrent", bytes.NewReader(many))
+			if err != nil {
+				return // who waits for too long is hung up on
+			}
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusCreated {
+				taken.Add(1)
+			} else if response.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("%d: %s", n, response.Status)
+			}
+		})
+	}
+	uploaders.Wait()
+	_, most := resident(t, tr.cmd.Process.Pid)
+	if most >= limit || taken.Load() == 0 {
+		t.Errorf("%d of 8 were taken; %d MB resident, with a limit of %d", taken.Load(), most/1e6, int(limit/1e6))
+	}
+	t.Logf("%d of 8 were taken; %d MB resident at most", taken.Load(), most/1e6)
+	wantServed(t, tr)
 }
 
 func TestTenThousandHalfRequestsKeepNobodyOut(t *testing.T) {

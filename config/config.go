@@ -296,8 +296,8 @@ type Limits struct {
 
 	// HTTP connections that one address may keep open. Of an IPv6 address the first 64 bits count. More
 	// are closed. It is not for proxies (access.trusted_proxies, access.proxy_protocol), not for
-	// access.unlimited_networks, nor for this machine itself, nor for connections that end with their
-	// first answer.
+	// access.unlimited_networks, nor for this machine itself, nor, on Linux, for connections that end
+	// with their first answer.
 	HTTPConnectionsPerAddress Count `key:"http_connections_per_address" default:"500" range:"0..10M"`
 
 	// WebSocket connections open at once. More are refused. They do not count as those of HTTP.

@@ -36,9 +36,12 @@ type api struct {
 	reach     func(netip.AddrPort) swarm.Reach
 	maxUpload int64
 	uploads   chan struct{} // places for them
-	walks     chan struct{} // places for them
-	csvs      chan struct{} // places for them
-	log       *slog.Logger
+
+	largeUploads chan struct{} // the place of one that may be large
+
+	walks chan struct{} // places for them
+	csvs  chan struct{} // places for them
+	log   *slog.Logger
 }
 
 func newAPI(o *Options) *api {
@@ -46,7 +49,7 @@ func newAPI(o *Options) *api {
 		mux: http.NewServeMux(), accounts: o.Accounts, catalog: o.Catalog, swarms: o.Swarms, maxUpload: o.MaxUpload,
 		roster: o.Roster, locality: o.Locality, policy: o.Policy, links: o.Links, cluster: o.Cluster, passkeys: o.Passkeys, reach: o.Reach,
 		uploads: make(chan struct{}, uploadsAtOnce), walks: make(chan struct{}, walksAtOnce), log: o.Log,
-		csvs: make(chan struct{}, csvsAtOnce),
+		csvs: make(chan struct{}, csvsAtOnce), largeUploads: make(chan struct{}, 1),
 	}
 	a.huma = humago.New(a.mux, description(o.Version))
 	a.huma.UseMiddleware(a.audited, a.authorise) // of all that is added from here on

@@ -15,6 +15,7 @@ const (
 
 	// uploadsAtOnce are kept in memory while they are read and parsed.
 	uploadsAtOnce = 4
+	largeUpload   = 2 << 20          // bytes, beyond which one is alone among its like
 	uploadWait    = 10 * time.Second // for one of the places
 	uploadTime    = time.Minute      // for a body
 

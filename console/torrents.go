@@ -55,14 +55,29 @@ func (a *api) queueUpload(ctx huma.Context, next func(huma.Context)) {
 		_ = huma.WriteErr(a.huma, ctx, http.StatusRequestEntityTooLarge, tooLarge(a.maxUpload))
 		return
 	}
-	select {
-	case a.uploads <- struct{}{}:
-		defer func() { <-a.uploads }()
-		next(ctx)
-	case <-time.After(uploadWait):
-		_ = huma.WriteErr(a.huma, ctx, http.StatusServiceUnavailable, "others are uploading now: try again")
-	case <-ctx.Context().Done():
+	timeout := time.NewTimer(uploadWait)
+	defer timeout.Stop()
+	for _, places := range a.uploadPlaces(ctx) {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		case <-timeout.C:
+			_ = huma.WriteErr(a.huma, ctx, http.StatusServiceUnavailable, "others are uploading now: try again")
+			return
+		case <-ctx.Context().Done():
+			return
+		}
 	}
+	next(ctx)
+}
+
+// uploadPlaces returns where an upload needs a place: what may be large takes many times as much
+// memory while it is parsed, and is alone in that.
+func (a *api) uploadPlaces(ctx huma.Context) []chan struct{} {
+	if r, _ := humago.Unwrap(ctx); r.ContentLength >= 0 && r.ContentLength <= largeUpload {
+		return []chan struct{}{a.uploads}
+	}
+	return []chan struct{}{a.largeUploads, a.uploads}
 }
 
 func tooLarge(limit int64) string {

@@ -34,9 +34,6 @@ func TestAddressKeepsNoMoreConnectionsThanItMay(t *testing.T) {
 		if f := s.Figures(); f.Crowded != 1 {
 			t.Errorf("%s: %d connections were too many, want 1", name, f.Crowded)
 		}
-		once := s.dial(t) // keeps no place
-		once.send(plain(2, "Connection: close"))
-		wantAnswers(t, once.rest(), 1)
 		_ = kept[0].conn.Close() // gives its place back
 		await(t, name+": there is a place again", func() bool { return s.lasts(t) })
 	}

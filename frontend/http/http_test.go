@@ -342,7 +342,7 @@ func TestRequestLineOf10MBIsCutOff(t *testing.T) {
 }
 
 func TestSlowClientIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
-	s := listen(t, func(o *frontend.Options) { o.MaxConnections, o.Timeout = 3, 200*time.Millisecond })
+	s := listen(t, func(o *frontend.Options) { o.MaxConnections, o.Timeout = 3, 2*time.Second })
 	var slow []net.Conn
 	for range 3 {
 		conn, err := net.Dial("tcp", s.Addrs()[0].String())
