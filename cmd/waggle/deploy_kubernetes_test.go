@@ -20,6 +20,7 @@ type manifest struct {
 	StringData map[string]string `yaml:"stringData"`
 	Spec       struct {
 		ExternalTrafficPolicy string `yaml:"externalTrafficPolicy"`
+		SessionAffinity       string `yaml:"sessionAffinity"`
 		Ports                 []struct {
 			Protocol string `yaml:"protocol"`
 			Port     int    `yaml:"port"`
@@ -100,6 +101,9 @@ func TestKubernetesRunsWaggleAsNobodyAndAsksItsHealth(t *testing.T) {
 		all := manifests(t, name)
 		if service := all["Service"].Spec; service.ExternalTrafficPolicy != "Local" || len(service.Ports) != 2 || service.Ports[0].Protocol == service.Ports[1].Protocol || service.Ports[0].Port != 6969 {
 			t.Errorf("%s: clients lose their addresses, or have no way in: %+v", name, service)
+		}
+		if affinity := all["Service"].Spec.SessionAffinity; kind == "Deployment" && affinity != "ClientIP" {
+			t.Errorf("%s: the connection id that one pod gives is shown to another: affinity %q", name, affinity)
 		}
 		pod := all[kind].Spec.Template.Spec
 		if !pod.Security.NonRoot || pod.Security.User == 0 || pod.Security.Seccomp["type"] != "RuntimeDefault" {
