@@ -190,9 +190,9 @@ func (n namespace) get(t *testing.T, path string) string {
 func (n namespace) upload(t *testing.T, name string) {
 	t.Helper()
 	torrent := fmt.Sprintf("d4:infod6:lengthi1e4:name%d:%s12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee", len(name), name)
-	answer := n.exchange(t, "127.0.0.1:6970", fmt.Sprintf("POST /api/v1/torrents?file=%s.torrent HTTP/1.0\r\nHost: 127.0.0.1:6970\r\n"+
+	answer := n.exchange(t, "127.0.0.1:6970", fmt.Sprintf("POST /api/v1/torrents?file=%s.torrent HTTP/1.1\r\nHost: 127.0.0.1:6970\r\nConnection: close\r\n"+
 		"Content-Type: application/x-bittorrent\r\nContent-Length: %d\r\n\r\n%s", name, len(torrent), torrent))
-	if !strings.HasPrefix(answer, "HTTP/1.0 201 ") {
+	if !strings.HasPrefix(answer, "HTTP/1.1 201 ") {
 		t.Fatalf("upload: %s", answer)
 	}
 }
