@@ -28,20 +28,22 @@ func (s *service) showConfiguration(l *config.Loaded) {
 			Key: k.Key, Section: k.Section, Value: k.Value, Default: k.Default, Source: k.Source.String(),
 			Doc: k.Doc, Hidden: k.Hidden, Flag: k.Flag, Environment: k.Environment,
 		}
-		if before != nil && !changesWhileRunning(k.Key) && setting.Value != before.Settings[i].Value {
-			setting = before.Settings[i] // all keys are always there, in one order
+		if before != nil { // all keys are always there, in one order
+			if old := &before.Settings[i]; setting.Value != old.Value && !changesWhileRunning(k.Key, old.Value, setting.Value) {
+				setting = *old
+			}
 		}
 		shown.Settings = append(shown.Settings, setting)
 	}
 	s.configuration.Store(&shown)
 }
 
-// changesWhileRunning reports whether a key is among those that service.apply puts into
+// changesWhileRunning reports whether another value of a key is among what a reload puts into
 // force.
-func changesWhileRunning(key string) bool {
+func changesWhileRunning(key, before, value string) bool {
 	switch section, name, _ := strings.Cut(key, "."); section {
 	case "announce":
-		return name != "record" && name != "record_limit"
+		return name != "record" && name != "record_limit" && name != "nat_check"
 	case "access":
 		return true // but for passkeys, which is put back
 	case "locality":
@@ -52,6 +54,11 @@ func changesWhileRunning(key string) bool {
 		return slices.Contains([]string{
 			"announces_per_second", "announces_per_second_per_address", "early_per_address", "events_disk", "events_memory", "nat_checks_per_second",
 		}, name)
+	case "events":
+		if name == "webhook" {
+			return before != "" && value != "" // another end, but not one more or fewer
+		}
+		return !slices.Contains([]string{"nats", "subject", "jetstream", "credentials", "directory"}, name)
 	case "tls":
 		return name == "certificate" || name == "key" || name == "others"
 	case "torrents":

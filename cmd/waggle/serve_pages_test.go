@@ -49,18 +49,23 @@ func TestConsoleShowsTheConfigurationInForce(t *testing.T) {
 	if got := s.setting(t, "announce.interval"); got.Value != "25m" || got.Source != path+":3" {
 		t.Errorf("after the reload %+v", got)
 	}
-	write("limits:\n  peers: 7k\n  announces_per_second: 9\n  early_per_address: 9\nconsole:\n  public: true\nannounce:\n  interval: 25m\n")
+	write("limits:\n  peers: 7k\n  announces_per_second: 9\n  early_per_address: 9\nconsole:\n  public: true\nannounce:\n  interval: 25m\n  nat_check: true\nevents:\n  batch: 9\n  directory: elsewhere\n")
 	s.hangup(t, "configuration reloaded")
 	if got := s.setting(t, "limits.peers"); got.Value != "20M" || got.Source != "default" {
 		t.Errorf("what takes effect at a start only: %+v", got)
 	}
-	for key, line := range map[string]string{"limits.announces_per_second": ":3", "limits.early_per_address": ":4"} {
+	for key, line := range map[string]string{"limits.announces_per_second": ":3", "limits.early_per_address": ":4", "events.batch": ":11"} {
 		if got := s.setting(t, key); got.Value != "9" || got.Source != path+line {
 			t.Errorf("what takes effect at once: %+v", got)
 		}
 	}
-	if got := s.setting(t, "console.public"); got.Value != "false" {
-		t.Errorf("what takes effect at a start only: %+v", got)
+	for key, want := range map[string]string{"console.public": "false", "announce.nat_check": "false", "events.directory": "waggle-data/events"} {
+		if got := s.setting(t, key); got.Value != want {
+			t.Errorf("what takes effect at a start only: %+v", got)
+		}
+	}
+	if !changesWhileRunning("events.webhook", "https://a.example/", "https://b.example/") || changesWhileRunning("events.webhook", "", "https://b.example/") {
+		t.Error("events are told at another URL once they are told at one")
 	}
 	write("announce:\n  interval: soon\n")
 	s.hangup(t, "was not reloaded")
