@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,91 +194,81 @@ func TestHTTPTrackerThatAnswersBadlyIsAnError(t *testing.T) {
 	}
 }
 
-func TestUDPTrackerMayLoseAPacketAndAnswerNonsenseBetween(t *testing.T) {
+// serveUDP answers packets over UDP until the test ends, each with those that answer returns, and returns the tracker's URL.
+func serveUDP(t *testing.T, answer func(h bittorrent.UDPHeader, packet []byte, from net.Addr) [][]byte) string {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		buffer := make([]byte, 2048)
-		for lost := false; ; {
+		for {
 			n, from, err := conn.ReadFrom(buffer)
 			if err != nil {
 				return
 			}
 			h, err := bittorrent.ParseUDPHeader(buffer[:n])
-			if err != nil || !lost {
-				lost = true
+			if err != nil {
 				continue
 			}
-			answer := bittorrent.AppendUDPConnectResponse(nil, h.TransactionID, 7)
-			if h.Action == bittorrent.ActionAnnounce {
-				answer = bittorrent.AppendUDPError(nil, h.TransactionID, "not today")
-			}
-			for _, packet := range [][]byte{nil, {1, 2, 3}, bittorrent.AppendUDPConnectResponse(nil, h.TransactionID+1, 8), answer} {
+			for _, packet := range answer(h, buffer[:n], from) {
 				_, _ = conn.WriteTo(packet, from)
 			}
 		}
-	}()
-	defer func() { _ = conn.Close() }()
-	err = newTrackers("", &Options{}).post(t.Context(), "udp://"+conn.LocalAddr().String(), &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+	})
+	t.Cleanup(func() {
+		_ = conn.Close()
+		serving.Wait()
+	})
+	return "udp://" + conn.LocalAddr().String()
+}
+
+func TestUDPTrackerMayLoseAPacketAndAnswerNonsenseBetween(t *testing.T) {
+	lost := false
+	tracker := serveUDP(t, func(h bittorrent.UDPHeader, _ []byte, _ net.Addr) [][]byte {
+		if !lost {
+			lost = true
+			return nil
+		}
+		answer := bittorrent.AppendUDPConnectResponse(nil, h.TransactionID, 7)
+		if h.Action == bittorrent.ActionAnnounce {
+			answer = bittorrent.AppendUDPError(nil, h.TransactionID, "not today")
+		}
+		return [][]byte{nil, {1, 2, 3}, bittorrent.AppendUDPConnectResponse(nil, h.TransactionID+1, 8), answer}
+	})
+	err := newTrackers("", &Options{}).post(t.Context(), tracker, &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
 	if !errors.Is(err, bittorrent.Error("not today")) {
 		t.Errorf("error %v, want the tracker's", err)
 	}
 }
 
 func TestUDPTrackerIsShownThePathOfItsURL(t *testing.T) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	go func() {
-		buffer := make([]byte, 2048)
-		for {
-			n, from, err := conn.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			h, _ := bittorrent.ParseUDPHeader(buffer[:n])
-			answer := bittorrent.AppendUDPConnectResponse(nil, h.TransactionID, 7)
-			if h.Action == bittorrent.ActionAnnounce {
-				path, _ := bittorrent.AppendURLData(nil, buffer[bittorrent.UDPAnnounceLen:n])
-				answer = bittorrent.AppendUDPError(nil, h.TransactionID, "you asked for "+string(path))
-			}
-			_, _ = conn.WriteTo(answer, from)
+	tracker := serveUDP(t, func(h bittorrent.UDPHeader, packet []byte, _ net.Addr) [][]byte {
+		if h.Action != bittorrent.ActionAnnounce {
+			return [][]byte{bittorrent.AppendUDPConnectResponse(nil, h.TransactionID, 7)}
 		}
-	}()
-	err = newTrackers("", &Options{}).post(t.Context(), "udp://"+conn.LocalAddr().String()+"/abc/announce", &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
+		path, _ := bittorrent.AppendURLData(nil, packet[bittorrent.UDPAnnounceLen:])
+		return [][]byte{bittorrent.AppendUDPError(nil, h.TransactionID, "you asked for "+string(path))}
+	})
+	err := newTrackers("", &Options{}).post(t.Context(), tracker+"/abc/announce", &bittorrent.AnnounceRequest{Port: 1}, &bittorrent.AnnounceResponse{})
 	if !errors.Is(err, bittorrent.Error("you asked for /abc/announce")) {
 		t.Errorf("the tracker says %v", err)
 	}
 }
 
 func TestAnnouncesComeFromTheAddressThatIsListenedOn(t *testing.T) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	go func() {
-		buffer := make([]byte, 2048)
-		for {
-			n, from, err := conn.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			h, _ := bittorrent.ParseUDPHeader(buffer[:n])
-			host, _, _ := net.SplitHostPort(from.String())
-			_, _ = conn.WriteTo(bittorrent.AppendUDPError(nil, h.TransactionID, "you are "+host), from)
-		}
-	}()
+	overUDP := serveUDP(t, func(h bittorrent.UDPHeader, _ []byte, from net.Addr) [][]byte {
+		host, _, _ := net.SplitHostPort(from.String())
+		return [][]byte{bittorrent.AppendUDPError(nil, h.TransactionID, "you are "+host)}
+	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		_, _ = w.Write(bittorrent.AppendHTTPFailure(nil, "you are "+host))
 	}))
 	defer server.Close()
-	overUDP, overHTTP := "udp://"+conn.LocalAddr().String(), server.URL+"/announce"
+	overHTTP := server.URL + "/announce"
 	elsewhere := netip.MustParseAddr("192.0.2.255")
 	for _, test := range []struct {
 		tracker  string
