@@ -21,6 +21,7 @@ import (
 	"waggle/bittorrent"
 	"waggle/frontend/http"
 	"waggle/frontend/udp"
+	"waggle/internal/freeport"
 	"waggle/store/memory"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -479,25 +480,17 @@ func TestInterruptionKeepsTheFiguresSoFar(t *testing.T) {
 }
 
 func TestNoTrackerIsSaid(t *testing.T) {
-	u, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = u.Close(), h.Close()
+	nobody := freeport.Address(t)
 	mute := answerUDP(t, func([]byte) []byte { return nil })
 	banned := answerUDP(t, func(packet []byte) []byte {
 		h, _ := bittorrent.ParseUDPHeader(packet)
 		return bittorrent.AppendUDPError(nil, h.TransactionID, "you are banned")
 	})
 	for url, want := range map[string]string{
-		"udp://" + u.LocalAddr().String(): "refused",
-		"http://" + h.Addr().String():     "refused",
-		mute:                              "is it running?",
-		banned:                            "you are banned",
+		"udp://" + nobody:  "refused",
+		"http://" + nobody: "refused",
+		mute:               "is it running?",
+		banned:             "you are banned",
 	} {
 		o := few()
 		o.Timeout = 50 * time.Millisecond

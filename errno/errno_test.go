@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"waggle/internal/freeport"
 )
 
 // failed is how package net tells of a number of the system.
@@ -15,14 +17,7 @@ func failed(number syscall.Errno) error {
 }
 
 func TestErrorOfThisSystemIsKnownByItsName(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, err = net.Dial("tcp", closed.Addr().String())
+	_, err := net.Dial("tcp", freeport.Address(t))
 	if !Is(err, syscall.EHOSTUNREACH, syscall.ECONNREFUSED) {
 		t.Errorf("%v is not refused", err)
 	}

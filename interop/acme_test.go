@@ -18,6 +18,7 @@ import (
 	"github.com/miekg/dns"
 
 	"waggle/internal/authority"
+	"waggle/internal/freeport"
 )
 
 // trackerName is what a name server of the test's own says is this machine.
@@ -61,16 +62,16 @@ type pebble struct {
 	directory string // URL
 	vouches   string // file of who vouches for the directory
 	roots     *x509.CertPool
-	tlsPort   int // at which it looks whether a name is the asker's
-	httpPort  int
+	tlsPort   uint16 // at which it looks whether a name is the asker's
+	httpPort  uint16
 }
 
 func startPebble(t *testing.T) *pebble {
 	t.Helper()
 	dir, own := t.TempDir(), authority.New(t)
 	certificate, key := own.Write(t, dir, "127.0.0.1")
-	p := &pebble{vouches: filepath.Join(dir, "ca.pem"), roots: x509.NewCertPool(), tlsPort: freePort(t), httpPort: freePort(t)}
-	api, management := freeAddress(t), freeAddress(t)
+	p := &pebble{vouches: filepath.Join(dir, "ca.pem"), roots: x509.NewCertPool(), tlsPort: freeport.For(t), httpPort: freeport.For(t)}
+	api, management := freeport.Address(t), freeport.Address(t)
 	p.directory = "https://" + api + "/dir"
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": api, "managementListenAddress": management, "certificate": certificate, "privateKey": key,
@@ -117,7 +118,7 @@ func (p *pebble) proven(address string) (string, error) {
 
 func TestCertificatesAreIssuedByACMEAndKept(t *testing.T) {
 	p := startPebble(t)
-	for name, test := range map[string]struct{ port, other int }{
+	for name, test := range map[string]struct{ port, other uint16 }{
 		"TLS-ALPN-01": {port: p.tlsPort},
 		"HTTP-01":     {other: p.httpPort},
 	} {
@@ -125,7 +126,7 @@ func TestCertificatesAreIssuedByACMEAndKept(t *testing.T) {
 			cache := t.TempDir()
 			address := fmt.Sprintf("127.0.0.1:%d", test.port)
 			if test.port == 0 {
-				address = freeAddress(t)
+				address = freeport.Address(t)
 			}
 			flags := append(p.flags(cache), "--listen-https", address)
 			if test.other != 0 {

@@ -14,6 +14,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/internal/authority"
+	"waggle/internal/freeport"
 )
 
 // haproxyConfig hands connections on, with headers of version 2, and of version 1, and asks itself
@@ -45,7 +46,7 @@ func TestClientsBehindHAProxyAreKnownByTheirAddresses(t *testing.T) {
 	at := func(scheme string) string {
 		return strings.TrimSuffix(strings.TrimPrefix(tr.url(t, scheme, ipv4Loopback), scheme+"://"), "/announce")
 	}
-	plain, secure, old := freeAddress(t), freeAddress(t), freeAddress(t)
+	plain, secure, old := freeport.Address(t), freeport.Address(t), freeport.Address(t)
 	path, stats := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "stats")
 	if err := os.WriteFile(path, fmt.Appendf(nil, haproxyConfig, stats, plain, at("http"), secure, at("https"), old, at("http")), 0o600); err != nil {
 		t.Fatal(err)

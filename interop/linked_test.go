@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"waggle/internal/freeport"
 )
 
 // A node is a waggle that is linked with others, over starts and ends of its process.
@@ -80,7 +82,7 @@ func (n *node) signal(t *testing.T, s syscall.Signal) {
 // newHub starts a tracker that leaves can join, at an address that it keeps.
 func newHub(t *testing.T, name string, flags ...string) *node {
 	t.Helper()
-	return newNode(t, name, append([]string{"--link-listen", freeAddress(t)}, flags...)...)
+	return newNode(t, name, append([]string{"--link-listen", freeport.Address(t)}, flags...)...)
 }
 
 // invite returns the line that a leaf joins with, whose rights flags may limit.

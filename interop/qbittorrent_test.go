@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"waggle/internal/freeport"
 )
 
 // qBittorrentConfig keeps qBittorrent to loopback and to the tracker: no DHT, no
@@ -59,12 +60,12 @@ func startQBittorrent(t *testing.T, h host, torrent, dir string) *process {
 func launchQBittorrent(t *testing.T, h host) *qBittorrent {
 	t.Helper()
 	path := program(t, "qbittorrent-nox", makeTest)
-	profile, webPort := t.TempDir(), freePort(t)
+	profile, webPort := t.TempDir(), freeport.For(t)
 	config := filepath.Join(profile, "qBittorrent", "config", "qBittorrent.conf")
 	if err := os.MkdirAll(filepath.Dir(config), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(config, fmt.Appendf(nil, qBittorrentConfig, freePort(t), webPort), 0o644); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, qBittorrentConfig, freeport.For(t), webPort), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	q := &qBittorrent{
@@ -128,16 +129,4 @@ func (q *qBittorrent) answer(resp *http.Response, err error) ([]byte, error) {
 		err = fmt.Errorf("qBittorrent answers %s: %s", resp.Status, body)
 	}
 	return body, err
-}
-
-// freePort returns a TCP port of IPv4 loopback that was free a moment ago, for
-// programs that cannot choose one themselves.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

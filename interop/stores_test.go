@@ -16,13 +16,8 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/console/client"
+	"waggle/internal/freeport"
 )
-
-// freeAddress returns an address of loopback at which nobody listens now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	return netip.AddrPortFrom(ipv4Loopback, uint16(freePort(t))).String()
-}
 
 // listens waits until somebody answers at an address.
 func listens(t *testing.T, p *process, address string) {
@@ -52,7 +47,7 @@ func startRedis(t *testing.T, address, dir string) *process {
 // redisStore returns the URL of a store on a Redis of its own.
 func redisStore(t *testing.T) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	startRedis(t, address, t.TempDir())
 	return "redis://" + address + "/0"
 }
@@ -60,7 +55,7 @@ func redisStore(t *testing.T) string {
 // dynamoDBStore returns the URL of a store in a table of a dynalite of its own.
 func dynamoDBStore(t *testing.T) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	cli := filepath.Join("..", "store", "dynamodb", "node_modules", "dynalite", "cli.js")
 	cli, err := filepath.Abs(cli)
 	if err == nil {
@@ -80,7 +75,7 @@ func dynamoDBStore(t *testing.T) string {
 // s3Store returns the URL of a store in a bucket of a versitygw of its own.
 func s3Store(t *testing.T) string {
 	t.Helper()
-	address, dir := freeAddress(t), t.TempDir()
+	address, dir := freeport.Address(t), t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "bucket"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +228,7 @@ func lists(console, hash string) error {
 // TestTrackerOutlivesItsStore kills Redis under announces, and brings it back.
 func TestTrackerOutlivesItsStore(t *testing.T) {
 	t.Parallel()
-	address, dir := freeAddress(t), t.TempDir()
+	address, dir := freeport.Address(t), t.TempDir()
 	redis := startRedis(t, address, dir)
 	tr := startTracker(t, loopback4, "--store", "redis://"+address+"/0", "--listen-console", "127.0.0.1:0")
 	hash := bittorrent.InfoHash{1}.String()

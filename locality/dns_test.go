@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"waggle/internal/freeport"
 )
 
 func newDNS(t *testing.T, o DNSOptions) *DNS {
@@ -127,22 +129,8 @@ func TestNameServerThatIsSilentIsAskedAgainUntilTheTimeIsUp(t *testing.T) {
 func TestNextNameServerIsAskedWhereOneFails(t *testing.T) {
 	server := nameServer(t)
 	d := newDNS(t, DNSOptions{TXT: "{reversed}.loc.example", Server: server})
-	d.resolver.servers = []string{"127.0.0.1:" + closedPort(t), server}
+	d.resolver.servers = []string{freeport.Address(t), server}
 	wantPath(t, d, "192.0.2.1", "ams1/row3/r12", "")
-}
-
-func closedPort(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	_, port, err := net.SplitHostPort(c.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // TestAnswerToAnotherQuestionIsRefused has a server that answers with the right id, but of another

@@ -3,12 +3,13 @@ package locality
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"waggle/internal/freeport"
 )
 
 // zones are what the name server of the tests serves.
@@ -50,42 +51,12 @@ www                   A     192.0.2.3
 }
 
 // nameServer starts Debian's nsd on a loopback port, with zones, and returns where it listens.
-func nameServer(t *testing.T) string {
+func nameServer(t *testing.T) (address string) {
 	t.Helper()
-	for range 5 {
-		if address, ok := startNameServer(t, freePort(t)); ok {
-			return address
-		}
-	}
-	t.Fatal("nsd does not start")
-	return ""
-}
-
-// freePort is a port that is free for UDP and TCP, as far as one can know.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		_ = tcp.Close()
-		if err == nil {
-			_ = udp.Close()
-			return tcp.Addr().(*net.TCPAddr).Port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
-// startNameServer starts nsd on a port. It is not ok if somebody else took that meanwhile.
-func startNameServer(t *testing.T, port int) (address string, ok bool) {
-	t.Helper()
+	address = freeport.Address(t)
 	directory := t.TempDir()
 	var config strings.Builder
-	fmt.Fprintf(&config, "server:\n  ip-address: 127.0.0.1@%d\n  server-count: 1\n  username: \"\"\n  database: \"\"\n  pidfile: \"\"\n  zonesdir: %q\n", port, directory)
+	fmt.Fprintf(&config, "server:\n  ip-address: %s\n  server-count: 1\n  username: \"\"\n  database: \"\"\n  pidfile: \"\"\n  zonesdir: %q\n", strings.Replace(address, ":", "@", 1), directory)
 	for _, file := range []string{"xfrdfile", "zonelistfile"} {
 		fmt.Fprintf(&config, "  %s: %q\n", file, filepath.Join(directory, file))
 	}
@@ -129,9 +100,9 @@ func startNameServer(t *testing.T, port int) (address string, ok bool) {
 				<-drained
 				_ = command.Wait()
 			})
-			return fmt.Sprintf("127.0.0.1:%d", port), true
+			return address
 		}
 	}
-	t.Logf("nsd: %v: %s", command.Wait(), strings.Join(said, "\n"))
-	return "", false
+	t.Fatalf("nsd does not start: %v: %s", command.Wait(), strings.Join(said, "\n"))
+	return ""
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waggle/bittorrent"
+	"waggle/internal/freeport"
 	"waggle/swarm"
 )
 
@@ -331,15 +332,8 @@ func TestRealSockets(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	gone, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gone.Close(); err != nil {
-		t.Fatal(err)
-	}
 	c, stop := running(t, &network{}, func(o *Options) { o.Dial, o.Loopback = nil, true })
-	for addr, want := range map[string]swarm.Reach{l.Addr().String(): swarm.Reachable, gone.Addr().String(): swarm.Unreachable} {
+	for addr, want := range map[string]swarm.Reach{l.Addr().String(): swarm.Reachable, fmt.Sprintf("127.0.0.2:%d", freeport.For(t)): swarm.Unreachable} {
 		a := announce(addr)
 		c.Announce(a)
 		for end := time.Now().Add(2 * time.Minute); c.Of(a.Addr()) != want; time.Sleep(5 * time.Millisecond) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"waggle/internal/freeport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -129,12 +131,7 @@ func TestWhatDoesNotFitIsWrittenWhenThereIsRoom(t *testing.T) {
 }
 
 func TestNobodyListeningIsTold(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := l.Addr().(*net.TCPAddr).AddrPort()
-	_ = l.Close()
+	to := netip.MustParseAddrPort(freeport.Address(t))
 	for name, dialer := range dialers {
 		s := mustDial(t, dialer, 1, to)
 		if _, err := converse(s, 0, ""); !errors.Is(err, syscall.ECONNREFUSED) {

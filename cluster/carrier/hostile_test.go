@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"waggle/internal/clustertest"
+	"waggle/internal/freeport"
 )
 
 // stranger is on the network without the secret: it hears the group, and sends what it likes.
@@ -119,7 +119,7 @@ func wantNothingOf(t *testing.T, from netip.AddrPort, carriers ...Carrier) {
 func TestRecordingIsOfNoUseBeforeOrAfterEitherSideIsStartedAgain(t *testing.T) {
 	o := onLoopback(t)
 	ofA, ofB := o, o
-	ofA.Port, ofB.Port = clustertest.Port(t), clustertest.Port(t)
+	ofA.Port, ofB.Port = freeport.For(t), freeport.For(t)
 	start := func(o MulticastOptions) *Multicast {
 		m, err := NewMulticast(o)
 		if err != nil {

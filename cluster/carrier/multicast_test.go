@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"waggle/internal/clustertest"
+	"waggle/internal/freeport"
 )
 
 // onLoopback are options for a group on the loopback interface.
@@ -97,7 +98,7 @@ func TestWrongSecretIsNotHeard(t *testing.T) {
 func TestRestartedInstanceIsHeardAgainAtTheSameAddress(t *testing.T) {
 	o := onLoopback(t)
 	a := newMulticast(t, o)
-	o.Port = clustertest.Port(t)
+	o.Port = freeport.For(t)
 	b, err := NewMulticast(o)
 	if err != nil {
 		t.Fatal(err)

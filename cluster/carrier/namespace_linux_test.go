@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"waggle/internal/clustertest"
+	"waggle/internal/freeport"
 )
 
 const inNamespace = "WAGGLE_TEST_NAMESPACE"
@@ -76,7 +76,7 @@ func TestTwoHearEachOtherOverIPv6AndOnTheInterfaceOfTheRoute(t *testing.T) {
 		{"239.192.77.1", "", "10.77.0.1"},
 	} {
 		o := MulticastOptions{Secret: secret, GroupOptions: GroupOptions{
-			Group: netip.AddrPortFrom(netip.MustParseAddr(c.group), clustertest.Port(t)), Interface: c.card,
+			Group: netip.AddrPortFrom(netip.MustParseAddr(c.group), freeport.For(t)), Interface: c.card,
 		}}
 		all := carriers(t, 2, o)
 		if got := all[0].(*Multicast).Interface(); got != "left" {
@@ -98,7 +98,7 @@ func TestInterfaceThatComesAndGoesIsSurvived(t *testing.T) {
 	ip(t, wired...)
 	carriersOf := func(group string) []Carrier {
 		return carriers(t, 2, MulticastOptions{Secret: secret, GroupOptions: GroupOptions{
-			Group: netip.AddrPortFrom(netip.MustParseAddr(group), clustertest.Port(t)), Interface: "left",
+			Group: netip.AddrPortFrom(netip.MustParseAddr(group), freeport.For(t)), Interface: "left",
 		}})
 	}
 	four, six := carriersOf("239.192.77.1"), carriersOf("ff15::7761")

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"waggle/config"
+	"waggle/internal/freeport"
 	"waggle/swarm"
 )
 
@@ -22,14 +22,7 @@ func startRedis(t *testing.T) string {
 	if err != nil {
 		t.Fatal("redis-server is missing: make setup, or apt-get install redis-server")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port := fmt.Sprint(freeport.For(t))
 	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no")
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -17,29 +16,19 @@ import (
 	"waggle/config"
 	"waggle/console"
 	"waggle/console/client"
+	"waggle/internal/freeport"
 	"waggle/link"
 	"waggle/link/carrier"
 	"waggle/store/memory"
 	"waggle/tracker"
 )
 
-// freePort returns an address of this machine at which nobody listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // linkedPair returns a hub and a leaf that runs, with what the leaf joined before, and the
 // flags that it runs with.
 func linkedPair(t *testing.T, hubStore, leafStore string) (hub, leaf *serving, leafFlags []string) {
 	t.Helper()
 	hubDir, leafDir := filepath.Join(t.TempDir(), "hub"), filepath.Join(t.TempDir(), "leaf")
-	port := freePort(t)
+	port := freeport.Address(t)
 	book, err := carrier.OpenBook(hubDir)
 	if err != nil {
 		t.Fatal(err)

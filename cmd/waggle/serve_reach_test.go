@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"waggle/bittorrent"
+	"waggle/internal/freeport"
 	"waggle/metrics"
 	"waggle/tracker"
 )
@@ -36,13 +37,7 @@ func TestPeersAreTriedAndShown(t *testing.T) {
 		_ = open.Close()
 		<-ended
 	}()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := func(l net.Listener) uint16 { return netip.MustParseAddrPort(l.Addr().String()).Port() }
-	ports := map[string]uint16{"yes": port(open), "no": port(closed)}
-	_ = closed.Close()
+	ports := map[string]uint16{"yes": netip.MustParseAddrPort(open.Addr().String()).Port(), "no": freeport.For(t)}
 
 	s := startServe(t, "--store", "memory:", "--announce-nat-check=true", "--announce-nat-warning=true")
 	warnings := map[string]string{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/console/client"
+	"waggle/internal/freeport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,12 +33,7 @@ func asked(t *testing.T, answer http.HandlerFunc) error {
 }
 
 func TestClientSaysThatNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := freeport.Address(t)
 	c, err := client.New("http://"+address, "")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"waggle/bittorrent"
 	frontend "waggle/frontend/http"
+	"waggle/internal/freeport"
 	"waggle/store/memory"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -401,13 +402,8 @@ func TestCloseEndsRequestsUnderWayAndDoesNotWaitForClientsThatNeverFinish(t *tes
 
 func TestAddressInUseIsNamedAndNothingIsKept(t *testing.T) {
 	taken := listen(t, nil).Addrs()[0].String()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := free.Addr().String()
-	_ = free.Close()
-	_, err = frontend.Listen(t.Context(), []string{first, taken}, nil, frontend.Options{})
+	first := freeport.Address(t)
+	_, err := frontend.Listen(t.Context(), []string{first, taken}, nil, frontend.Options{})
 	if err == nil || !strings.Contains(err.Error(), taken) || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want an error that names %s", err, taken)
 	}

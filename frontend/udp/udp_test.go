@@ -18,6 +18,7 @@ import (
 
 	"waggle/bittorrent"
 	"waggle/frontend/udp"
+	"waggle/internal/freeport"
 	"waggle/store/memory"
 	"waggle/swarm"
 	"waggle/tracker"
@@ -144,13 +145,8 @@ func TestAddressInUseIsNamedAndNothingIsKept(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, o udp.Options) {
 		o.Readers = 4
 		taken := listen(t, o, "127.0.0.1:0").Addrs()[0].String()
-		free, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := free.LocalAddr().String()
-		_ = free.Close()
-		_, err = udp.Listen(context.Background(), []string{first, taken}, o)
+		first := freeport.Address(t)
+		_, err := udp.Listen(context.Background(), []string{first, taken}, o)
 		if err == nil || !strings.Contains(err.Error(), taken) || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("got %v, want an error that names %s", err, taken)
 		}

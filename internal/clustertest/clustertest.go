@@ -13,23 +13,14 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/net/ipv4"
+
+	"waggle/internal/freeport"
 )
 
 // Group returns a multicast group with a port that nobody has, for the interface lo.
 func Group(t testing.TB) netip.AddrPort {
 	t.Helper()
-	return netip.AddrPortFrom(netip.MustParseAddr("239.192.77.1"), Port(t))
-}
-
-// Port returns a port of UDP that nobody has.
-func Port(t testing.TB) uint16 {
-	t.Helper()
-	c, err := net.ListenUDP("udp", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	return netip.AddrPortFrom(netip.MustParseAddr("239.192.77.1"), freeport.For(t))
 }
 
 // Socket returns a socket on loopback, which the end of the test closes. What it sends to a group

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/internal/freeport"
 )
 
 func TestHubIsKnownByTheNameInTheInvitationBeforeItIsReached(t *testing.T) {
 	hub := startHub(t)
-	in := hub.invite(t, "leaf", noListener(t))
+	in := hub.invite(t, "leaf", freeport.Address(t))
 	in.Hub = "ams"
 	if s := startLeaf(t, in).Status(); s.Name != "ams" {
 		t.Errorf("%+v", s)
@@ -20,7 +22,7 @@ func TestHubIsKnownByTheNameInTheInvitationBeforeItIsReached(t *testing.T) {
 
 func TestAddressesAreTriedInTurn(t *testing.T) {
 	hub := startHub(t)
-	dead := noListener(t)
+	dead := freeport.Address(t)
 	leaf := startLeaf(t, hub.invite(t, "leaf", dead, "nowhere.invalid:1", hub.Addr().String()))
 	link := wait(t, leaf.opened, "the leaf's link")
 	if link.address != hub.Addr().String() {
@@ -30,22 +32,9 @@ func TestAddressesAreTriedInTurn(t *testing.T) {
 	leaf.log.says(t, "address=nowhere.invalid:1")
 }
 
-// noListener returns an address that nothing listens at.
-func noListener(t *testing.T) string {
-	t.Helper()
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dead.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return dead.Addr().String()
-}
-
 func TestRefusalOfTheHubIsNotHiddenByItsOtherAddresses(t *testing.T) {
 	hub := startHub(t)
-	dead := noListener(t)
+	dead := freeport.Address(t)
 	in := hub.invite(t, "leaf", hub.Addr().String(), dead)
 	if err := hub.book.Revoke("leaf"); err != nil {
 		t.Fatal(err)

@@ -3,11 +3,9 @@ package dynamodb_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"waggle/internal/freeport"
 	"waggle/store/dynamodb"
 	"waggle/swarm"
 )
@@ -80,12 +79,12 @@ func startDynalite() (url string, stop func(), err error) {
 	if _, err := os.Stat(script); err != nil {
 		return "", nil, fmt.Errorf("dynalite is missing (%w): run make setup", err)
 	}
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "node", "--max-old-space-size=1024", script, "--host", "127.0.0.1", "--port", port,
+	cmd := exec.CommandContext(ctx, "node", "--max-old-space-size=1024", script, "--host", "127.0.0.1", "--port", fmt.Sprint(port),
 		"--createTableMs", "1", "--deleteTableMs", "1")
 	// Pdeathsig is for the day on which the test binary itself is killed, or a test panics.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -106,16 +105,6 @@ func startDynalite() (url string, stop func(), err error) {
 		return "", nil, fmt.Errorf("dynalite did not start and said %q: %w", line, err)
 	}
 	return url, stop, nil
-}
-
-// freePort returns a port that nobody has just now: dynalite chooses none by itself.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }
 
 var tables atomic.Int64

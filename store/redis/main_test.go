@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"waggle/internal/freeport"
 	"waggle/locality"
 	"waggle/store/redis"
 )
@@ -59,7 +59,7 @@ func fail(err error) {
 // node is a redis-server of the test's.
 type node struct {
 	dir  string
-	port int
+	port uint16
 	args []string
 	cmd  *exec.Cmd
 }
@@ -70,7 +70,7 @@ func (n *node) url() string { return "redis://" + n.address() }
 
 // launch starts a server on a free port.
 func launch(dir string, args ...string) (*node, error) {
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +90,6 @@ func launched(t testing.TB, args ...string) *node {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
 func mustLaunch(dir string, args ...string) *node {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"waggle/internal/freeport"
 )
 
 // certificate writes one of 127.0.0.1 that is its own authority, and its key.
@@ -49,10 +51,7 @@ func certificate(t *testing.T, dir string) (cert, key string) {
 func TestConnectionsAreEncryptedWhereTheURLSaysSo(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := certificate(t, dir)
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freeport.For(t)
 	n, err := launch(dir, "--tls-port", fmt.Sprint(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no")
 	if err != nil {
 		t.Fatal(err)
