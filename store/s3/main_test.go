@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"go.uber.org/goleak"
 
+	"waggle/internal/freeport"
 	"waggle/swarm"
 )
 
@@ -104,10 +104,11 @@ func startServer(program string, args func(address, dir string) []string, enviro
 	if err != nil {
 		return nil, err
 	}
-	address, err := freeAddress(context.Background())
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	cmd := exec.CommandContext(context.Background(), "sh", append([]string{"-c", untilEOF, "sh", path}, args(address, dir)...)...)
 	cmd.Env = append(os.Environ(), environment...)
 	cmd.Dir = dir
@@ -131,14 +132,6 @@ func startServer(program string, args func(address, dir string) []string, enviro
 		return nil, fmt.Errorf("%s does not work: %w\n%s", program, err, said)
 	}
 	return s, nil
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // makeBucket waits until the server answers.
