@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
@@ -68,7 +69,26 @@ type peer struct {
 	last uint32 // seconds from start on, of its latest announce
 	left int64
 	of   *conn
+
+	// asked are the tags of those that its latest offers were for and that have not answered
+	// yet; 0 is nobody. See [peer.waitsFor].
+	asked [maxOffers]uint32
 }
+
+// answerTime is how long one who has passed an offer on is held to wait for the answer, in
+// seconds: WebTorrent takes up to five for one.
+const answerTime = 10
+
+// waitsFor tells whether a peer waits for an answer of another one. That one's own offers would
+// come to nothing then and take the other's with them: of two connections with the same peer a
+// client gives up the later one, and what is later for the one is the earlier for the other. As
+// both come back at the same intervals, they would do so again and again.
+func (p *peer) waitsFor(tag, now uint32) bool {
+	return now-p.last <= answerTime && slices.Contains(p.asked[:], tag)
+}
+
+// tag stands for a peer where one that is mistaken for another does no harm. It is never 0.
+func tag(id *bittorrent.PeerID) uint32 { return binary.BigEndian.Uint32(id[len(id)-4:]) | 1 }
 
 func (p *peer) isSeeder() bool { return p.left == 0 }
 
@@ -280,7 +300,11 @@ func (s *Swarms) answers(c *conn, h *bittorrent.InfoHash, from, to *bittorrent.P
 	if !known || t.at(at).of == c {
 		return nil
 	}
-	return t.at(at).of
+	p := t.at(at)
+	if i := slices.Index(p.asked[:], tag(from)); i >= 0 {
+		p.asked[i] = 0
+	}
+	return p.of
 }
 
 // Expire forgets the peers whose latest announce is before the given time, and returns how
@@ -378,7 +402,8 @@ func (p *peer) kind(among int) swarm.Kind {
 // the browsers, whose families do not matter.
 type choice struct {
 	of     *torrent
-	asker  *conn
+	asker  *peer
+	tag    uint32 // of the asker
 	chosen []*conn
 }
 
@@ -387,7 +412,8 @@ func (sh *shard) choose(t *torrent, at place, a *swarm.Announce, chosen []*conn)
 	if a.NumWant <= 0 {
 		return chosen
 	}
-	sh.choice = choice{of: t, asker: t.at(at).of, chosen: chosen}
+	asker := t.at(at)
+	sh.choice = choice{of: t, asker: asker, tag: tag(&asker.id), chosen: chosen}
 	group := swarm.Leechers4
 	if at.kind == seeds {
 		group = swarm.Seeds4
@@ -430,8 +456,11 @@ func (c *choice) Seeders(g swarm.Group) int {
 func (c *choice) Append(g swarm.Group, picks []uint32, _ *swarm.Announce, _ *swarm.Reply) {
 	kind, _ := kindOf(g)
 	for _, i := range picks {
-		if of := c.of.kinds[kind][i].of; of != c.asker {
-			c.chosen = append(c.chosen, of)
+		p := &c.of.kinds[kind][i]
+		if p.of == c.asker.of || p.waitsFor(c.tag, c.asker.last) {
+			continue
 		}
+		c.asker.asked[len(c.chosen)] = tag(&p.id)
+		c.chosen = append(c.chosen, p.of)
 	}
 }

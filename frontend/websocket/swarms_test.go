@@ -100,6 +100,33 @@ func TestSeedersOfferToLeechersAlone(t *testing.T) {
 	}
 }
 
+// TestOffersDoNotCrossThoseThatWaitForAnAnswer is about clients that give up the later one of two
+// connections with the same peer, which is the earlier one for the other.
+func TestOffersDoNotCrossThoseThatWaitForAnAnswer(t *testing.T) {
+	r := newRoom(0, 0)
+	page, seeder, third := r.conn(), r.conn(), r.conn()
+	r.does(seeder, 1, 10, 0, started, 5)
+	offers := func(why string, from *conn, peer int, left int64, want ...*conn) {
+		t.Helper()
+		if chosen, _ := r.does(from, 1, peer, left, bittorrent.EventNone, 5); !slices.Equal(chosen, want) {
+			t.Errorf("%s: %d are chosen, want %d", why, len(chosen), len(want))
+		}
+	}
+	h, ofPage, ofSeeder := infoHash(1), peerID(20), peerID(10)
+	offers("nobody waits", page, 20, 5, seeder)
+	r.now = r.now.Add(answerTime * time.Second)
+	offers("the page waits for the seeder", seeder, 10, 0)
+	if r.answers(seeder, &h, &ofSeeder, &ofPage) != page {
+		t.Fatal("the answer is not passed on")
+	}
+	offers("the page has its answer", seeder, 10, 0, page)
+	r.does(page, 1, 20, 5, stopped, 0)
+	offers("the page is another one now", page, 20, 5) // the seeder waits for it
+	r.now = r.now.Add((answerTime + 1) * time.Second)
+	offers("the seeder has waited long enough", page, 20, 5, seeder)
+	offers("a third one has nothing to do with it", third, 30, 0, page)
+}
+
 func TestLeechersOfferToSeedersAndLeechers(t *testing.T) {
 	r := newRoom(0, 0)
 	kinds := map[*conn]string{}
