@@ -42,6 +42,7 @@ type world struct {
 	t       *testing.T
 	tracker *tracker.Tracker
 	swarms  *Swarms
+	handler http.Handler
 	dial    func() (net.Conn, error)
 }
 
@@ -81,9 +82,10 @@ func serve(t *testing.T, secure bool, change func(*setting)) *world {
 			t.Error(err)
 		}
 	})
+	w.handler = h.Handler()
 	w.dial = func() (net.Conn, error) { return net.Dial("tcp", h.Addrs()[0].String()) }
 	if secure {
-		over := httptest.NewTLSServer(h.Handler())
+		over := httptest.NewTLSServer(w.handler)
 		t.Cleanup(over.Close)
 		config := over.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 		config.NextProtos = nil
