@@ -177,7 +177,15 @@ func resident(t testing.TB, pid int) (now, most int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range statusLine.FindAllSubmatch(text, -1) {
+	if now, most = parseResident(text); now == 0 || most == 0 {
+		t.Fatalf("no memory in %q", text)
+	}
+	return now, most
+}
+
+// parseResident returns zeros of a process that has ended.
+func parseResident(status []byte) (now, most int64) {
+	for _, m := range statusLine.FindAllSubmatch(status, -1) {
 		n, _ := strconv.ParseInt(string(m[2]), 10, 64)
 		if string(m[1]) == "VmRSS" {
 			now = n << 10
@@ -185,10 +193,31 @@ func resident(t testing.TB, pid int) (now, most int64) {
 			most = n << 10
 		}
 	}
-	if now == 0 || most == 0 {
-		t.Fatalf("no memory in %q", text)
-	}
 	return now, most
+}
+
+// runWatched runs a program to its end, and returns what it says and how many bytes were resident at
+// most. What the system tells when a program has ended (ru_maxrss) would hold what this process took,
+// of which the program was a copy before it began.
+func runWatched(cmd *exec.Cmd) (said string, most int64, err error) {
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return "", 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)); err == nil {
+			_, now := parseResident(text)
+			most = max(most, now)
+		}
+		select {
+		case err := <-ended:
+			return out.String(), most, err
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // get fetches a page, as who has a token, if any.
