@@ -38,7 +38,8 @@ type placeSet struct {
 
 // place is what is remembered of a peer by its address.
 type place struct {
-	key     uint32 // 0: it has none
+	key     uint16 // folded; 0: it has none
+	id      uint16 // folded
 	due     uint32 // from when on it may announce again, in seconds since the start
 	early   uint16 // announces that came too early, less those in time
 	event   uint8  // of its last announce
@@ -88,7 +89,7 @@ func (m *met) bytes() int64 {
 type encounter struct {
 	early   int           // how many times too early by now; 0: it is in time
 	wait    time.Duration // until it may announce again, if it is early
-	foreign bool          // it stops, and another client with another key is at its address
+	foreign bool          // it stops, and another client is at its address
 	moved   netip.AddrPort
 }
 
@@ -102,10 +103,10 @@ func (m *met) meet(a *swarm.Announce, quiet time.Duration, most int) (e encounte
 	stops := a.Event == bittorrent.EventStopped
 	m.locks[set%len(m.locks)].Lock()
 	p := m.places[set].find(tag)
-	known := p != nil && !p.stopped && p.key == a.Key
+	known := p != nil && !p.stopped && p.key == foldKey(a.Key)
 	switch {
 	case stops && p == nil:
-	case stops && p.key != a.Key && p.key != 0 && a.Key != 0:
+	case stops && p.isOfAnother(a):
 		e.foreign = !p.stopped
 	case stops:
 		p.stopped, p.event = true, uint8(a.Event)
@@ -134,8 +135,30 @@ func (p *place) announce(a *swarm.Announce, now, due uint32, most int) (e encoun
 	if e.early == 0 || most == 0 || e.early < most {
 		p.due = due
 	}
-	p.key, p.event, p.stopped = a.Key, uint8(a.Event), false
+	p.key, p.id, p.event, p.stopped = foldKey(a.Key), foldID(&a.PeerID), uint8(a.Event), false
 	return e
+}
+
+// isOfAnother reports whether the client that announces is not the one that did so before from this
+// address. It has another key then, and another id: over UDP aria2 has a new key in every announce.
+func (p *place) isOfAnother(a *swarm.Announce) bool {
+	key := foldKey(a.Key)
+	return p.key != 0 && key != 0 && p.key != key && p.id != foldID(&a.PeerID)
+}
+
+// foldKey makes a key as short as there is room for. It leaves 0 to who has none.
+func foldKey(key uint32) uint16 {
+	if key == 0 {
+		return 0
+	}
+	return max(1, uint16(key)^uint16(key>>16))
+}
+
+// foldID does so with an id.
+func foldID(id *bittorrent.PeerID) uint16 {
+	const spread = 0x9e3779b97f4a7c15 // by the golden ratio, as Knuth has it
+	x := binary.NativeEndian.Uint64(id[:])*spread ^ binary.NativeEndian.Uint64(id[8:])
+	return uint16((x*spread ^ uint64(binary.NativeEndian.Uint32(id[16:]))) * spread >> 48)
 }
 
 // isEarly reports whether nothing but impatience made a peer announce. An event is a
@@ -147,7 +170,7 @@ func (p *place) isEarly(a *swarm.Announce, now uint32) bool {
 	case a.Event == bittorrent.EventNone, a.Event == bittorrent.EventPaused:
 		return true
 	}
-	return p.event == uint8(a.Event) && p.key == a.Key
+	return p.event == uint8(a.Event) && p.key == foldKey(a.Key)
 }
 
 // graced is after how much of the time that it was told a peer is not early any more:
@@ -201,7 +224,7 @@ func (m *met) leave(a *swarm.Announce, at netip.AddrPort) bool {
 	m.locks[set%len(m.locks)].Lock()
 	defer m.locks[set%len(m.locks)].Unlock()
 	p := m.places[set].find(tag)
-	if p != nil && p.key != a.Key {
+	if p != nil && p.key != foldKey(a.Key) {
 		return false
 	}
 	if p != nil {

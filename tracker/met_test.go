@@ -101,6 +101,17 @@ func TestStopRemovesAPeerWhereEitherHasNoKeyOrItIsNotKnown(t *testing.T) {
 	after.want(time.Minute)
 }
 
+// TestClientWhoseKeyIsAnotherEachTimeIsTheSameByItsID is about aria2 over UDP.
+func TestClientWhoseKeyIsAnotherEachTimeIsTheSameByItsID(t *testing.T) {
+	m := newMeeting(t, true)
+	m.do(client(1, "10.0.0.1:6881", 7, started, 0))
+	m.do(client(1, "10.0.0.1:6881", 8, bittorrent.EventCompleted, time.Minute))
+	m.do(client(2, "10.0.0.1:6881", 9, stopped, 2*time.Minute))
+	m.want(2*time.Minute, "10.0.0.1:6881")
+	m.do(client(1, "10.0.0.1:6881", 10, stopped, 3*time.Minute))
+	m.want(3 * time.Minute)
+}
+
 func TestClientThatBeginsAnewWithAnotherKeyTakesThePeerOver(t *testing.T) {
 	m := newMeeting(t, true)
 	m.do(client(1, "10.0.0.1:6881", 7, started, 0))
