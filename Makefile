@@ -46,11 +46,11 @@ space := $(subst ,, )
 # A program that tests use, and the Debian package that brings it. What is not on
 # PATH is looked for as a path.
 TEST_TOOLS := mktorrent:mktorrent qbittorrent-nox:qbittorrent-nox node:nodejs npm:npm \
-	redis-server:redis-server redis-cli:redis-tools chromium:chromium /usr/sbin/haproxy:haproxy promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd \
+	redis-server:redis-server redis-cli:redis-tools chromium:chromium /usr/sbin/haproxy:haproxy promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/sbin/nsd:nsd ip:iproute2 \
 	/usr/lib/python3/dist-packages/libtorrent.egg-info:python3-libtorrent \
 	/usr/lib/python3/dist-packages/feedparser:python3-feedparser
 LONG_TOOLS := deluged:deluged deluge-console:deluge-console transmission-daemon:transmission-daemon \
-	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent ip:iproute2 spin:spin gcc:gcc \
+	transmission-remote:transmission-cli aria2c:aria2 rtorrent:rtorrent spin:spin gcc:gcc \
 	systemd-analyze:systemd setpriv:util-linux unshare:util-linux \
 	curl:curl jq:jq openssl:openssl mount:mount
 
@@ -83,6 +83,7 @@ test: setup
 test-long: setup setup-long
 	go test -race -timeout 60m -tags long,$(NO_C) ./...
 	go test -race -tags portable ./frontend/http ./frontend/websocket
+	go test -count=1 -run FiftyThousand -v ./frontend/websocket
 	go test -count=1 -tags long,$(NO_C) -run AtAMillionPeers -v ./console/browser
 	go test -count=1 -timeout 60m -run RandomSchedules ./cluster -schedules 100000
 	cluster/model/check.sh
