@@ -71,6 +71,7 @@ func TestFiftyThousandBrowsersAreHeldAtOnce(t *testing.T) {
 	in := make([]byte, 4096)
 	hears := func(c net.Conn, what string) {
 		t.Helper()
+		_ = c.SetDeadline(time.Now().Add(within))
 		for got := 0; ; {
 			n, err := c.Read(in[got:])
 			if got += n; err != nil || bytes.Contains(in[:got], []byte(what)) {
@@ -92,7 +93,6 @@ func TestFiftyThousandBrowsersAreHeldAtOnce(t *testing.T) {
 	for n := range clients {
 		ours, theirs := net.Pipe()
 		clients[n] = ours
-		_ = ours.SetDeadline(time.Now().Add(within))
 		listener <- pipe{theirs, n}
 		if _, err := fmt.Fprint(ours, "GET / HTTP/1.1\r\nHost: tracker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"); err != nil {
@@ -101,6 +101,12 @@ func TestFiftyThousandBrowsersAreHeldAtOnce(t *testing.T) {
 		hears(ours, "\r\n\r\n")
 		says(n, "event", "started")
 		hears(ours, `"incomplete":`)
+		if n%100 == 99 { // on a slow machine they would be asked whether they are there, and cut off
+			later := w.seconds() + 3600
+			for _, c := range w.all()[max(0, n-200):] {
+				c.heard.Store(later)
+			}
+		}
 	}
 	if f, all := w.Figures(), w.swarms.Totals(); f.Open != browsersAtOnce || all != (swarm.Totals{Torrents: browsersAtOnce / 10, Peers: browsersAtOnce}) {
 		t.Errorf("%d are open, and %+v", f.Open, all)
