@@ -2,6 +2,7 @@ package freeport
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"testing"
 )
@@ -27,23 +28,26 @@ func TestPortIsGivenOnceAndIsFree(t *testing.T) {
 }
 
 func TestPortThatSomebodyHasIsNotFree(t *testing.T) {
-	for _, at := range []string{"127.0.0.1", ""} {
-		port := For(t)
-		udp, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", at, port))
-		if err != nil {
-			t.Fatal(err)
+	listen := map[string]func(address string) (io.Closer, error){
+		"UDP": func(address string) (io.Closer, error) { return net.ListenPacket("udp", address) },
+		"TCP": func(address string) (io.Closer, error) { return net.Listen("tcp", address) },
+	}
+	for name, listen := range listen {
+		for _, at := range []string{"127.0.0.1", ""} {
+			port := For(t)
+			l, err := listen(fmt.Sprintf("%s:%d", at, port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if free(int(port)) {
+				t.Errorf("%q by %s is overlooked", at, name)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if !free(int(port)) {
+				t.Errorf("%q by %s is not free after its end", at, name)
+			}
 		}
-		if free(int(port)) {
-			t.Errorf("%q by UDP is overlooked", at)
-		}
-		_ = udp.Close()
-		tcp, err := net.Listen("tcp", fmt.Sprintf("%s:%d", at, port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if free(int(port)) {
-			t.Errorf("%q by TCP is overlooked", at)
-		}
-		_ = tcp.Close()
 	}
 }
