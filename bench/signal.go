@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"unicode/utf8"
@@ -136,15 +138,20 @@ var ends = [256]bool{',': true, ':': true, ' ': true, '\n': true, '\t': true, '\
 
 // skipString returns where the string that begins at i ends; 0 where it does not.
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '"':
+	for first := i + 1; ; {
+		n := bytes.IndexByte(b[i+1:], '"')
+		if n < 0 {
+			return 0
+		}
+		i += 1 + n
+		escapes := i
+		for escapes > first && b[escapes-1] == '\\' {
+			escapes--
+		}
+		if (i-escapes)%2 == 0 {
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
-	return 0
 }
 
 // is tells whether a value is the string of so many plain letters.
@@ -155,16 +162,18 @@ func is(value []byte, word string) bool {
 // appendBinary appends bytes as the string of JSON that this protocol makes of them:
 // each is a code point.
 func appendBinary(dst, src []byte) []byte {
-	const hex = "0123456789abcdef"
+	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
 	for _, c := range src {
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
 		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
 		default:
-			dst = utf8.AppendRune(dst, rune(c))
+			dst = append(dst, 0xc0|c>>6, 0x80|c&0x3f)
 		}
 	}
 	return append(dst, '"')
@@ -187,12 +196,10 @@ func parseBinary(value []byte) (of [20]byte, ok bool) {
 			of[n], value = r, value[size:]
 		case c < utf8.RuneSelf:
 			of[n], value = c, value[1:]
+		case len(value) < 2 || c&0xfe != 0xc2 || value[1]&0xc0 != 0x80:
+			return of, false
 		default:
-			r, size := utf8.DecodeRune(value)
-			if r > 0xff {
-				return of, false
-			}
-			of[n], value = byte(r), value[size:]
+			of[n], value = c<<6|value[1]&0x3f, value[2:]
 		}
 	}
 	return of, n == len(of) && len(value) == 0
@@ -220,11 +227,14 @@ func escaped(b []byte) (c byte, size int) {
 		if len(b) < 6 {
 			return 0, 0
 		}
-		r, err := strconv.ParseUint(string(b[2:6]), 16, 8)
-		if err != nil {
+		var r [1]byte
+		if b[2] != '0' || b[3] != '0' {
 			return 0, 0
 		}
-		return byte(r), 6
+		if _, err := hex.Decode(r[:], b[4:6]); err != nil {
+			return 0, 0
+		}
+		return r[0], 6
 	}
 	return 0, 0
 }

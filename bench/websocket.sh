@@ -24,7 +24,7 @@ npm=node_modules/bittorrent-tracker/bin/cmd.js
 rounds=${ROUNDS:-5} duration=${DURATION:-5}
 ulimit -n "$(ulimit -Hn)"
 browsers=${BROWSERS:-10000}
-idle=${IDLE:-10}
+idle=${IDLE:-20}
 connections=${CONNECTIONS:-$(($(ulimit -n) < 50500 ? $(ulimit -n) - 500 : 50000))}
 if [ "$(id -u)" = 0 ]; then renice -n -20 $$ >/dev/null; fi
 work=$(mktemp -d)

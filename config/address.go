@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Address is where to listen, as net.Listen takes it: host:port, where an empty host is every
@@ -14,7 +15,7 @@ import (
 // or a name; whether the name exists is not known here.
 type Address string
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$`) })
 
 func parseAddress(text string) (Address, error) {
 	if strings.Contains(text, "://") {
@@ -28,7 +29,7 @@ func parseAddress(text string) (Address, error) {
 		return "", errors.New("its port is not a number from 0 to 65535")
 	}
 	_, err = netip.ParseAddr(host)
-	if host != "" && err != nil && !hostName.MatchString(host) {
+	if host != "" && err != nil && !hostName().MatchString(host) {
 		return "", errors.New("its host is neither an IP address nor a name")
 	}
 	return Address(text), nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 // Cluster says with which other trackers of this network this one is a cluster.
@@ -98,7 +99,7 @@ func parseGroup(text string) (Group, error) {
 }
 
 // subjects is what cluster/carrier takes as the beginning of subjects.
-var subjects = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,7}$`)
+var subjects = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,7}$`) })
 
 // clusters checks the rules of and between keys of the cluster.
 func (l *loader) clusters() {
@@ -132,7 +133,7 @@ func (l *loader) clusters() {
 			l.add(l.loaded.Sources[key], "%s and %s exclude each other: the trackers of a cluster are one already; leave %s out", key, blame, key)
 		}
 	}
-	if !subjects.MatchString(c.NATSPrefix) {
+	if !subjects().MatchString(c.NATSPrefix) {
 		l.refuse(l.byPath["cluster.nats_prefix"], l.loaded.Sources["cluster.nats_prefix"],
 			"is up to eight words of 1 to 32 ASCII letters, digits, - and _, with dots between them, as waggle.cluster, unlike %s", shown(c.NATSPrefix))
 	}

@@ -81,7 +81,7 @@ func TestEveryFieldHasAKeyAndAComment(t *testing.T) {
 		if !strings.HasSuffix(k.doc, ".") {
 			t.Errorf("%s has the comment %q, want sentences", k.path, k.doc)
 		}
-		if n := len(usage(k)); n > 100 {
+		if n := len(k.usage); n > 100 {
 			t.Errorf("%s: the first sentence of its comment has %d characters, too many for --help", k.path, n)
 		}
 	}

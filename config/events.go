@@ -95,7 +95,7 @@ func parseWebhookURL(text string) (WebhookURL, error) {
 // events checks the rules of and between keys of events.
 func (l *loader) events() {
 	c := &l.loaded.Config.Events
-	if !subjects.MatchString(c.Subject) {
+	if !subjects().MatchString(c.Subject) {
 		l.refuse(l.byPath["events.subject"], l.loaded.Sources["events.subject"],
 			"is up to eight words of 1 to 32 ASCII letters, digits, - and _, with dots between them, as waggle.events, unlike %s", shown(c.Subject))
 	}

@@ -12,14 +12,15 @@ const fileFlag = "config"
 // reports what is wrong with it together with everything else.
 func AddFlags(flags *pflag.FlagSet) {
 	flags.String(fileFlag, "", "configuration `file`, in YAML (see waggle config print)")
-	for _, k := range keys() {
-		flags.Var(&flagValue{key: k, text: k.initial}, k.flag(), usage(k))
+	for i := range keys() {
+		k := &keys()[i]
+		flags.Var(&flagValue{key: k, text: k.initial}, k.flag(), k.usage)
 	}
 }
 
-// usage is the first sentence of the key's doc comment.
-func usage(k key) string {
-	text := strings.Join(strings.Fields(k.doc), " ")
+// firstSentence is that of a key's doc comment.
+func firstSentence(doc string) string {
+	text := strings.Join(strings.Fields(doc), " ")
 	first, _, _ := strings.Cut(text, ". ")
 	return strings.TrimSuffix(first, ".")
 }
@@ -40,7 +41,7 @@ func (l *loader) flags(flags *pflag.FlagSet) {
 
 // flagValue is the text that a flag was given; that of a list grows with every repetition.
 type flagValue struct {
-	key   key
+	key   *key
 	text  string
 	given bool
 }

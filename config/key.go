@@ -19,6 +19,7 @@ import (
 type key struct {
 	path    string // as in the file: announce.min_interval
 	doc     string // the field's doc comment, without slashes
+	usage   string // the first sentence of that
 	field   []int  // where it is in Config
 	kind    kind   // of the value, or of a list's entries
 	list    bool
@@ -166,7 +167,7 @@ func (s *schema) read(t reflect.Type, parent string, index []int, docs map[strin
 			continue
 		}
 		k := newKey(f, path)
-		k.doc, k.field = doc, field
+		k.doc, k.usage, k.field = doc, firstSentence(doc), field
 		s.keys = append(s.keys, k)
 		s.byPath[path] = k
 	}

@@ -198,7 +198,7 @@ func TestEqualMinIntervalAndNumwantAreAllowedAndEqualLifetimeIsNot(t *testing.T)
 func TestEveryFlagExplainsItself(t *testing.T) {
 	help := flagSet(t).FlagUsages()
 	for _, k := range keys() {
-		if !strings.Contains(help, "--"+k.flag()+" "+new(flagValue{key: k}).Type()) {
+		if !strings.Contains(help, "--"+k.flag()+" "+new(flagValue{key: &k}).Type()) {
 			t.Errorf("no --%s in the help", k.flag())
 		}
 	}

@@ -164,7 +164,7 @@ func parseServer(text string) (Server, error) {
 	if text == "" {
 		return "", nil
 	}
-	if _, err := netip.ParseAddr(text); err == nil || hostName.MatchString(text) {
+	if _, err := netip.ParseAddr(text); err == nil || hostName().MatchString(text) {
 		return Server(text), nil
 	}
 	if _, err := parseAddress(text); err != nil || strings.HasPrefix(text, ":") {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // TLS says what proves the names of this tracker.
@@ -67,7 +68,9 @@ func parseFilePair(text string) (FilePair, error) {
 // HostName is a name of this tracker in the DNS.
 type HostName string
 
-var fullName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var fullName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+})
 
 func parseHostName(text string) (HostName, error) {
 	_, err := netip.ParseAddr(text)
@@ -80,7 +83,7 @@ func parseHostName(text string) (HostName, error) {
 		return "", errors.New("leave out what stands before ://, and a path")
 	case strings.Contains(text, ":"):
 		return "", errors.New("leave out the port: it is that of listen.https")
-	case len(text) > 253 || !fullName.MatchString(text):
+	case len(text) > 253 || !fullName().MatchString(text):
 		return "", errShape
 	}
 	return HostName(strings.ToLower(text)), nil

@@ -8,12 +8,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // errHost says that a request is for no host that can be written into a link.
 var errHost = errors.New("the header Host is no name or address of a host")
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+})
 
 // base returns scheme and host of a request, such as http://tracker.example:6969, by
 // which its client reaches the tracker. A proxy that speaks TLS with the client says
@@ -38,7 +41,7 @@ func validHost(text string) bool {
 	}
 	inside, bracketed := strings.CutPrefix(text, "[")
 	if !bracketed {
-		return hostName.MatchString(host)
+		return hostName().MatchString(host)
 	}
 	inside, _, _ = strings.Cut(inside, "]")
 	ip, err := netip.ParseAddr(inside)

@@ -104,14 +104,14 @@ func NewBroker(o BrokerOptions) (*Broker, error) {
 	return b, nil
 }
 
-var prefixes = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,7}$`)
+var prefixes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,7}$`) })
 
 func (o *BrokerOptions) options() ([]nats.Option, error) {
 	u, err := url.Parse(o.URL)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Port() == "" || strings.ContainsAny(o.URL, ", ") || u.Scheme != "tls" && u.Scheme != "nats":
 		return nil, errors.New("the URL of the NATS cannot be read: it is tls://host:port or nats://host:port, before the host a user, a colon, a password and an @ if need be")
-	case !prefixes.MatchString(o.Prefix):
+	case !prefixes().MatchString(o.Prefix):
 		return nil, fmt.Errorf("%.80q cannot begin the subjects of a cluster: letters of ASCII, digits, - and _ can, and dots between them", o.Prefix)
 	}
 	options := []nats.Option{

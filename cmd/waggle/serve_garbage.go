@@ -24,17 +24,19 @@ type garbage struct {
 const (
 	mostGarbage  = 100     // percent
 	leastGarbage = 25      // percent
-	anyGarbage   = 4 << 20 // bytes that may always lie
+	anyGarbage   = 2 << 20 // bytes that may always lie
 	often        = int(garbageEvery / time.Second)
 )
 
-// keepGarbage collects garbage before it is more than may lie, until ctx ends. Where GOGC is set,
-// that holds.
+// keepGarbage collects garbage before it is more than may lie, until ctx ends. When there is little
+// of it at last, after a start or a rush of clients, it gives back to the system what that has
+// left: memory that is free, of which Go itself keeps a tenth of the heap, tables included, and
+// what was read of the program. Where GOGC is set, that holds.
 func (s *service) keepGarbage(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	runtime.GC() // what starting took; and the tables are in the figures
+	runtime.GC() // the tables are in the figures then
 	live, cycles := heap()
 	g := garbage{mostGarbage}
 	is := g.percent(live, s.tracker.Tables())
@@ -50,7 +52,11 @@ func (s *service) keepGarbage(ctx context.Context) {
 		}
 		last := cycles
 		live, cycles = heap()
-		g.adapt(int(cycles - last))
+		if g.adapt(int(cycles - last)) {
+			debug.FreeOSMemory()
+			unmapProgram()
+			live, cycles = heap()
+		}
 		if percent := g.percent(live, s.tracker.Tables()); percent > is+is/8 || percent < is-is/8 { // each change stops everything for a moment
 			is = percent
 			debug.SetGCPercent(is)
@@ -58,14 +64,17 @@ func (s *service) keepGarbage(ctx context.Context) {
 	}
 }
 
-// adapt takes in how many times garbage was collected since it did last.
-func (g *garbage) adapt(cycles int) {
+// adapt takes in how many times garbage was collected since it did last. It reports true when it
+// has become seldom.
+func (g *garbage) adapt(cycles int) (calm bool) {
 	switch {
 	case cycles >= often:
 		g.share = mostGarbage
-	case cycles <= 1:
+	case cycles <= 1 && g.share > leastGarbage:
 		g.share = max(g.share/2, leastGarbage)
+		return g.share == leastGarbage
 	}
+	return false
 }
 
 // percent returns how many percent of a heap may be garbage beside it, tables included.

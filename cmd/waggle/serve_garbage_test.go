@@ -11,9 +11,9 @@ func TestTablesLetNoGarbageLie(t *testing.T) {
 		{100, 60 << 20, 48 << 20, 20},
 		{100, 148 << 20, 48 << 20, 67},
 		{25, 148 << 20, 48 << 20, 16},
-		{100, 50 << 20, 48 << 20, 8}, // what may always lie
-		{25, 60 << 20, 48 << 20, 6},
-		{100, 40 << 20, 48 << 20, 10},
+		{100, 49 << 20, 48 << 20, 4}, // what may always lie
+		{25, 60 << 20, 48 << 20, 5},
+		{100, 40 << 20, 48 << 20, 5},
 		{100, 10 << 20, 0, 100},
 		{25, 1 << 20, 0, 100},
 		{100, 0, 48 << 20, 100}, // nothing was collected yet
@@ -27,11 +27,25 @@ func TestTablesLetNoGarbageLie(t *testing.T) {
 
 func TestLessGarbageLiesWhereCollectingItIsSeldom(t *testing.T) {
 	g := garbage{mostGarbage}
-	for _, step := range []struct{ cycles, want int }{
-		{2, 100}, {1, 50}, {0, 25}, {0, 25}, {2, 25}, {often - 1, 25}, {often, 100}, {3, 100}, {1, 50}, {often + 1, 100},
+	for _, step := range []struct {
+		cycles, want int
+		calm         bool
+	}{
+		{cycles: 2, want: 100},
+		{cycles: 1, want: 50},
+		{cycles: 0, want: 25, calm: true},
+		{cycles: 0, want: 25},
+		{cycles: 2, want: 25},
+		{cycles: often - 1, want: 25},
+		{cycles: often, want: 100},
+		{cycles: 3, want: 100},
+		{cycles: 1, want: 50},
+		{cycles: 2, want: 50},
+		{cycles: 1, want: 25, calm: true},
+		{cycles: often + 1, want: 100},
 	} {
-		if g.adapt(step.cycles); g.share != step.want {
-			t.Fatalf("after %d collections it is %d %%, want %d", step.cycles, g.share, step.want)
+		if calm := g.adapt(step.cycles); g.share != step.want || calm != step.calm {
+			t.Fatalf("after %d collections it is %d %%, calm: %t; want %d, %t", step.cycles, g.share, calm, step.want, step.calm)
 		}
 	}
 }

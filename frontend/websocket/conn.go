@@ -14,31 +14,41 @@ import (
 )
 
 // conn is a connection of a browser. While nothing is read or written it holds no
-// buffers.
+// buffers. It is as small as can be, as there may be many: 128 bytes.
 type conn struct {
 	server      *Server
 	stream      stream
-	from        netip.Addr
-	port        uint16                // of its end of the connection, or of the proxy's
 	agent       unique.Handle[string] // which many have in common
 	credentials *credentials          // nil: it has none
-	number      int                   // among the server's, under its lock
 
 	// Of who reads.
-	unread    []byte // the beginning of a frame, with room for the rest; nil: there is none
-	fragments []byte // of a message that is not whole; nil: there are none
-	mine      []membership
-	refused   int // messages in a row
+	begun *begun // nil: nothing is
+	mine  []membership
+
+	out *output // frames that wait; nil: none. Under mu
 
 	heard atomic.Uint32 // seconds of the server, when something was read last
 	late  atomic.Uint32 // since when a message is there in part; 0: none is
 	deaf  atomic.Uint32 // since when the client is to take what is written, or to hang up; 0: it did
 
+	number  uint32   // among the server's, under its lock
+	address [16]byte // of the client, as IPv6
+	port    uint16   // of its end of the connection, or of the proxy's
+	refused uint8    // messages in a row; of who reads
+
+	state state // as all that follows under mu
+	due   bool  // somebody is about to flush
+	busy  bool  // the stream writes, or waits until it can
 	mu    sync.Mutex
-	out   *output // frames that wait; nil: none
-	state state
-	due   bool // somebody is about to flush
-	busy  bool // the stream writes, or waits until it can
+}
+
+// from returns the address of the client.
+func (c *conn) from() netip.Addr { return netip.AddrFrom16(c.address).Unmap() }
+
+// begun is what is there of a frame, and of a message, which are not whole.
+type begun struct {
+	frame   []byte // with room for the rest; nil: there is none
+	message []byte // frames of it; nil: there are none
 }
 
 // credentials are what a client has shown when it connected.
@@ -197,23 +207,53 @@ func (o *output) keep() {
 	}
 }
 
+// unread returns the beginning of a frame, with room for the rest; nil: there is none.
+func (c *conn) unread() []byte {
+	if c.begun == nil {
+		return nil
+	}
+	return c.begun.frame
+}
+
+// fragments returns what is there of a message that is not whole; nil: there is none.
+func (c *conn) fragments() []byte {
+	if c.begun == nil {
+		return nil
+	}
+	return c.begun.message
+}
+
+// hold replaces what is there of a frame and of a message.
+func (c *conn) hold(frame, message []byte) {
+	switch {
+	case frame == nil && message == nil:
+		c.begun = nil
+	case c.begun == nil:
+		c.begun = &begun{frame, message}
+	default:
+		c.begun.frame, c.begun.message = frame, message
+	}
+}
+
 // keep keeps the beginning of a frame, which may lie in what was kept, with room for so
 // many bytes. It reports false where there is no memory for it.
 func (c *conn) keep(in []byte, room int) (ok bool) {
-	if len(in) > 0 && cap(c.unread) >= room && &in[0] == &c.unread[0] {
-		c.unread = in
+	old := c.unread()
+	if len(in) > 0 && cap(old) >= room && &in[0] == &old[0] {
+		c.begun.frame = in
 		return true
 	}
-	old := cap(c.unread)
-	defer c.server.memory.give(old)
-	c.unread = nil
-	if len(in) == 0 {
-		return true
+	var kept []byte
+	if len(in) > 0 {
+		if !c.server.memory.take(room) {
+			return false
+		}
+		kept = append(make([]byte, 0, room), in...)
 	}
-	if !c.server.memory.take(room) {
-		return false
+	c.hold(kept, c.fragments())
+	if old != nil {
+		c.server.memory.give(cap(old))
 	}
-	c.unread = append(make([]byte, 0, room), in...)
 	return true
 }
 
@@ -222,16 +262,17 @@ func (c *conn) keepFragment(payload []byte) (ok bool) {
 	if !c.server.memory.take(len(payload)) {
 		return false
 	}
-	if c.fragments == nil {
-		c.fragments = []byte{} // an empty one is one, too
+	message := c.fragments()
+	if message == nil {
+		message = []byte{} // an empty one is one, too
 	}
-	c.fragments = append(c.fragments, payload...)
+	c.hold(c.unread(), append(message, payload...))
 	return true
 }
 
 func (c *conn) dropFragments() {
-	c.server.memory.give(len(c.fragments))
-	c.fragments = nil
+	c.server.memory.give(len(c.fragments()))
+	c.hold(c.unread(), nil)
 }
 
 // ended lets go of all that a connection has, but for its stream. Who reads calls it, once.

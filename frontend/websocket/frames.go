@@ -20,7 +20,7 @@ const errTooBig bittorrent.Error = "a message of more than 64 KiB"
 
 // receive takes what was read: it answers the frames that are whole, and keeps the
 // beginning of the next. It reports false where nothing more is to be answered. in may lie
-// in c.unread, and is not what it was afterwards.
+// in what is kept, and is not what it was afterwards.
 func (c *conn) receive(w *work, in []byte) (more bool) {
 	for len(in) > 0 {
 		h, size, err := w.header(in)
@@ -33,7 +33,7 @@ func (c *conn) receive(w *work, in []byte) (more bool) {
 		if err != nil {
 			return w.hangUp(c, ws.StatusProtocolError, err)
 		}
-		if h.Length > maxMessage-int64(len(c.fragments)) {
+		if h.Length > maxMessage-int64(len(c.fragments())) {
 			return w.hangUp(c, ws.StatusMessageTooBig, errTooBig)
 		}
 		end := size + int(h.Length)
@@ -44,8 +44,8 @@ func (c *conn) receive(w *work, in []byte) (more bool) {
 		if !c.frame(w, h, in[size:end]) {
 			return false
 		}
-		if c.fragments == nil {
-			c.late.Store(0) // what it owed is there
+		if c.fragments() == nil {
+			c.isInTime() // what it owed is there
 		}
 		in = in[end:]
 	}
@@ -56,7 +56,7 @@ func (c *conn) receive(w *work, in []byte) (more bool) {
 
 // frameState is what the next frame is checked against.
 func (c *conn) frameState() ws.State {
-	if c.fragments != nil {
+	if c.fragments() != nil {
 		return ws.StateServerSide | ws.StateFragmented
 	}
 	return ws.StateServerSide
@@ -71,10 +71,18 @@ func (c *conn) await(w *work, in []byte, room int) (more bool) {
 	return true
 }
 
+// isInTime notes that the client owes no part of a message. It writes only where that is news, as
+// all the loops share what it writes to.
+func (c *conn) isInTime() {
+	if c.late.Load() != 0 {
+		c.late.Store(0)
+	}
+}
+
 // settle notes whether the client owes a part of a message.
 func (c *conn) settle() {
-	if c.unread == nil && c.fragments == nil {
-		c.late.Store(0)
+	if c.begun == nil {
+		c.isInTime()
 	} else {
 		c.late.CompareAndSwap(0, c.server.seconds())
 	}
@@ -91,7 +99,7 @@ func (c *conn) frame(w *work, h ws.Header, payload []byte) (more bool) {
 	case ws.OpClose:
 		return w.goodbye(c, payload)
 	}
-	if c.fragments == nil && h.Fin {
+	if c.fragments() == nil && h.Fin {
 		return w.message(c, payload)
 	}
 	if !c.keepFragment(payload) {
@@ -100,7 +108,7 @@ func (c *conn) frame(w *work, h ws.Header, payload []byte) (more bool) {
 	if !h.Fin {
 		return true
 	}
-	more = w.message(c, c.fragments)
+	more = w.message(c, c.fragments())
 	c.dropFragments()
 	return more
 }

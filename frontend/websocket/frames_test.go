@@ -63,9 +63,9 @@ func (s *Server) hears(tb testing.TB, in []byte, atATime int) (answer []byte) {
 	w.begin()
 	for more := true; more && len(in) > 0; {
 		n := min(atATime, len(in))
-		if have := len(c.unread); have > 0 {
-			n = copy(c.unread[have:cap(c.unread)], in[:n])
-			more = c.receive(w, c.unread[:have+n])
+		if have := len(c.unread()); have > 0 {
+			n = copy(c.unread()[have:cap(c.unread())], in[:n])
+			more = c.receive(w, c.unread()[:have+n])
 		} else {
 			more = c.receive(w, bytes.Clone(in[:n]))
 		}

@@ -21,9 +21,10 @@ func (g *goroutine) serve(read []byte) {
 	var first [ws.MaxHeaderSize]byte // of a frame; for the rest there is memory when its length is known
 	for {
 		in := first[:]
-		have := len(g.unread)
+		kept := g.unread()
+		have := len(kept)
 		if have > 0 && more {
-			in = g.unread[have:cap(g.unread)]
+			in = kept[have:cap(kept)]
 		}
 		n, err := g.Read(in)
 		switch {
@@ -31,7 +32,7 @@ func (g *goroutine) serve(read []byte) {
 			return
 		case !more: // until the client hangs up
 		case have > 0:
-			more = g.answer(g.unread[:have+n])
+			more = g.answer(kept[:have+n])
 		default:
 			more = g.answer(in[:n])
 		}

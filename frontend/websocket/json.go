@@ -137,9 +137,13 @@ func (s *scanner) text() (raw []byte, ok bool) {
 // ordinary returns how many bytes of ASCII in begins with that stand for themselves in a
 // string.
 func ordinary(in []byte) (n int) {
-	for ; len(in)-n >= 8; n += 8 {
-		if found := others(binary.LittleEndian.Uint64(in[n:])); found != 0 {
-			return n + bits.TrailingZeros64(found)/8
+	for ; len(in)-n >= 16; n += 16 {
+		first, second := others(binary.LittleEndian.Uint64(in[n:])), others(binary.LittleEndian.Uint64(in[n+8:]))
+		switch {
+		case first != 0:
+			return n + bits.TrailingZeros64(first)/8
+		case second != 0:
+			return n + 8 + bits.TrailingZeros64(second)/8
 		}
 	}
 	for n < len(in) && others(uint64(in[n])|spaces&^0xff) == 0 {
@@ -155,21 +159,33 @@ const spaces = 0x2020202020202020
 func others(eight uint64) uint64 {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quotes, escapes := eight^ones*'"', eight^ones*'\\'
-	return ((quotes-ones)&^quotes | (escapes-ones)&^escapes | (eight-spaces)&^eight | eight) & tops
+	return ((quotes - ones) | (escapes - ones) | (eight - spaces) | eight) & tops
 }
 
-// beyond returns the length of the character beyond ASCII that in begins with; 0: it is
-// none.
-func beyond(in []byte) int {
+// beyond returns the length of the characters beyond ASCII that in begins with, one behind the
+// other where they are of two bytes; 0: there is one that is none.
+func beyond(in []byte) (n int) {
+	for n+1 < len(in) && in[n] >= 0xc2 && in[n] < 0xe0 && in[n+1]&0xc0 == 0x80 {
+		n += 2
+	}
+	if n > 0 {
+		return n
+	}
 	if _, n := utf8.DecodeRune(in); n > 1 {
 		return n
 	}
 	return 0
 }
 
+// lineEnd is the end of a line of a session description, of which each has a dozen.
+const lineEnd = '\\' | 'r'<<8 | '\\'<<16 | 'n'<<24
+
 // escapes returns the length of the escapes that in begins with, one behind the other as
 // the ends of lines are; 0: there is one that is none.
 func escapes(in []byte) (n int) {
+	for len(in)-n >= 4 && binary.LittleEndian.Uint32(in[n:]) == lineEnd {
+		n += 4
+	}
 	for n < len(in) && in[n] == '\\' {
 		size := escape(in[n:])
 		if size == 0 {
@@ -284,8 +300,8 @@ func whole(raw []byte) (n int64, ok bool) {
 	return int64(f), true
 }
 
-// decode decodes a string of as many characters as dst has bytes, each of which stands
-// for one: that is how browsers write bytes in JSON.
+// decode decodes a well-formed string of as many characters as dst has bytes, each of which
+// stands for one: that is how browsers write bytes in JSON.
 func decode(dst []byte, raw []byte) (ok bool) {
 	n := 0
 	for i := 0; i < len(raw); n++ {
@@ -303,13 +319,11 @@ func decode(dst []byte, raw []byte) (ok bool) {
 		case c < utf8.RuneSelf:
 			dst[n] = c
 			i++
+		case c > 0xc3: // more than a byte stands for
+			return false
 		default:
-			r, size := utf8.DecodeRune(raw[i:])
-			if r > math.MaxUint8 || size == 1 {
-				return false
-			}
-			dst[n] = byte(r)
-			i += size
+			dst[n] = c<<6 | raw[i+1]&0x3f
+			i += 2
 		}
 	}
 	return n == len(dst)
@@ -363,7 +377,7 @@ func appendBinary(b, bytes []byte) []byte {
 		case c < utf8.RuneSelf:
 			b = append(b, c)
 		default:
-			b = utf8.AppendRune(b, rune(c))
+			b = append(b, 0xc0|c>>6, 0x80|c&0x3f)
 		}
 	}
 	return append(b, '"')

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,6 +200,25 @@ func TestBytesAreWrittenAsBrowsersReadThem(t *testing.T) {
 	var read string
 	if err := json.Unmarshal(appendBinary(nil, all[:]), &read); err != nil || read != latin1(all[:]) {
 		t.Errorf("%v: %q", err, read)
+	}
+}
+
+// Strings are looked through many bytes at a time: wherever one lies, and whatever is next to it,
+// it is told what ends them.
+func TestEachByteOfAStringIsSeenWhereverItLies(t *testing.T) {
+	for _, two := range []string{"aa", "\\", "\\\"", "\\r", "é", "a\x80"} {
+		for at := range 40 {
+			for c := range 256 {
+				text := bytes.Repeat([]byte{'~'}, 44)
+				copy(text[at:], append([]byte{byte(c)}, two...))
+				in := append(append([]byte{'"'}, text...), '"')
+				s := scanner{left: in}
+				raw, ok := s.value()
+				if want := json.Valid(in) && utf8.Valid(in); (ok && len(raw) == len(in)) != want {
+					t.Fatalf("%q: %t, want %t", in, ok, want)
+				}
+			}
+		}
 	}
 }
 

@@ -190,9 +190,10 @@ func (s *polled) event(what uint32) *unix.EpollEvent {
 
 // readable reads what is there, and answers it.
 func (s *polled) readable(w *work, in []byte) {
-	have := len(s.unread)
+	kept := s.unread()
+	have := len(kept)
 	if have > 0 && s.more {
-		in = s.unread[have:cap(s.unread)]
+		in = kept[have:cap(kept)]
 	}
 	n, err := receive(s.fd, in)
 	switch {
@@ -205,7 +206,7 @@ func (s *polled) readable(w *work, in []byte) {
 	case !s.more: // until the client hangs up
 		return
 	case have > 0:
-		in = s.unread[:have+n]
+		in = kept[:have+n]
 	default:
 		in = in[:n]
 	}

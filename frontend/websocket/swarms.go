@@ -72,7 +72,7 @@ type peer struct {
 
 	// asked are the tags of those that its latest offers were for and that have not answered
 	// yet; 0 is nobody. See [peer.waitsFor].
-	asked [maxOffers]uint32
+	asked [maxOffers]uint16
 }
 
 // answerTime is how long one who has passed an offer on is held to wait for the answer, in
@@ -83,12 +83,15 @@ const answerTime = 10
 // come to nothing then and take the other's with them: of two connections with the same peer a
 // client gives up the later one, and what is later for the one is the earlier for the other. As
 // both come back at the same intervals, they would do so again and again.
-func (p *peer) waitsFor(tag, now uint32) bool {
+func (p *peer) waitsFor(tag uint16, now uint32) bool {
 	return now-p.last <= answerTime && slices.Contains(p.asked[:], tag)
 }
 
 // tag stands for a peer where one that is mistaken for another does no harm. It is never 0.
-func tag(id *bittorrent.PeerID) uint32 { return binary.BigEndian.Uint32(id[len(id)-4:]) | 1 }
+func tag(id *bittorrent.PeerID) uint16 {
+	own := binary.BigEndian.Uint64(id[len(id)-8:]) // what comes before is the program's
+	return uint16(own*0x9e3779b97f4a7c15>>48) | 1  // many write digits only: all bits count (Knuth, 6.4)
+}
 
 func (p *peer) isSeeder() bool { return p.left == 0 }
 
@@ -379,7 +382,7 @@ func (s *Swarms) Append(peers []swarm.Peer, h *bittorrent.InfoHash) []swarm.Peer
 		for i := range t.kinds[kind] {
 			p := &t.kinds[kind][i]
 			peers = append(peers, swarm.Peer{
-				ID: p.id, Addr: netip.AddrPortFrom(p.of.from, p.of.port), Kind: p.kind(kind), Left: p.left,
+				ID: p.id, Addr: netip.AddrPortFrom(p.of.from(), p.of.port), Kind: p.kind(kind), Left: p.left,
 				Last: s.start.Add(time.Duration(p.last) * time.Second), Browser: true,
 			})
 		}
@@ -403,7 +406,7 @@ func (p *peer) kind(among int) swarm.Kind {
 type choice struct {
 	of     *torrent
 	asker  *peer
-	tag    uint32 // of the asker
+	tag    uint16 // of the asker
 	chosen []*conn
 }
 

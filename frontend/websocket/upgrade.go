@@ -31,7 +31,7 @@ func (s *Server) ServeUpgrade(w http.ResponseWriter, r *http.Request, from netip
 		return
 	}
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr) // without a port it is told from others by its id
-	c := &conn{server: s, from: from, port: remote.Port(), agent: agentOf(r), credentials: shown}
+	c := &conn{server: s, address: from.As16(), port: remote.Port(), agent: agentOf(r), credentials: shown}
 	c.heard.Store(s.seconds())
 	if why := s.add(c); why != nil {
 		s.refuse(w, why)

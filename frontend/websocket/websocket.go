@@ -135,8 +135,8 @@ var (
 
 // add takes a connection in, before it has a stream.
 func (s *Server) add(c *conn) *refusal {
-	address := neighbours(c.from)
-	held := s.options.MaxPerAddress > 0 && !s.options.Tracker.Unlimited(c.from)
+	address := neighbours(c.from())
+	held := s.options.MaxPerAddress > 0 && !s.options.Tracker.Unlimited(c.from())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -146,14 +146,14 @@ func (s *Server) add(c *conn) *refusal {
 		return errFullAddress
 	}
 	s.byAddress[address]++
-	c.number = len(s.conns)
+	c.number = uint32(len(s.conns))
 	s.conns = append(s.conns, c)
 	return nil
 }
 
 // remove takes a connection out.
 func (s *Server) remove(c *conn) {
-	address := neighbours(c.from)
+	address := neighbours(c.from())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byAddress[address]--; s.byAddress[address] == 0 {

@@ -136,7 +136,7 @@ func (w *work) answer(c *conn, text []byte) (err error) {
 	}()
 	m := &w.request
 	err = m.parse(text, w.server.options.MaxScrape)
-	if limited := w.server.options.Tracker.Admit(c.from, w.now); limited != nil {
+	if limited := w.server.options.Tracker.Admit(c.from(), w.now); limited != nil {
 		return limited
 	}
 	switch {
@@ -178,7 +178,7 @@ func (w *work) fail(c *conn, why error) {
 // take has an announce decided, answers it, and passes its offers on.
 func (w *work) take(c *conn) error {
 	m, a, r := &w.request, &w.announce, &w.reply
-	*a = swarm.Announce{From: c.from, Now: w.now}
+	*a = swarm.Announce{From: c.from(), Now: w.now}
 	a.InfoHash, a.PeerID = m.hashes[0], m.peer
 	a.Uploaded, a.Downloaded, a.Left, a.Event = m.uploaded, m.downloaded, m.left, m.event
 	a.NumWant = int32(len(m.offers))

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"waggle/locality"
@@ -100,7 +101,7 @@ const (
 	mostShards        = 128
 )
 
-var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+var tableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`) })
 
 // ParseURL reads dynamodb://TABLE?region=REGION&endpoint=URL, both of which may be
 // left out. Credentials are never in it: they come from the environment, a profile or
@@ -131,7 +132,7 @@ func (o *Options) settings() []faraway.Setting {
 
 // checkPlace refuses what can be no table on a server.
 func (o *Options) checkPlace() error {
-	if !tableName.MatchString(o.Table) {
+	if !tableName().MatchString(o.Table) {
 		return fmt.Errorf("%q is no name of a table: it has 3 to 255 letters, digits, dots, dashes and underlines", o.Table)
 	}
 	return faraway.CheckPlace(o.Region, o.Endpoint, "http://127.0.0.1:8000")

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"waggle/locality"
@@ -113,8 +114,10 @@ const (
 )
 
 var (
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	prefixName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}){0,3}$`)
+	bucketName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
+	prefixName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}){0,3}$`)
+	})
 )
 
 const usage = "write s3://BUCKET/PREFIX?region=REGION"
@@ -144,9 +147,9 @@ func ParseURL(text string) (Options, error) {
 // check refuses what cannot be meant.
 func (o *Options) check() error {
 	switch {
-	case !bucketName.MatchString(o.Bucket):
+	case !bucketName().MatchString(o.Bucket):
 		return fmt.Errorf("%q is no name of a bucket: it has 3 to 63 small letters, digits, dots and dashes", o.Bucket)
-	case o.Prefix != "" && !prefixName.MatchString(o.Prefix):
+	case o.Prefix != "" && !prefixName().MatchString(o.Prefix):
 		return fmt.Errorf("%.100q is no prefix: it has up to 4 parts of letters, digits, dots, dashes and underlines, with slashes between", o.Prefix)
 	case o.Deletes != DeletesAuto && o.Deletes != DeletesConditional && o.Deletes != DeletesNever:
 		return fmt.Errorf("deletes=%.40s is not understood: it is %s or %s", o.Deletes, DeletesConditional, DeletesNever)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// unmapProgram does nothing where it is not known how.
+func unmapProgram() (bytes uint64) { return 0 }
