@@ -98,9 +98,13 @@ for name in waggle npm; do
 		--sockets 64 --rounds 1 --duration 20s --timeout 60s >/dev/null 2>"$work/log" &
 	load=$!
 	sleep 1
-	while kill -0 $load 2>/dev/null; do memory $name announcing >"$work/line" 2>/dev/null || true; sleep 0.5; done
+	while kill -0 $load 2>/dev/null; do
+		memory $name announcing && cat "$work/$name.announcing" >>"$work/$name.all"
+		sleep 0.5
+	done >"$work/lines"
 	wait $load
-	cat "$work/line"
+	tail -n 5 "$work/lines" | head -n 1 # in the end all leave
+	tail -n 5 "$work/$name.all" | head -n 1 >"$work/$name.announcing"
 	stop $name
 	serve $name
 	taskset -c 1 "$waggle" bench ws "${at[$name]}" --pid "${pid[$name]}" --connections 0 --idle "$connections" --torrents $((connections / 10)) \

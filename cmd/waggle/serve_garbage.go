@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// garbageEvery is how often it is looked at how large the heap is, and how often it was collected.
+// garbageEvery is how often it is looked at how large the heap is, and what collecting took.
 const garbageEvery = 5 * time.Second
 
 // garbage says how much may lie: a share of what the heap has in use, the tracker's tables left
@@ -19,13 +19,15 @@ type garbage struct {
 	share int // percent
 }
 
-// The share is as in any program in Go where collecting would else take too much time. Announces
-// leave none behind, so that is seldom.
+// The share is as in any program in Go where collecting is frequent, or would else take too much
+// time. Announces leave none behind, so that is seldom.
 const (
 	mostGarbage  = 100     // percent
-	leastGarbage = 25      // percent
+	leastGarbage = 10      // percent
 	anyGarbage   = 2 << 20 // bytes that may always lie
 	often        = int(garbageEvery / time.Second)
+	tooMuch      = 0.05 // of the time of all processors
+	step         = 4    // what the share is divided by, and so how much more collecting takes
 )
 
 // keepGarbage collects garbage before it is more than may lie, until ctx ends. When there is little
@@ -37,9 +39,9 @@ func (s *service) keepGarbage(ctx context.Context) {
 		return
 	}
 	runtime.GC() // the tables are in the figures then
-	live, cycles := heap()
+	last := look()
 	g := garbage{mostGarbage}
-	is := g.percent(live, s.tracker.Tables())
+	is := g.percent(last.live, s.tracker.Tables())
 	before := debug.SetGCPercent(is)
 	defer debug.SetGCPercent(before)
 	ticker := time.NewTicker(garbageEvery)
@@ -50,28 +52,29 @@ func (s *service) keepGarbage(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		last := cycles
-		live, cycles = heap()
-		if g.adapt(int(cycles - last)) {
+		now := look()
+		all := garbageEvery.Seconds() * float64(runtime.GOMAXPROCS(0))
+		if g.adapt(int(now.cycles-last.cycles), (now.seconds-last.seconds)/all) {
 			debug.FreeOSMemory()
 			unmapProgram()
-			live, cycles = heap()
+			now = look()
 		}
-		if percent := g.percent(live, s.tracker.Tables()); percent > is+is/8 || percent < is-is/8 { // each change stops everything for a moment
+		last = now
+		if percent := g.percent(now.live, s.tracker.Tables()); percent > is+is/8 || percent < is-is/8 { // each change stops everything for a moment
 			is = percent
 			debug.SetGCPercent(is)
 		}
 	}
 }
 
-// adapt takes in how many times garbage was collected since it did last. It reports true when it
-// has become seldom.
-func (g *garbage) adapt(cycles int) (calm bool) {
+// adapt takes in how many times garbage was collected since it did last, and what part of the time
+// of all processors that took. It reports true when that has become little.
+func (g *garbage) adapt(cycles int, took float64) (calm bool) {
 	switch {
-	case cycles >= often:
+	case cycles >= often, took > tooMuch:
 		g.share = mostGarbage
-	case cycles <= 1 && g.share > leastGarbage:
-		g.share = max(g.share/2, leastGarbage)
+	case cycles <= 1 && took < tooMuch/step && g.share > leastGarbage:
+		g.share = max(g.share/step, leastGarbage)
 		return g.share == leastGarbage
 	}
 	return false
@@ -83,9 +86,22 @@ func (g *garbage) percent(live, tables int64) int {
 	return int(min(max(100*bytes/max(live, 1), 1), mostGarbage))
 }
 
-// heap returns how many bytes the last collection has left in use, and how many there were.
-func heap() (live int64, cycles uint64) {
-	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}
+// collected is what collecting garbage has done since the process began.
+type collected struct {
+	live    int64 // bytes that it has left in use last
+	cycles  uint64
+	seconds float64 // of processors
+}
+
+func look() collected {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"},
+		{Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
+	}
 	metrics.Read(samples)
-	return int64(samples[0].Value.Uint64()), samples[1].Value.Uint64()
+	return collected{
+		int64(samples[0].Value.Uint64()), samples[1].Value.Uint64(), samples[2].Value.Float64() + samples[3].Value.Float64(),
+	}
 }

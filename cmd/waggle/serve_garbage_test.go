@@ -25,27 +25,29 @@ func TestTablesLetNoGarbageLie(t *testing.T) {
 	}
 }
 
-func TestLessGarbageLiesWhereCollectingItIsSeldom(t *testing.T) {
+func TestLessGarbageLiesWhereCollectingItIsSeldomAndCheap(t *testing.T) {
 	g := garbage{mostGarbage}
 	for _, step := range []struct {
-		cycles, want int
-		calm         bool
+		cycles int
+		took   float64
+		want   int
+		calm   bool
 	}{
 		{cycles: 2, want: 100},
-		{cycles: 1, want: 50},
-		{cycles: 0, want: 25, calm: true},
-		{cycles: 0, want: 25},
-		{cycles: 2, want: 25},
-		{cycles: often - 1, want: 25},
+		{cycles: 1, want: 25},
+		{cycles: 0, want: 10, calm: true},
+		{cycles: 0, want: 10},
+		{cycles: often - 1, want: 10},
 		{cycles: often, want: 100},
-		{cycles: 3, want: 100},
-		{cycles: 1, want: 50},
-		{cycles: 2, want: 50},
-		{cycles: 1, want: 25, calm: true},
-		{cycles: often + 1, want: 100},
+		{cycles: 1, took: tooMuch / step, want: 100}, // it would be too much with less
+		{cycles: 1, took: tooMuch / step / 2, want: 25},
+		{cycles: 2, want: 25},
+		{cycles: 1, want: 10, calm: true},
+		{cycles: 2, took: tooMuch, want: 10},
+		{cycles: 2, took: 2 * tooMuch, want: 100}, // a large heap
 	} {
-		if calm := g.adapt(step.cycles); g.share != step.want || calm != step.calm {
-			t.Fatalf("after %d collections it is %d %%, calm: %t; want %d, %t", step.cycles, g.share, calm, step.want, step.calm)
+		if calm := g.adapt(step.cycles, step.took); g.share != step.want || calm != step.calm {
+			t.Fatalf("after %d collections in %g it is %d %%, calm: %t; want %d, %t", step.cycles, step.took, g.share, calm, step.want, step.calm)
 		}
 	}
 }

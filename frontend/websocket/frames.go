@@ -71,8 +71,8 @@ func (c *conn) await(w *work, in []byte, room int) (more bool) {
 	return true
 }
 
-// isInTime notes that the client owes no part of a message. It writes only where that is news, as
-// all the loops share what it writes to.
+// isInTime notes that the client owes no part of a message. It writes only where that is news: to
+// write costs as much as a lock.
 func (c *conn) isInTime() {
 	if c.late.Load() != 0 {
 		c.late.Store(0)

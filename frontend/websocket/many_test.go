@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/gobwas/ws/wsutil"
 
@@ -18,6 +19,13 @@ import (
 
 // bytesPerBrowser is what each may take.
 const bytesPerBrowser = 20_000
+
+// What every connection takes is chosen with the sizes in mind that Go's heap has.
+func TestAConnectionAndAPeerAreAsSmallAsTheyAreSaidToBe(t *testing.T) {
+	if conn, peer := unsafe.Sizeof(conn{}), unsafe.Sizeof(peer{}); conn > 128 || peer > 64 {
+		t.Errorf("a connection takes %d bytes, a peer %d", conn, peer)
+	}
+}
 
 // pipes is a listener of connections within this process, which are no files.
 type pipes chan net.Conn
