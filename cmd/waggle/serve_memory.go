@@ -7,6 +7,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"waggle/config"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
 )
@@ -29,6 +30,12 @@ const (
 	calmShare     = 0.87
 )
 
+// What an address takes that is held to a rate, and a peer that is recognised.
+const (
+	addressBytes    = 8
+	recognisedBytes = 40
+)
+
 // memoryEvery is how often the resident memory is looked at. A flood of newcomers makes
 // it grow by some MB meanwhile.
 const memoryEvery = 100 * time.Millisecond
@@ -46,12 +53,14 @@ func (s *service) limitMemory(there int64) {
 	}
 }
 
-// forPeers returns how many bytes peers and torrents may take; 0: no limit.
-func (m *memoryBound) forPeers() int64 {
+// forPeers returns how many bytes peers and torrents may take beside the tables of addresses and
+// peers, which a flood fills as it fills the store; 0: no limit.
+func (m *memoryBound) forPeers(l *config.Limits) int64 {
 	if m.limit == 0 {
 		return 0
 	}
-	return max(m.limit/8*5-fixedMemory, leastForPeers)
+	tables := int64(l.Addresses)*addressBytes + int64(l.RecognisedPeers)*recognisedBytes
+	return max(m.limit/8*5-fixedMemory-tables, leastForPeers)
 }
 
 // keepMemory has garbage collected as often as the limit demands, and the store not grow

@@ -30,9 +30,13 @@ func TestMemoryLimitIsThatOfTheConfigurationOrWhatThereIs(t *testing.T) {
 
 func TestPeersHaveWhatOfTheMemoryIsNotForOtherThings(t *testing.T) {
 	for limit, want := range map[int64]int64{0: 0, 1 << 30: 576 << 20, 256 << 20: 96 << 20, 90 << 20: 16 << 20, 1: 16 << 20} {
-		if got := (&memoryBound{limit: limit}).forPeers(); got != want {
+		if got := (&memoryBound{limit: limit}).forPeers(new(config.Limits)); got != want {
 			t.Errorf("of %d: %d, want %d", limit, got, want)
 		}
+	}
+	limits := config.Limits{Addresses: 1 << 20, RecognisedPeers: 1 << 20}
+	if got := (&memoryBound{limit: 1 << 30}).forPeers(&limits); got != (576-8-40)<<20 {
+		t.Errorf("beside tables: %d", got)
 	}
 }
 

@@ -132,7 +132,7 @@ func (s *service) openStore(ctx context.Context) (swarm.Store, error) {
 		Budget:      s.budget,
 		MaxPeers:    int(s.config.Limits.Peers),
 		MaxTorrents: int(s.config.Limits.Torrents),
-		MaxBytes:    s.memory.forPeers(),
+		MaxBytes:    s.memory.forPeers(&s.config.Limits),
 		Details:     s.config.Torrents.PeerDetails,
 		Seed:        randomSeed(),
 	}
