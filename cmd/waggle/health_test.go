@@ -16,6 +16,8 @@ import (
 
 	"waggle/config"
 	"waggle/internal/authority"
+	"waggle/store/memory"
+	"waggle/swarm"
 )
 
 func TestHealthAsksTheTrackerThatRuns(t *testing.T) {
@@ -108,6 +110,18 @@ func TestHealthWaitsUntilTheTrackerIsWell(t *testing.T) {
 			t.Errorf("it was asked for %v", waited)
 		}
 	})
+}
+
+// Who has waited for a tracker asks its console next.
+func TestTrackerIsNotWellBeforeAllOfItListens(t *testing.T) {
+	s := &service{store: memory.New(memory.Options{})}
+	if err := s.ready(); !errors.Is(err, swarm.ErrBusy) {
+		t.Errorf("while it opens: %v", err)
+	}
+	s.listens.Store(true)
+	if err := s.ready(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestHealthThatDoesNotWaitAsksOnce(t *testing.T) {

@@ -81,6 +81,7 @@ type service struct {
 	console *console.Console
 
 	started     time.Time
+	listens     atomic.Bool // all that it has
 	listed      atomic.Bool // torrents.mode in force
 	memoryLimit int64       // bytes; 0: nobody knows
 	memory      memoryBound
@@ -300,7 +301,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 		MaxConnections: int(c.Limits.HTTPConnections),
 		MaxPerAddress:  int(c.Limits.HTTPConnectionsPerAddress),
 		Unlimited:      s.tracker.Unlimited,
-		Health:         s.health,
+		Health:         s.ready,
 		Pages:          s.publicPages(),
 		Proxies:        c.Access.ProxyProtocol,
 		Passkeys:       s.usesPasskeys(),
@@ -318,10 +319,13 @@ func (s *service) listen(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if c.Listen.Console == "" {
-		return nil
+	if c.Listen.Console != "" {
+		if err := s.listenConsole(ctx); err != nil {
+			return err
+		}
 	}
-	return s.listenConsole(ctx)
+	s.listens.Store(true)
+	return nil
 }
 
 func texts[T ~string](of []T) []string {

@@ -179,6 +179,18 @@ func (s *service) documents() document.Store {
 	return nil
 }
 
+// errOpening is why a tracker is not ready whose HTTP answers already.
+var errOpening = errors.New("it has just started, and not all of it listens yet")
+
+// ready tells what is wrong as health does, or that there is something that does not listen yet,
+// such as the console: who has waited for the tracker may ask for anything.
+func (s *service) ready() error {
+	if !s.listens.Load() {
+		return unreachable{errOpening}
+	}
+	return s.health()
+}
+
 // health tells what is wrong although announces are answered.
 func (s *service) health() error {
 	if err := s.clusterHealth(); err != nil {
