@@ -169,6 +169,9 @@ func (b bucket) age(now ticks) ticks {
 	return (now + horizon - ticks(b)) & (1<<tickBits - 1)
 }
 
+// AddressBytes is what the table takes for each address that is held to a rate.
+const AddressBytes = int64(unsafe.Sizeof(bucketSet{})) / int64(len(bucketSet{}))
+
 // bucketSet is where an address may be remembered: one line of a processor's
 // cache.
 type bucketSet [8]atomic.Uint64

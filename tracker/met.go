@@ -54,6 +54,9 @@ type home struct {
 	tag  uint32 // of its hash; 0: nobody
 }
 
+// RecognisedBytes is what the tables take for each peer that is recognised.
+const RecognisedBytes = int64(unsafe.Sizeof(placeSet{}))/placesOfSet + int64(unsafe.Sizeof(home{}))
+
 const (
 	placesOfSet = 4
 	homesOfSet  = 4

@@ -6,9 +6,10 @@ import (
 	"io"
 	"net/netip"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	raw "waggle/internal/socket"
 )
 
 func dial(streams int, locals []netip.Addr, remote netip.AddrPort) (Streams, error) {
@@ -85,9 +86,9 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 }
 
 func (e *epoll) Write(stream int, b []byte) (int, error) {
-	n, err := call(unix.SYS_SENDTO, e.sockets[stream].fd, b, unix.MSG_NOSIGNAL)
+	n, err := raw.Send(e.sockets[stream].fd, b, 0)
 	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+	case errors.Is(err, unix.EAGAIN):
 		n = 0
 	case err != nil:
 		return 0, fmt.Errorf("tcp write: %w", err)
@@ -113,9 +114,9 @@ func (e *epoll) lookForRoom(stream int, writes bool) error {
 }
 
 func (e *epoll) Read(stream int, b []byte) (int, error) {
-	n, err := call(unix.SYS_RECVFROM, e.sockets[stream].fd, b, 0)
+	n, err := raw.Receive(e.sockets[stream].fd, b)
 	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+	case errors.Is(err, unix.EAGAIN):
 		return 0, nil
 	case err != nil:
 		return 0, fmt.Errorf("tcp read: %w", err)
@@ -123,16 +124,6 @@ func (e *epoll) Read(stream int, b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
-}
-
-// call writes or reads. It never waits, so the runtime is not told of it: a load is to leave as
-// much of the machine as can be to what it measures.
-func call(what uintptr, fd int, b []byte, flags uintptr) (n int, err error) {
-	got, _, errno := unix.RawSyscall6(what, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(got), nil
 }
 
 func (e *epoll) Shut(stream int) {

@@ -9,21 +9,21 @@ import (
 
 // unmapProgram lets go of what this process has in memory of its program's file. Starting
 // reads tens of megabytes of it once, which would count as resident from then on; what is
-// needed again comes back by itself, from the system's cache as a rule. It returns how many
-// bytes of addresses that was for; 0 where nothing was done.
-func unmapProgram() (bytes uint64) {
+// needed again comes back by itself, from the system's cache as a rule. Where that is not sure,
+// nothing is done.
+func unmapProgram() {
 	file, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return 0
+		return
 	}
 	defer func() { _ = file.Close() }()
 	program, err := elf.NewFile(file)
 	if err != nil || program.Type != elf.ET_EXEC { // it may lie anywhere, and was changed for that
-		return 0
+		return
 	}
 	for _, part := range program.Progs {
 		if part.Type == elf.PT_INTERP { // ld.so(8) has written into it
-			return 0
+			return
 		}
 	}
 	page := uint64(os.Getpagesize())
@@ -32,10 +32,7 @@ func unmapProgram() (bytes uint64) {
 			continue
 		}
 		begin := part.Vaddr / page * page
-		size := (part.Vaddr+part.Filesz)/page*page - begin // whole pages: the next part may begin in the last
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, uintptr(begin), uintptr(size), unix.MADV_DONTNEED); errno == 0 {
-			bytes += size
-		}
+		size := (part.Vaddr+part.Filesz)/page*page - begin                                          // whole pages: the next part may begin in the last
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(begin), uintptr(size), unix.MADV_DONTNEED) // else it stays
 	}
-	return bytes
 }

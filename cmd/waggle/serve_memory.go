@@ -10,6 +10,7 @@ import (
 	"waggle/config"
 	"waggle/store/memory"
 	"waggle/store/sqlite"
+	"waggle/tracker"
 )
 
 // memoryBound keeps this process below limits.memory. The zero value has no limit.
@@ -28,12 +29,6 @@ const (
 	heapShare     = 0.80
 	pressedShare  = 0.90
 	calmShare     = 0.87
-)
-
-// What an address takes that is held to a rate, and a peer that is recognised.
-const (
-	addressBytes    = 8
-	recognisedBytes = 40
 )
 
 // memoryEvery is how often the resident memory is looked at. A flood of newcomers makes
@@ -59,7 +54,7 @@ func (m *memoryBound) forPeers(l *config.Limits) int64 {
 	if m.limit == 0 {
 		return 0
 	}
-	tables := int64(l.Addresses)*addressBytes + int64(l.RecognisedPeers)*recognisedBytes
+	tables := int64(l.Addresses)*tracker.AddressBytes + int64(l.RecognisedPeers)*tracker.RecognisedBytes
 	return max(m.limit/8*5-fixedMemory-tables, leastForPeers)
 }
 

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	raw "waggle/internal/socket"
 )
 
 // socket is the descriptor of a connection that does not block. As its calls
@@ -44,32 +46,11 @@ func addressOf(name *unix.RawSockaddrInet6) netip.Addr {
 	return netip.Addr{}
 }
 
-// read reads what has arrived into p, which is not empty. It returns 0 without an
-// error where nothing more will, and unix.EAGAIN where nothing has.
-func (s socket) read(p []byte) (n int, err error) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != unix.EINTR {
-			return 0, errno
-		}
-	}
-}
+// read is [waggle/internal/socket.Receive].
+func (s socket) read(p []byte) (n int, err error) { return raw.Receive(int(s), p) }
 
-// write writes as much of p as there is room for, 0 bytes with an error.
-func (s socket) write(p []byte, flags uintptr) (n int, err error) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags|unix.MSG_NOSIGNAL, 0, 0)
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != unix.EINTR {
-			return 0, errno
-		}
-	}
-}
+// write is [waggle/internal/socket.Send].
+func (s socket) write(p []byte, flags int) (n int, err error) { return raw.Send(int(s), p, flags) }
 
 // closeWrite ends what is sent and not what is received.
 func (s socket) closeWrite() {

@@ -10,9 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/internal/socket"
 )
 
 // poller reads and writes the TCP connections that have no goroutines: each of its loops
@@ -195,7 +196,7 @@ func (s *polled) readable(w *work, in []byte) {
 	if have > 0 && s.more {
 		in = kept[have:cap(kept)]
 	}
-	n, err := receive(s.fd, in)
+	n, err := socket.Receive(s.fd, in)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return
@@ -226,7 +227,7 @@ func (s *polled) end() {
 
 // flush is of stream.
 func (s *polled) flush(c *conn) {
-	n, err := send(s.fd, c.out.frames)
+	n, err := socket.Send(s.fd, c.out.frames, 0)
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
 		c.lose()
 		return
@@ -269,30 +270,5 @@ func (s *polled) watch(what uint32) {
 func (s *polled) cutOff() {
 	if s.fd >= 0 {
 		_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // who reads notices
-	}
-}
-
-// receive reads what has arrived. It returns 0 without an error where nothing more will,
-// and unix.EAGAIN where nothing has. The call never waits, so the runtime is not told of
-// it.
-func receive(fd int, p []byte) (n int, err error) {
-	return call(unix.SYS_RECVFROM, fd, p, 0)
-}
-
-// send writes as much of p as there is room for, as receive does.
-func send(fd int, p []byte) (n int, err error) {
-	return call(unix.SYS_SENDTO, fd, p, unix.MSG_NOSIGNAL)
-}
-
-func call(what uintptr, fd int, p []byte, flags uintptr) (n int, err error) {
-	for {
-		n, _, errno := unix.RawSyscall6(what, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-			continue
-		}
-		return 0, errno
 	}
 }
